@@ -1,0 +1,182 @@
+/**
+ * @module
+ * Owns batches: the unit of log, wire, hash chain and flow control. A batch is immutable; every replica stores and forwards
+ * the very bytes its origin made (I4). PROTOCOL.md section "Batch" is the normative grammar.
+ *
+ * Bytes: u8 format | 16 B chain | body. Body: varUint origin, firstSeq, count, stamp | varUint n, n × (varUint origin,
+ * varUint seq) deps | varUint n, n × varString collection | count × record. Record: u8 kind | kind-specific fields.
+ */
+import { sha256 } from '@noble/hashes/sha2.js';
+import * as decoding from 'lib0/decoding';
+import * as encoding from 'lib0/encoding';
+import { assert } from '../crdt/index.ts';
+import type { OriginId } from './engine.ts';
+import { SyncError } from './errors.ts';
+import { CHAIN_BYTES } from './version-vector.ts';
+
+const BATCH_FORMAT = 1;
+const KIND_UPDATE = 0;
+const KIND_ORIGIN = 1;
+const BODY_OFFSET = 1 + CHAIN_BYTES;
+
+/** A change of one document: a Yjs v1 update, opaque to this layer. */
+export interface UpdateRecord {
+  readonly kind: 'update';
+  readonly collection: string;
+  readonly id: string;
+  readonly update: Uint8Array;
+}
+
+/** The first record of every origin: which node it is an epoch of. */
+export interface OriginRecord {
+  readonly kind: 'origin';
+  readonly nodeId: string;
+}
+
+export type LogRecord = UpdateRecord | OriginRecord;
+
+export interface BatchHeader {
+  readonly origin: OriginId;
+  readonly firstSeq: number;
+  /** Records; the batch covers sequences firstSeq … firstSeq + count − 1. */
+  readonly count: number;
+  /** Hash chain after this batch. */
+  readonly chain: Uint8Array;
+  /** HLC stamp at which the origin sealed the batch. */
+  readonly stamp: number;
+  /** What must be covered before this batch may be applied (I6). */
+  readonly deps: readonly (readonly [origin: OriginId, seq: number])[];
+}
+
+export interface Batch extends BatchHeader {
+  readonly records: readonly LogRecord[];
+}
+
+export function lastSeqOf(header: BatchHeader): number {
+  return header.firstSeq + header.count - 1;
+}
+
+/** Encodes a batch that follows `previousChain`. */
+export function encodeBatch(batch: Omit<Batch, 'chain' | 'count'>, previousChain: Uint8Array): Uint8Array {
+  assert(batch.records.length > 0, 'a batch has records');
+  const body = encoding.createEncoder();
+  encoding.writeVarUint(body, batch.origin);
+  encoding.writeVarUint(body, batch.firstSeq);
+  encoding.writeVarUint(body, batch.records.length);
+  encoding.writeVarUint(body, batch.stamp);
+  encoding.writeVarUint(body, batch.deps.length);
+  for (const [origin, seq] of batch.deps) {
+    encoding.writeVarUint(body, origin);
+    encoding.writeVarUint(body, seq);
+  }
+  writeRecords(body, batch.records);
+  const bodyBytes = encoding.toUint8Array(body);
+  const bytes = new Uint8Array(BODY_OFFSET + bodyBytes.length);
+  bytes[0] = BATCH_FORMAT;
+  bytes.set(computeChain(previousChain, bodyBytes), 1);
+  bytes.set(bodyBytes, BODY_OFFSET);
+  return bytes;
+}
+
+function writeRecords(encoder: encoding.Encoder, records: readonly LogRecord[]): void {
+  const collections = new Map<string, number>();
+  for (const record of records) {
+    if (record.kind === 'update' && !collections.has(record.collection)) {
+      collections.set(record.collection, collections.size);
+    }
+  }
+  encoding.writeVarUint(encoder, collections.size);
+  for (const collection of collections.keys()) encoding.writeVarString(encoder, collection);
+  for (const record of records) {
+    if (record.kind === 'update') {
+      encoding.writeUint8(encoder, KIND_UPDATE);
+      encoding.writeVarUint(encoder, collections.get(record.collection)!);
+      encoding.writeVarString(encoder, record.id);
+      encoding.writeVarUint8Array(encoder, record.update);
+    } else {
+      encoding.writeUint8(encoder, KIND_ORIGIN);
+      encoding.writeVarString(encoder, record.nodeId);
+    }
+  }
+}
+
+/** True when `bytes` really follow `previousChain`: a mismatch proves a forked origin or damage. */
+export function verifyChain(bytes: Uint8Array, previousChain: Uint8Array): boolean {
+  const chain = computeChain(previousChain, bytes.subarray(BODY_OFFSET));
+  return chain.every((byte, i) => byte === bytes[1 + i]);
+}
+
+function computeChain(previousChain: Uint8Array, body: Uint8Array): Uint8Array {
+  return sha256.create().update(previousChain).update(body).digest().subarray(0, CHAIN_BYTES);
+}
+
+/**
+ * Decodes the header only.
+ *
+ * @throws SyncError `SYNC_BATCH_MALFORMED` on truncation or an unknown format.
+ */
+export function decodeBatchHeader(bytes: Uint8Array): BatchHeader {
+  return guard(() => readHeader(bytes, decoderOf(bytes)));
+}
+
+/** @throws SyncError `SYNC_BATCH_MALFORMED` */
+export function decodeBatch(bytes: Uint8Array): Batch {
+  return guard(() => {
+    const decoder = decoderOf(bytes);
+    const header = readHeader(bytes, decoder);
+    const records = readRecords(decoder, header.count);
+    if (decoding.hasContent(decoder)) throw malformed('trailing bytes');
+    return { ...header, records };
+  });
+}
+
+function decoderOf(bytes: Uint8Array): decoding.Decoder {
+  if (bytes.length <= BODY_OFFSET || bytes[0] !== BATCH_FORMAT) throw malformed('unknown format or too short');
+  const decoder = decoding.createDecoder(bytes);
+  decoder.pos = BODY_OFFSET;
+  return decoder;
+}
+
+function readHeader(bytes: Uint8Array, decoder: decoding.Decoder): BatchHeader {
+  const origin = decoding.readVarUint(decoder);
+  const firstSeq = decoding.readVarUint(decoder);
+  const count = decoding.readVarUint(decoder);
+  const stamp = decoding.readVarUint(decoder);
+  if (firstSeq === 0 || count === 0) throw malformed('empty sequence range');
+  const deps: (readonly [number, number])[] = [];
+  const depCount = decoding.readVarUint(decoder);
+  for (let i = 0; i < depCount; i++) deps.push([decoding.readVarUint(decoder), decoding.readVarUint(decoder)]);
+  return { origin, firstSeq, count, stamp, deps, chain: bytes.slice(1, BODY_OFFSET) };
+}
+
+function readRecords(decoder: decoding.Decoder, count: number): LogRecord[] {
+  const collections: string[] = [];
+  const collectionCount = decoding.readVarUint(decoder);
+  for (let i = 0; i < collectionCount; i++) collections.push(decoding.readVarString(decoder));
+  const records: LogRecord[] = [];
+  for (let i = 0; i < count; i++) records.push(readRecord(decoder, collections));
+  return records;
+}
+
+function readRecord(decoder: decoding.Decoder, collections: readonly string[]): LogRecord {
+  const kind = decoding.readUint8(decoder);
+  if (kind === KIND_ORIGIN) return { kind: 'origin', nodeId: decoding.readVarString(decoder) };
+  if (kind !== KIND_UPDATE) throw malformed(`unknown record kind ${kind}`);
+  const collection = collections[decoding.readVarUint(decoder)];
+  if (collection === undefined) throw malformed('unknown collection reference');
+  const id = decoding.readVarString(decoder);
+  return { kind: 'update', collection, id, update: decoding.readVarUint8Array(decoder) };
+}
+
+function guard<T>(decode: () => T): T {
+  try {
+    return decode();
+  } catch (cause) {
+    if (cause instanceof SyncError) throw cause;
+    throw new SyncError('SYNC_BATCH_MALFORMED', 'A batch could not be decoded.', { cause });
+  }
+}
+
+function malformed(reason: string): SyncError {
+  return new SyncError('SYNC_BATCH_MALFORMED', `A batch could not be decoded: ${reason}.`, { details: { reason } });
+}

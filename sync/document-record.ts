@@ -1,0 +1,134 @@
+/**
+ * @module
+ * Owns the two stored values of a document. The *view* serves GET, lists and scans without touching Yjs; the *state* is what
+ * writes and merges load. Both carry the document vector, so each is consistent by itself.
+ *
+ * View: u8 format | u8 flags | 32 B digest element | varUint modified stamp | varUint conflicts | document vector | JSON.
+ * State: u8 format | document vector | Yjs v1 state. Document vector: varUint n, n × (varUint origin, varUint seq), sorted.
+ */
+import * as decoding from 'lib0/decoding';
+import * as encoding from 'lib0/encoding';
+import { msFromStamp } from '../crdt/index.ts';
+import { ELEMENT_BYTES } from './digest.ts';
+import { StorageError } from './errors.ts';
+
+const FORMAT = 1;
+const FLAG_EXISTS = 1;
+
+/** Origin → last sequence that touched the document: its version. */
+export type DocumentVector = ReadonlyMap<number, number>;
+
+/** A document as readers see it. */
+export interface StoredDocument {
+  /** Canonical JSON, UTF-8. Do not modify. */
+  readonly json: Uint8Array;
+  /** Quoted strong entity tag; equal on replicas that hold the same writes. */
+  readonly etag: string;
+  /** Wall-clock milliseconds of the newest write. */
+  readonly modifiedMs: number;
+  /** Paths with losing values. */
+  readonly conflicts: number;
+}
+
+export interface ViewRecord {
+  readonly exists: boolean;
+  readonly element: Uint8Array;
+  readonly modified: number;
+  readonly conflicts: number;
+  readonly vector: DocumentVector;
+  readonly json: Uint8Array;
+}
+
+export function encodeDocumentVector(vector: DocumentVector): Uint8Array {
+  const encoder = encoding.createEncoder();
+  encoding.writeVarUint(encoder, vector.size);
+  for (const origin of vector.size === 1 ? vector.keys() : [...vector.keys()].sort((a, b) => a - b)) {
+    encoding.writeVarUint(encoder, origin);
+    encoding.writeVarUint(encoder, vector.get(origin)!);
+  }
+  return encoding.toUint8Array(encoder);
+}
+
+export function readDocumentVector(decoder: decoding.Decoder): Map<number, number> {
+  const vector = new Map<number, number>();
+  const size = decoding.readVarUint(decoder);
+  for (let i = 0; i < size; i++) {
+    const origin = decoding.readVarUint(decoder);
+    vector.set(origin, decoding.readVarUint(decoder));
+  }
+  return vector;
+}
+
+export function encodeView(record: Omit<ViewRecord, 'vector'>, encodedVector: Uint8Array): Uint8Array {
+  const encoder = encoding.createEncoder();
+  encoding.writeUint8(encoder, FORMAT);
+  encoding.writeUint8(encoder, record.exists ? FLAG_EXISTS : 0);
+  encoding.writeUint8Array(encoder, record.element);
+  encoding.writeVarUint(encoder, record.modified);
+  encoding.writeVarUint(encoder, record.conflicts);
+  encoding.writeUint8Array(encoder, encodedVector);
+  encoding.writeUint8Array(encoder, record.json);
+  return encoding.toUint8Array(encoder);
+}
+
+/** @throws StorageError `STORAGE_CORRUPT`, `STORAGE_FORMAT_UNSUPPORTED` */
+export function decodeView(bytes: Uint8Array): ViewRecord {
+  return guard(bytes, (decoder) => {
+    const exists = (decoding.readUint8(decoder) & FLAG_EXISTS) !== 0;
+    const element = decoding.readUint8Array(decoder, ELEMENT_BYTES);
+    const modified = decoding.readVarUint(decoder);
+    const conflicts = decoding.readVarUint(decoder);
+    const vector = readDocumentVector(decoder);
+    return { exists, element, modified, conflicts, vector, json: bytes.subarray(decoder.pos) };
+  });
+}
+
+export function encodeState(encodedVector: Uint8Array, state: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(1 + encodedVector.length + state.length);
+  bytes[0] = FORMAT;
+  bytes.set(encodedVector, 1);
+  bytes.set(state, 1 + encodedVector.length);
+  return bytes;
+}
+
+/** @throws StorageError `STORAGE_CORRUPT`, `STORAGE_FORMAT_UNSUPPORTED` */
+export function decodeState(bytes: Uint8Array): { vector: Map<number, number>; state: Uint8Array } {
+  return guard(bytes, (decoder) => ({ vector: readDocumentVector(decoder), state: bytes.subarray(decoder.pos) }));
+}
+
+export function toStoredDocument(record: ViewRecord): StoredDocument {
+  return {
+    json: record.json,
+    etag: etagOf(record.element),
+    modifiedMs: msFromStamp(record.modified),
+    conflicts: record.conflicts,
+  };
+}
+
+/** 96 bits of the digest element, base64url in quotes. */
+export function etagOf(element: Uint8Array): string {
+  let text = '"';
+  for (let i = 0; i < 12; i += 3) {
+    const bits = (element[i]! << 16) | (element[i + 1]! << 8) | element[i + 2]!;
+    text += DIGITS[bits >> 18]! + DIGITS[(bits >> 12) & 63]! + DIGITS[(bits >> 6) & 63]! + DIGITS[bits & 63]!;
+  }
+  return `${text}"`;
+}
+
+const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+
+function guard<T>(bytes: Uint8Array, decode: (decoder: decoding.Decoder) => T): T {
+  try {
+    const decoder = decoding.createDecoder(bytes);
+    const format = decoding.readUint8(decoder);
+    if (format !== FORMAT) {
+      throw new StorageError('STORAGE_FORMAT_UNSUPPORTED', `Document record format ${format} is not known.`, {
+        details: { format },
+      });
+    }
+    return decode(decoder);
+  } catch (cause) {
+    if (cause instanceof StorageError) throw cause;
+    throw new StorageError('STORAGE_CORRUPT', 'A stored document record could not be decoded.', { cause });
+  }
+}

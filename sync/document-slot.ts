@@ -1,0 +1,69 @@
+/**
+ * @module
+ * Owns one document in memory: the live CRDT with every change made so far, and the version that is durable and may be shown.
+ */
+import { CrdtDocument } from '../crdt/index.ts';
+import { computeElement } from './digest.ts';
+import { encodeDocumentVector } from './document-record.ts';
+import type { StoredDocument } from './document-record.ts';
+import { stateKey, viewKey } from './key.ts';
+
+/** What the store holds of a document. */
+export interface DurableVersion {
+  readonly element: Uint8Array;
+  /** `null` = deleted. */
+  readonly document: StoredDocument | null;
+}
+
+export class DocumentSlot {
+  readonly name: string;
+  readonly collection: string;
+  readonly id: string;
+  readonly viewKey: Uint8Array;
+  readonly stateKey: Uint8Array;
+  /** Includes changes of open commit groups. */
+  document: CrdtDocument = CrdtDocument.create();
+  vector = new Map<number, number>();
+  /** What readers see. `null` = never written. */
+  durable: DurableVersion | null = null;
+  /** Set while the document is being loaded; nothing else may be touched then. */
+  loading: Promise<void> | null = null;
+  /** Users and open changes that keep the slot in memory. */
+  pins = 0;
+  /** Updates since the durable version, to rebuild the document if a batch has to be undone. */
+  unsaved: Uint8Array[] = [];
+  #encodedVector: Uint8Array | null = null;
+  #element: Uint8Array | null = null;
+
+  constructor(name: string, db: number, collection: string, id: string) {
+    this.name = name;
+    this.collection = collection;
+    this.id = id;
+    this.viewKey = viewKey(db, collection, id);
+    this.stateKey = stateKey(db, collection, id);
+  }
+
+  /** Notes that sequence `seq` of `origin` touched the document. */
+  touch(origin: number, seq: number): void {
+    if (seq <= (this.vector.get(origin) ?? 0)) return;
+    this.vector.set(origin, seq);
+    this.#encodedVector = null;
+    this.#element = null;
+  }
+
+  get encodedVector(): Uint8Array {
+    this.#encodedVector ??= encodeDocumentVector(this.vector);
+    return this.#encodedVector;
+  }
+
+  /** The digest element of the current version, open changes included. */
+  element(digestSecret: Uint8Array): Uint8Array {
+    this.#element ??= computeElement(digestSecret, this.viewKey.subarray(5), this.encodedVector);
+    return this.#element;
+  }
+
+  /** Approximate bytes of heap. */
+  get weight(): number {
+    return 600 + this.name.length * 4 + this.document.weight + (this.durable?.document?.json.length ?? 0);
+  }
+}

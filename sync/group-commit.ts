@@ -1,0 +1,105 @@
+/**
+ * @module
+ * Owns group commit: everything that changes while one fsynced batch is in flight becomes durable together in the next one.
+ * At most one batch is in flight, so what a participant sealed last is what becomes durable next. A storage error is final:
+ * nothing is retried and nothing acknowledged after it (invariants I1, I13).
+ */
+import { AtollError } from '../crdt/index.ts';
+import { StorageError } from './errors.ts';
+import type { Store, StoreOperation } from './port.ts';
+
+/** What one participant contributes to a group. */
+export interface SealedChanges {
+  readonly operations: readonly StoreOperation[];
+  /** Called synchronously once the group is durable, before anybody who waits for it. */
+  readonly durable: () => void;
+}
+
+/** Something with changes in memory that are not durable yet. */
+export interface CommitParticipant {
+  seal(): SealedChanges;
+}
+
+interface Group {
+  readonly participants: Set<CommitParticipant>;
+  readonly done: Promise<void>;
+  readonly resolve: () => void;
+  readonly reject: (error: AtollError) => void;
+}
+
+export class GroupCommit {
+  readonly #store: Store;
+  readonly #onFailure: (error: AtollError) => void;
+  #open: Group = createGroup();
+  #running: Promise<void> | null = null;
+  #failure: AtollError | null = null;
+
+  constructor(store: Store, onFailure: (error: AtollError) => void) {
+    this.#store = store;
+    this.#onFailure = onFailure;
+  }
+
+  /** The storage error that ended all commits, if one did. */
+  get failure(): AtollError | null {
+    return this.#failure;
+  }
+
+  /** Adds a participant's changes to the open group; resolves when they are durable. */
+  join(participant: CommitParticipant): Promise<void> {
+    if (this.#failure) return Promise.reject(this.#failure);
+    this.#open.participants.add(participant);
+    const { done } = this.#open;
+    // Started in a microtask, so that everything this turn of the event loop changes travels in one group.
+    this.#running ??= Promise.resolve().then(() => this.#run());
+    return done;
+  }
+
+  /** Resolves when nothing is in flight or waiting. Does not reject. */
+  async idle(): Promise<void> {
+    while (this.#running) await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    while (this.#open.participants.size > 0 && !this.#failure) {
+      const group = this.#open;
+      this.#open = createGroup();
+      await this.#commit(group);
+    }
+    this.#running = null;
+  }
+
+  async #commit(group: Group): Promise<void> {
+    try {
+      const sealed = [...group.participants].map((participant) => participant.seal());
+      await this.#store.batch(
+        sealed.flatMap((changes) => changes.operations),
+        { sync: true },
+      );
+      for (const changes of sealed) changes.durable();
+      group.resolve();
+    } catch (cause) {
+      const error = asAtollError(cause);
+      this.#failure = error;
+      group.reject(error);
+      this.#open.reject(error);
+      this.#onFailure(error);
+    }
+  }
+}
+
+function asAtollError(cause: unknown): AtollError {
+  if (cause instanceof AtollError) return cause;
+  return new StorageError('STORAGE_FAILED', 'A commit failed; the node stops acknowledging writes.', { cause });
+}
+
+function createGroup(): Group {
+  let resolve!: () => void;
+  let reject!: (error: AtollError) => void;
+  const done = new Promise<void>((onDone, onError) => {
+    resolve = onDone;
+    reject = onError;
+  });
+  // A group nobody waits for may fail without being an unhandled rejection: the failure is reported through onFailure.
+  done.catch(() => undefined);
+  return { participants: new Set(), done, resolve, reject };
+}

@@ -1,0 +1,140 @@
+/**
+ * @module
+ * Owns the layout of keys in the store: the on-disk format. Integers are big-endian, so that byte order is numeric order.
+ *
+ * | key | value |
+ * |---|---|
+ * | `m` name | meta: format, node id, last stamp |
+ * | `n` database key | u32 number of the database |
+ * | `o` origin | node id that owns the origin |
+ * | `v` db origin | version vector entry |
+ * | `l` db origin firstSeq | batch, as its origin encoded it |
+ * | `j` db collection 0 id | JSON view of a document (document-record.ts) |
+ * | `y` db collection 0 id | document vector and Yjs state |
+ * | `s` db collection | statistics of a collection |
+ * | `g` db | digest of the database |
+ */
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+const tag = (letter: string): number => letter.charCodeAt(0);
+
+export function metaKey(name: string): Uint8Array {
+  return encoder.encode(`m${name}`);
+}
+
+export function databaseKey(name: string): Uint8Array {
+  return encoder.encode(`n${name}`);
+}
+
+export function databaseNameOf(key: Uint8Array): string {
+  return decoder.decode(key.subarray(1));
+}
+
+export function originKey(origin: number): Uint8Array {
+  const key = new Uint8Array(7);
+  key[0] = tag('o');
+  writeUint48(key, 1, origin);
+  return key;
+}
+
+export function originOf(key: Uint8Array): number {
+  return readUint48(key, 1);
+}
+
+export function vectorKey(db: number, origin: number): Uint8Array {
+  const key = prefixed('v', db, 6);
+  writeUint48(key, 5, origin);
+  return key;
+}
+
+export function vectorOriginOf(key: Uint8Array): number {
+  return readUint48(key, 5);
+}
+
+export function logKey(db: number, origin: number, firstSeq: number): Uint8Array {
+  const key = prefixed('l', db, 12);
+  writeUint48(key, 5, origin);
+  writeUint48(key, 11, firstSeq);
+  return key;
+}
+
+export function viewKey(db: number, collection: string, id: string): Uint8Array {
+  return documentKey('j', db, collection, id);
+}
+
+export function stateKey(db: number, collection: string, id: string): Uint8Array {
+  return documentKey('y', db, collection, id);
+}
+
+function documentKey(letter: 'j' | 'y', db: number, collection: string, id: string): Uint8Array {
+  const suffix = encoder.encode(`${collection}\0${id}`);
+  const key = prefixed(letter, db, suffix.length);
+  key.set(suffix, 5);
+  return key;
+}
+
+/** Collection and id of a `j` or `y` key. */
+export function documentOf(key: Uint8Array): { collection: string; id: string } {
+  const text = decoder.decode(key.subarray(5));
+  const split = text.indexOf('\0');
+  return { collection: text.slice(0, split), id: text.slice(split + 1) };
+}
+
+export function statsKey(db: number, collection: string): Uint8Array {
+  const suffix = encoder.encode(collection);
+  const key = prefixed('s', db, suffix.length);
+  key.set(suffix, 5);
+  return key;
+}
+
+export function statsCollectionOf(key: Uint8Array): string {
+  return decoder.decode(key.subarray(5));
+}
+
+export function digestKey(db: number): Uint8Array {
+  return prefixed('g', db, 0);
+}
+
+/** All keys of one kind in one database, or all of one kind. */
+export function rangeOf(letter: string, db?: number): { gte: Uint8Array; lt: Uint8Array } {
+  const gte = db === undefined ? Uint8Array.of(tag(letter)) : prefixed(letter, db, 0);
+  return { gte, lt: successorOfPrefix(gte) };
+}
+
+/** The smallest key greater than every key that starts with `prefix`. */
+export function successorOfPrefix(prefix: Uint8Array): Uint8Array {
+  const key = prefix.slice();
+  for (let i = key.length - 1; i >= 0; i--) {
+    if (key[i]! < 0xff) {
+      key[i]!++;
+      return key.slice(0, i + 1);
+    }
+  }
+  throw new RangeError('no successor: the prefix is all 0xff');
+}
+
+/** The smallest key greater than `key`. */
+export function successorOf(key: Uint8Array): Uint8Array {
+  const next = new Uint8Array(key.length + 1);
+  next.set(key);
+  return next;
+}
+
+function prefixed(letter: string, db: number, extraBytes: number): Uint8Array {
+  const key = new Uint8Array(5 + extraBytes);
+  key[0] = tag(letter);
+  new DataView(key.buffer).setUint32(1, db);
+  return key;
+}
+
+function writeUint48(bytes: Uint8Array, offset: number, value: number): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  view.setUint16(offset, Math.floor(value / 2 ** 32));
+  view.setUint32(offset + 2, value % 2 ** 32);
+}
+
+function readUint48(bytes: Uint8Array, offset: number): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  return view.getUint16(offset) * 2 ** 32 + view.getUint32(offset + 2);
+}

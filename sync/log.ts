@@ -1,0 +1,225 @@
+/**
+ * @module
+ * Owns the log of one database: local records on their way into batches, remote batches in sequence, and the version vector
+ * that covers both. Two vectors exist: *pending* includes what the open commit groups hold, *durable* is what anybody outside
+ * may know (I1, I3).
+ */
+import { assert } from '../crdt/index.ts';
+import type { BatchHeader, LogRecord } from './batch.ts';
+import { decodeBatchHeader, encodeBatch, lastSeqOf, verifyChain } from './batch.ts';
+import type { DurableBatch, OriginId, SequenceRange } from './engine.ts';
+import { SyncError } from './errors.ts';
+import { logKey, rangeOf, vectorKey, vectorOriginOf } from './key.ts';
+import type { Store, StoreOperation } from './port.ts';
+import { CHAIN_BYTES, GENESIS_CHAIN, join, sequenceOf } from './version-vector.ts';
+import type { VectorEntry, VersionVector } from './version-vector.ts';
+
+/** Local records are split into batches of about this size, so that one never fills a frame. */
+const BATCH_BYTES_TARGET = 64 * 1024;
+
+export interface SealedLog {
+  readonly operations: readonly StoreOperation[];
+  readonly batches: readonly DurableBatch[];
+  readonly vector: VersionVector;
+}
+
+export class DatabaseLog {
+  readonly #store: Store;
+  readonly #db: number;
+  readonly #origin: OriginId;
+  readonly #nodeId: string;
+  #durable: VersionVector;
+  readonly #pending: Map<number, VectorEntry>;
+  #records: LogRecord[] = [];
+  #batches: DurableBatch[] = [];
+  /** Origins whose entry moved since the last vector write. */
+  #moved = new Set<OriginId>();
+  /** What our next batch depends on: every remote position we saw since our last one. */
+  #deps = new Map<OriginId, number>();
+  #nextSeq: number;
+
+  private constructor(store: Store, db: number, origin: OriginId, nodeId: string, vector: VersionVector) {
+    this.#store = store;
+    this.#db = db;
+    this.#origin = origin;
+    this.#nodeId = nodeId;
+    this.#durable = vector;
+    this.#pending = new Map(vector);
+    this.#nextSeq = sequenceOf(vector, origin) + 1;
+    // A new epoch has seen all its predecessors have: without this its first write could arrive before what it edits.
+    for (const [other, { seq }] of vector) if (other !== origin) this.#deps.set(other, seq);
+  }
+
+  static async open(store: Store, db: number, origin: OriginId, nodeId: string): Promise<DatabaseLog> {
+    const vector = new Map<number, VectorEntry>();
+    for await (const entries of store.range(rangeOf('v', db))) {
+      for (const [key, value] of entries) vector.set(vectorOriginOf(key), decodeVectorEntry(value));
+    }
+    return new DatabaseLog(store, db, origin, nodeId, vector);
+  }
+
+  get durableVector(): VersionVector {
+    return this.#durable;
+  }
+
+  /**
+   * Adds a local record to the open group.
+   *
+   * @param requires - Versions the record builds on that may run ahead of our vector (documents from a snapshot).
+   * @returns Its sequence number.
+   */
+  append(record: LogRecord, requires: ReadonlyMap<OriginId, number>): number {
+    if (this.#nextSeq === 1 && this.#records.length === 0) this.#push({ kind: 'origin', nodeId: this.#nodeId });
+    for (const [origin, seq] of requires) {
+      if (origin !== this.#origin && seq > sequenceOf(this.#pending, origin)) this.#require(origin, seq);
+    }
+    return this.#push(record);
+  }
+
+  #push(record: LogRecord): number {
+    this.#records.push(record);
+    return this.#nextSeq++;
+  }
+
+  #require(origin: OriginId, seq: number): void {
+    this.#deps.set(origin, Math.max(seq, this.#deps.get(origin) ?? 0));
+  }
+
+  /**
+   * What keeps a remote batch from being applied now: `'duplicate'`, missing ranges, or `null` when it is next.
+   *
+   * @throws SyncError `SYNC_CHAIN_FORKED` when it does not follow the bytes we hold of its origin.
+   */
+  classify(header: BatchHeader, bytes: Uint8Array): 'duplicate' | readonly SequenceRange[] | null {
+    const held = this.#pending.get(header.origin);
+    const seq = held?.seq ?? 0;
+    if (lastSeqOf(header) <= seq) return 'duplicate';
+    const missing: SequenceRange[] = [];
+    if (header.firstSeq > seq + 1) missing.push({ origin: header.origin, from: seq + 1, to: header.firstSeq - 1 });
+    for (const [origin, needed] of header.deps) {
+      const have = sequenceOf(this.#pending, origin);
+      if (have < needed) missing.push({ origin, from: have + 1, to: needed });
+    }
+    if (missing.length > 0) return missing;
+    if (header.firstSeq !== seq + 1 || !verifyChain(bytes, held?.chain ?? GENESIS_CHAIN)) {
+      throw new SyncError('SYNC_CHAIN_FORKED', `Origin ${header.origin} does not continue the history held here.`, {
+        details: { origin: header.origin, seq },
+      });
+    }
+    return null;
+  }
+
+  /** Adds a remote batch, which `classify` found to be next, to the open group. */
+  accept(header: BatchHeader, bytes: Uint8Array): void {
+    assert(header.origin !== this.#origin || header.firstSeq >= this.#nextSeq, 'our own epoch is written only here');
+    this.#move(header.origin, { seq: lastSeqOf(header), chain: header.chain });
+    this.#require(header.origin, lastSeqOf(header));
+    this.#batches.push({ origin: header.origin, firstSeq: header.firstSeq, lastSeq: lastSeqOf(header), bytes });
+  }
+
+  /** Joins a donor's vector after its snapshot was applied. */
+  adopt(vector: VersionVector): void {
+    for (const [origin, entry] of join(this.#pending, vector)) {
+      if (sequenceOf(this.#pending, origin) === entry.seq) continue;
+      this.#move(origin, entry);
+      this.#require(origin, entry.seq);
+    }
+  }
+
+  #move(origin: OriginId, entry: VectorEntry): void {
+    this.#pending.set(origin, entry);
+    this.#moved.add(origin);
+  }
+
+  /** Turns what was added since the last call into store operations. */
+  seal(stamp: number): SealedLog {
+    this.#sealRecords(stamp);
+    const operations: StoreOperation[] = this.#batches.map(({ origin, firstSeq, bytes }) => ({
+      type: 'put',
+      key: logKey(this.#db, origin, firstSeq),
+      value: bytes,
+    }));
+    for (const origin of this.#moved) {
+      const value = encodeVectorEntry(this.#pending.get(origin)!);
+      operations.push({ type: 'put', key: vectorKey(this.#db, origin), value });
+    }
+    const batches = this.#batches;
+    this.#batches = [];
+    this.#moved = new Set();
+    return { operations, batches, vector: new Map(this.#pending) };
+  }
+
+  #sealRecords(stamp: number): void {
+    let start = 0;
+    while (start < this.#records.length) {
+      const end = batchEnd(this.#records, start);
+      this.#sealBatch(this.#records.slice(start, end), stamp);
+      start = end;
+    }
+    this.#records = [];
+  }
+
+  #sealBatch(records: readonly LogRecord[], stamp: number): void {
+    const previous = this.#pending.get(this.#origin) ?? { seq: 0, chain: GENESIS_CHAIN };
+    const firstSeq = previous.seq + 1;
+    const lastSeq = previous.seq + records.length;
+    const bytes = encodeBatch(
+      { origin: this.#origin, firstSeq, stamp, deps: [...this.#deps], records },
+      previous.chain,
+    );
+    this.#deps = new Map();
+    this.#move(this.#origin, { seq: lastSeq, chain: bytes.slice(1, 1 + CHAIN_BYTES) });
+    this.#batches.push({ origin: this.#origin, firstSeq, lastSeq, bytes });
+  }
+
+  /** The sealed changes reached the disk. */
+  markDurable(sealed: SealedLog): void {
+    this.#durable = sealed.vector;
+  }
+
+  /** See `Engine.readLog`. */
+  async read(origin: OriginId, afterSeq: number, bytesMax: number): Promise<readonly Uint8Array[] | 'floor'> {
+    const durableSeq = sequenceOf(this.#durable, origin);
+    const batches: Uint8Array[] = [];
+    let bytes = 0;
+    let next = afterSeq + 1;
+    if (next > durableSeq) return batches;
+    const range = { gte: logKey(this.#db, origin, next), lt: logKey(this.#db, origin, durableSeq + 1) };
+    for await (const entries of this.#store.range(range)) {
+      for (const [, value] of entries) {
+        const header = decodeBatchHeader(value);
+        if (header.firstSeq !== next) return batches.length > 0 ? batches : 'floor';
+        if (batches.length > 0 && bytes + value.length > bytesMax) return batches;
+        batches.push(value);
+        bytes += value.length;
+        next += header.count;
+      }
+    }
+    return batches.length > 0 ? batches : 'floor';
+  }
+}
+
+/** End (exclusive) of the batch that starts at `start`: at least one record, then up to the target size. */
+function batchEnd(records: readonly LogRecord[], start: number): number {
+  let bytes = 0;
+  let end = start;
+  while (end < records.length) {
+    const record = records[end]!;
+    bytes += record.kind === 'update' ? record.update.length + record.id.length + 8 : 32;
+    if (end > start && bytes > BATCH_BYTES_TARGET) break;
+    end++;
+  }
+  return end;
+}
+
+function encodeVectorEntry({ seq, chain }: VectorEntry): Uint8Array {
+  const bytes = new Uint8Array(8 + CHAIN_BYTES);
+  new DataView(bytes.buffer).setFloat64(0, seq);
+  bytes.set(chain, 8);
+  return bytes;
+}
+
+function decodeVectorEntry(bytes: Uint8Array): VectorEntry {
+  const seq = new DataView(bytes.buffer, bytes.byteOffset).getFloat64(0);
+  return { seq, chain: bytes.slice(8, 8 + CHAIN_BYTES) };
+}
