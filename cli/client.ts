@@ -1,0 +1,51 @@
+/**
+ * @module
+ * Owns the public entry of the HTTP client (`atolldb/client`). Small and free of dependencies: it needs `fetch` only, so it
+ * runs in Node, in browsers and at the edge.
+ */
+import { Connection, type ConnectionOptions } from './client/connection.ts';
+import { parseBody } from './client/collection-client.ts';
+import { DatabaseClient } from './client/database-client.ts';
+import type { CallOptions, ClusterStatus } from './client/type.ts';
+
+export { ClientError, type ClientErrorCode } from './client/error.ts';
+export { CollectionClient } from './client/collection-client.ts';
+export { DatabaseClient } from './client/database-client.ts';
+export type * from './client/type.ts';
+
+/** @public */
+export type ClientOptions = ConnectionOptions;
+
+/**
+ * A connection to an Atoll cluster.
+ *
+ * @example
+ * ```ts
+ * const client = new AtollClient({ endpoints: ['http://127.0.0.1:7400', 'http://127.0.0.1:7401'] });
+ * const people = client.database('app').collection<{ name: string }>('people');
+ * await people.put('ada', { name: 'Ada' });
+ * for await (const { id, doc } of people.list({ prefix: 'a' })) console.log(id, doc.name);
+ * ```
+ * @public
+ */
+export class AtollClient {
+  readonly #connection: Connection;
+
+  constructor(options: ClientOptions) {
+    this.#connection = new Connection(options);
+  }
+
+  /** As given, without a trailing slash. */
+  get endpoints(): readonly string[] {
+    return this.#connection.endpoints;
+  }
+
+  database(name: string): DatabaseClient {
+    return new DatabaseClient(this.#connection, name);
+  }
+
+  /** The cluster as the answering node sees it. */
+  async cluster(options: CallOptions = {}): Promise<ClusterStatus> {
+    return parseBody(await this.#connection.send({ method: 'GET', path: '/v1/_cluster', signal: options.signal }));
+  }
+}
