@@ -2,18 +2,20 @@
  * @module
  * Owns the calls on one collection and its documents.
  */
+import type { ConflictList, WriteAnswer } from '../../server/api/index.ts';
 import type { Answer, Call, Connection } from './connection.ts';
 import { ClientError } from './error.ts';
 import { decodeNdjson, encodeLine, encodeNdjson, parseLine } from './ndjson.ts';
 import type {
   BulkLine,
-  BulkResult,
+  BulkAnswerLine,
   CallOptions,
-  CollectionInfo,
-  CollectionSettings,
-  DocumentConflict,
+  CollectionAnswer,
+  CollectionRequest,
+  ConflictAnswer,
   DocumentPage,
   FetchedDocument,
+  IntentLine,
   JsonObject,
   ListOptions,
   WriteCallOptions,
@@ -40,11 +42,11 @@ export class CollectionClient<T = JsonObject> {
   }
 
   /** Creates or configures the collection. A first write creates it with defaults, so this is optional. */
-  async configure(settings: CollectionSettings, options: CallOptions = {}): Promise<void> {
+  async configure(settings: CollectionRequest, options: CallOptions = {}): Promise<void> {
     await this.#send({ method: 'PUT', path: this.#path, headers: { 'content-type': JSON_TYPE }, body: JSON.stringify(settings), signal: options.signal });
   }
 
-  async info(options: CallOptions = {}): Promise<CollectionInfo> {
+  async info(options: CallOptions = {}): Promise<CollectionAnswer> {
     return parseBody(await this.#send({ method: 'GET', path: this.#path, signal: options.signal }));
   }
 
@@ -93,7 +95,7 @@ export class CollectionClient<T = JsonObject> {
   }
 
   /** Intents that JSON cannot say, such as `{op: 'increment', path: '/visits', value: 1}`, atomic. */
-  async apply(id: string, operations: readonly JsonObject[], options: WriteCallOptions = {}): Promise<WriteResult> {
+  async apply(id: string, operations: readonly IntentLine[], options: WriteCallOptions = {}): Promise<WriteResult> {
     return this.#write('PATCH', this.#document(id), 'application/vnd.atoll.ops+json', operations, options);
   }
 
@@ -109,9 +111,9 @@ export class CollectionClient<T = JsonObject> {
   }
 
   /** Values that lost against a concurrent write, by path. */
-  async conflicts(id: string, options: CallOptions = {}): Promise<readonly DocumentConflict[]> {
+  async conflicts(id: string, options: CallOptions = {}): Promise<readonly ConflictAnswer[]> {
     const answer = await this.#send({ method: 'GET', path: `${this.#document(id)}/conflicts`, signal: options.signal });
-    return parseBody<{ conflicts: DocumentConflict[] }>(answer).conflicts;
+    return parseBody<ConflictList>(answer).conflicts;
   }
 
   /** One page in id order (UTF-8 bytes). */
@@ -140,16 +142,16 @@ export class CollectionClient<T = JsonObject> {
    * of lines. Not atomic: lines before a failure stand. Read the results to the end, or break to abandon the rest. A string
    * is a line that is encoded already.
    */
-  async *bulk(lines: Lines | AsyncIterable<BulkLine | string>, options: CallOptions = {}): AsyncGenerator<BulkResult, void, undefined> {
+  async *bulk(lines: Lines | AsyncIterable<BulkLine | string>, options: CallOptions = {}): AsyncGenerator<BulkAnswerLine, void, undefined> {
     const answer = await this.#connection.stream({ ...this.#bulkCall(options), body: encodeNdjson(lines) });
-    yield* decodeNdjson<BulkResult>(answer);
+    yield* decodeNdjson<BulkAnswerLine>(answer);
   }
 
   /** As `bulk`, for lines that fit into memory: one request of known size and time limit, all results at once. */
-  async writeMany(lines: Lines, options: CallOptions = {}): Promise<readonly BulkResult[]> {
+  async writeMany(lines: Lines, options: CallOptions = {}): Promise<readonly BulkAnswerLine[]> {
     const body = Array.from(lines, (line) => encodeLine(line)).join('');
     const answer = await this.#send({ ...this.#bulkCall(options), body });
-    return answer.text.split('\n').flatMap((text) => [...parseLine<BulkResult>(text)]);
+    return answer.text.split('\n').flatMap((text) => [...parseLine<BulkAnswerLine>(text)]);
   }
 
   #bulkCall(options: CallOptions): Call {
@@ -170,7 +172,7 @@ export class CollectionClient<T = JsonObject> {
   async #write(method: 'PUT' | 'POST' | 'PATCH', path: string, type: string, body: unknown, options: WriteCallOptions): Promise<WriteResult> {
     const headers = { 'content-type': type, ...preconditions(options) };
     const answer = await this.#send({ method, path, headers, body: JSON.stringify(body), signal: options.signal });
-    const { id, etag } = parseBody<{ id: string; etag: string }>(answer);
+    const { id, etag } = parseBody<WriteAnswer>(answer);
     return { id, etag, created: answer.status === 201 };
   }
 

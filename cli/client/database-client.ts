@@ -4,7 +4,7 @@
  */
 import type { Connection } from './connection.ts';
 import { CollectionClient, parseBody } from './collection-client.ts';
-import type { CallOptions, DatabaseDigest, DatabaseInfo, JsonObject } from './type.ts';
+import type { CallOptions, DigestAnswer, DatabaseAnswer, JsonObject } from './type.ts';
 
 /** One database. Creating this object sends nothing. @public */
 export class DatabaseClient {
@@ -30,7 +30,7 @@ export class DatabaseClient {
     return answer.status === 201;
   }
 
-  async info(options: CallOptions = {}): Promise<DatabaseInfo> {
+  async info(options: CallOptions = {}): Promise<DatabaseAnswer> {
     return parseBody(await this.#connection.send({ method: 'GET', path: this.#path, signal: options.signal }));
   }
 
@@ -39,7 +39,7 @@ export class DatabaseClient {
     await this.#connection.send({ method: 'DELETE', path: this.#path, signal: options.signal });
   }
 
-  async digest(options: CallOptions = {}): Promise<DatabaseDigest> {
+  async digest(options: CallOptions = {}): Promise<DigestAnswer> {
     return parseBody(await this.#connection.send({ method: 'GET', path: `${this.#path}/_digest`, signal: options.signal }));
   }
 }

@@ -5,6 +5,7 @@
  */
 import { AtollError, type AtollErrorOptions } from '../../crdt/errors.ts';
 import type { JsonValue } from '../../crdt/json-value.ts';
+import type { Problem, ProblemField } from '../../server/api/index.ts';
 
 /** What can go wrong without an answer from a node. A node's own codes (`HTTP_…`, `SYNC_…`, `CRDT_…`) come on top. */
 export type ClientErrorCode =
@@ -16,6 +17,9 @@ export type ClientErrorCode =
   | 'CLIENT_TIMEOUT'
   /** The answer is not what the API promises: another service listens there, or a proxy answered. */
   | 'CLIENT_RESPONSE_INVALID';
+
+/** Fields at fault that an error carries at most. */
+const FIELDS_MAX = 20;
 
 export interface ClientErrorOptions extends AtollErrorOptions {
   readonly status?: number;
@@ -39,16 +43,6 @@ export class ClientError extends AtollError<string> {
   }
 }
 
-/** An RFC 9457 problem, as nodes answer it. Unknown members are ignored. */
-export interface Problem {
-  readonly status: number;
-  readonly code: string;
-  readonly title?: string;
-  readonly detail?: string;
-  readonly retryable: boolean;
-  readonly errors?: readonly { readonly pointer?: string; readonly detail?: string }[];
-}
-
 /** Builds the error of a problem document; tolerates anything, because a proxy may have written the body. */
 export function problemError(status: number, body: string, endpoint: string): ClientError {
   const problem = parseProblem(body);
@@ -60,28 +54,29 @@ export function problemError(status: number, body: string, endpoint: string): Cl
       retryable: status === 502 || status === 503 || status === 504,
     });
   }
-  const fields = (problem.errors ?? []).map((field) => `${field.pointer ?? ''} ${field.detail ?? ''}`.trim());
-  const message = [problem.detail ?? problem.title ?? problem.code, ...fields].join('; ');
-  return new ClientError(problem.code, message, {
+  return new ClientError(problem.code, problem.detail ?? problem.title ?? problem.code, {
     status,
     endpoint,
     retryable: problem.retryable,
-    details: problemDetails(problem),
+    details: problem.errors === undefined ? {} : { errors: problem.errors.slice(0, FIELDS_MAX).map(fieldDetails) },
   });
 }
 
-function problemDetails(problem: Problem): Record<string, JsonValue> {
-  if (problem.errors === undefined) return {};
-  return { errors: problem.errors.slice(0, 20).map((field) => ({ pointer: field.pointer ?? '', detail: field.detail ?? '' })) };
+/** What of a problem can be relied on when a proxy or a later version may have written it. */
+type ReceivedProblem = Partial<Problem> & Pick<Problem, 'code' | 'retryable'>;
+
+function fieldDetails(field: ProblemField): JsonValue {
+  return { ...field };
 }
 
-function parseProblem(body: string): Problem | null {
+function parseProblem(body: string): ReceivedProblem | null {
+  let value: Partial<Problem> | null;
   try {
-    const value = JSON.parse(body) as Partial<Problem> | null;
-    if (value === null || typeof value !== 'object' || typeof value.code !== 'string') return null;
-    const errors = Array.isArray(value.errors) ? { errors: value.errors } : {};
-    return { ...value, ...errors, status: Number(value.status ?? 0), code: value.code, retryable: value.retryable === true };
+    value = JSON.parse(body) as Partial<Problem> | null;
   } catch {
     return null;
   }
+  if (value === null || typeof value !== 'object' || typeof value.code !== 'string') return null;
+  const { errors, ...rest } = value;
+  return { ...rest, code: value.code, retryable: value.retryable === true, ...(Array.isArray(errors) && { errors }) };
 }

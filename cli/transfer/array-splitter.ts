@@ -122,6 +122,7 @@ export class ArraySplitter implements ElementSplitter {
 
   #take(): InputElement {
     this.#number += 1;
-    return { number: this.#number, line: this.#elementLine, end: this.#offset, ...this.#buffer.take() };
+    const end = { offset: this.#offset, number: this.#number, line: this.#line };
+    return { number: this.#number, line: this.#elementLine, end, ...this.#buffer.take() };
   }
 }

@@ -4,27 +4,30 @@
  * JSON array. Looks at bytes only and keeps at most one element in memory. SPEC.md CL10–CL12.
  */
 
+/** Where a splitter may begin: behind an element, or at the start of the input. */
+export interface InputPosition {
+  /** Bytes before it. */
+  readonly offset: number;
+  /** Elements before it. */
+  readonly number: number;
+  /** Its line, from 1. */
+  readonly line: number;
+}
+
 /** One document of the input, not parsed. */
 export interface InputElement {
   /** From 1. */
   readonly number: number;
   /** Line on which it begins, from 1. */
   readonly line: number;
-  /** Byte offset behind the element: where a resumed run continues. */
-  readonly end: number;
+  /** Behind the element: where a resumed run continues. */
+  readonly end: InputPosition;
   readonly size: number;
   /** Null when the element is larger than the limit; then its bytes were not kept. */
   readonly bytes: Uint8Array | null;
 }
 
 export type InputFormat = 'ndjson' | 'array';
-
-/** Where a splitter begins: behind an element, or at the start of the input. */
-export interface InputPosition {
-  readonly offset: number;
-  readonly number: number;
-  readonly line: number;
-}
 
 export const INPUT_START: InputPosition = { offset: 0, number: 0, line: 1 };
 

@@ -42,6 +42,7 @@ export class LineSplitter implements ElementSplitter {
     const { size, bytes } = this.#buffer.take();
     if (size === 0 || bytes?.every(isBlank) === true) return [];
     this.#number += 1;
-    return [{ number: this.#number, line: this.#line, end: this.#offset, size, bytes }];
+    const end = { offset: this.#offset, number: this.#number, line: this.#line + 1 };
+    return [{ number: this.#number, line: this.#line, end, size, bytes }];
   }
 }
