@@ -92,6 +92,7 @@ export class MemoryStore implements Store {
 
   clear(bounds: { readonly gte: Uint8Array; readonly lt: Uint8Array }): Promise<void> {
     return this.#enqueue(async () => {
+      this.#assertWritable();
       const keys = [...entriesOf(this.#visible.snapshot(), bounds)].map(([key]) => key);
       for (let from = 0; from < keys.length; from += CLEAR_BATCH_ENTRIES) {
         const part = keys.slice(from, from + CLEAR_BATCH_ENTRIES);
@@ -115,8 +116,7 @@ export class MemoryStore implements Store {
   }
 
   async #write(batch: Batch, sync: boolean): Promise<void> {
-    this.#assertOpen();
-    if (this.#failure !== null) throw failedStore(this.#failure);
+    this.#assertWritable();
     this.#unsynced.push(batch);
     try {
       await this.#access({ type: 'batch', operations: batch, sync });
@@ -137,6 +137,11 @@ export class MemoryStore implements Store {
     this.#assertOpen();
     await this.#intercept(access);
     this.#assertOpen();
+  }
+
+  #assertWritable(): void {
+    this.#assertOpen();
+    if (this.#failure !== null) throw failedStore(this.#failure);
   }
 
   #assertOpen(): void {

@@ -1,0 +1,5 @@
+/**
+ * @module
+ * Owns the public entry `atolldb/testing`: the contract suites that adapters of Atoll's ports must pass. Needs vitest.
+ */
+export { storeContract, type StoreFixture, type StoreSupports } from './store.ts';
