@@ -1,0 +1,72 @@
+/**
+ * @module
+ * Owns the shapes of writes and of what reads return. Plain JSON and numbers only.
+ */
+import type { JsonObject, JsonValue } from './json-value.ts';
+import type { Limits } from './limits.ts';
+
+/** One atomic write to a document. */
+export type Change =
+  | { readonly kind: 'replace'; readonly value: JsonObject }
+  | { readonly kind: 'merge-patch'; readonly patch: JsonObject }
+  | { readonly kind: 'json-patch'; readonly operations: readonly JsonPatchOperation[] }
+  | { readonly kind: 'operations'; readonly operations: readonly IntentOperation[] }
+  | { readonly kind: 'delete' };
+
+/** RFC 6902. */
+export type JsonPatchOperation =
+  | { readonly op: 'add' | 'replace' | 'test'; readonly path: string; readonly value: JsonValue }
+  | { readonly op: 'remove'; readonly path: string }
+  | { readonly op: 'move' | 'copy'; readonly path: string; readonly from: string };
+
+/** Intents that plain JSON cannot say. A missing target is created (number 0, empty array, set or text). */
+export type IntentOperation =
+  | { readonly op: 'increment'; readonly path: string; readonly value: number }
+  | { readonly op: 'append'; readonly path: string; readonly value: JsonValue }
+  | { readonly op: 'insert'; readonly path: string; readonly index: number; readonly value: JsonValue }
+  | { readonly op: 'remove'; readonly path: string; readonly index: number }
+  | { readonly op: 'move'; readonly path: string; readonly from: number; readonly to: number }
+  | { readonly op: 'set-add' | 'set-remove'; readonly path: string; readonly value: JsonValue }
+  | { readonly op: 'text-insert'; readonly path: string; readonly index: number; readonly value: string }
+  | { readonly op: 'text-delete'; readonly path: string; readonly index: number; readonly length: number };
+
+export type DeclaredType = 'text' | 'set' | 'array' | 'counter';
+/** JSON Pointer to the type that a plain write creates there. */
+export type TypeDeclarations = Readonly<Record<string, DeclaredType>>;
+export type DeletePolicy = 'update-wins' | 'delete-wins';
+
+/** Who writes, when, and under which settings of the collection. */
+export interface Author {
+  /** Yjs client id of this replica's incarnation: a positive integer below 2^53, never reused after losing data. */
+  readonly client: number;
+  /** Hybrid-logical-clock reading (stamp.ts). */
+  readonly stamp: number;
+  readonly types?: TypeDeclarations;
+  /** Recorded by a `delete`. Default `update-wins`. */
+  readonly deletePolicy?: DeletePolicy;
+  readonly limits?: Limits;
+}
+
+export interface DocumentView {
+  readonly exists: boolean;
+  /** Canonical JSON text: sorted keys, no spaces. Empty when the document does not exist. */
+  readonly json: string;
+  /** Largest stamp among the live writes; 0 if none. */
+  readonly modified: number;
+  /** Number of losing values that `conflicts()` lists. */
+  readonly conflicts: number;
+}
+
+/** Losing values of concurrent writes at one path, kept until someone writes that path again. */
+export interface Conflict {
+  /** JSON Pointer. A last segment `-` stands for array elements that were deleted while someone else edited them. */
+  readonly path: string;
+  readonly shown: JsonValue | undefined;
+  readonly others: readonly ConflictingValue[];
+}
+
+export interface ConflictingValue {
+  readonly value: JsonValue;
+  readonly stamp: number;
+  readonly client: number;
+}

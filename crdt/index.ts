@@ -1,0 +1,31 @@
+/**
+ * @module
+ * JSON documents that merge without coordination. Bytes and plain JSON in and out; Yjs stays behind this door.
+ * Pure: no clock, no randomness, no IO. SPEC.md sections "Merging" and "Values".
+ *
+ * @public
+ */
+export { AtollError, CrdtError } from './errors.ts';
+export type { AtollErrorOptions, CrdtErrorCode } from './errors.ts';
+export { assert, unreachable } from './assert.ts';
+export type { JsonObject, JsonScalar, JsonValue } from './json-value.ts';
+export { DEFAULT_LIMITS } from './limits.ts';
+export type { Limits } from './limits.ts';
+export { STAMP_EPOCH_MS, STAMPS_PER_MS, encodeStamp, stampCounter, stampMs } from './stamp.ts';
+export type {
+  Author,
+  Change,
+  Conflict,
+  ConflictingValue,
+  DeclaredType,
+  DeletePolicy,
+  DocumentView,
+  IntentOperation,
+  JsonPatchOperation,
+  TypeDeclarations,
+} from './change.ts';
+export { CrdtDocument } from './document.ts';
+export { parseJson } from './json-parse.ts';
+export { canonicalJson } from './canonical-json.ts';
+export { admitUpdate, inspectUpdate, normaliseState } from './update.ts';
+export type { UpdateAdmission, UpdateInspection } from './update.ts';
