@@ -6,7 +6,8 @@
 import { Connection, type ConnectionOptions } from './client/connection.ts';
 import { parseBody } from './client/collection-client.ts';
 import { DatabaseClient } from './client/database-client.ts';
-import type { CallOptions, ClusterStatus } from './client/type.ts';
+import type { CallOptions, ClusterStatus, Limits } from './client/type.ts';
+import type { DatabaseList } from '../server/api/index.ts';
 
 export { ClientError, type ClientErrorCode } from './client/error.ts';
 export { CollectionClient } from './client/collection-client.ts';
@@ -42,6 +43,17 @@ export class AtollClient {
 
   database(name: string): DatabaseClient {
     return new DatabaseClient(this.#connection, name);
+  }
+
+  /** Names of the databases the answering node knows, sorted. */
+  async databases(options: CallOptions = {}): Promise<readonly string[]> {
+    const answer = await this.#connection.send({ method: 'GET', path: '/v1', signal: options.signal });
+    return parseBody<DatabaseList>(answer).databases.map(({ name }) => name);
+  }
+
+  /** What the answering node accepts at most. */
+  async limits(options: CallOptions = {}): Promise<Limits> {
+    return parseBody(await this.#connection.send({ method: 'GET', path: '/v1/_limits', signal: options.signal }));
   }
 
   /** The cluster as the answering node sees it. */

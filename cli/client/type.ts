@@ -79,3 +79,47 @@ export interface DocumentPage<T = JsonObject> {
   /** Give it to the next `page()`; null at the end. */
   readonly cursor: string | null;
 }
+
+/** A link of the answering node to a peer. */
+export interface ClusterLink {
+  /** Node id; null until the peer has said it. */
+  readonly node: string | null;
+  readonly name: string | null;
+  readonly url: string | null;
+  readonly direction: 'dialed' | 'accepted';
+  /** `live` when data flows. */
+  readonly state: string;
+  readonly lagging: boolean;
+  /** What the peer is not known to hold: log records, bytes, age of the oldest. */
+  readonly lag: { readonly entries: number; readonly bytes: number; readonly seconds: number };
+  readonly roundTripMs: number | null;
+  readonly lastError: string | null;
+}
+
+/** An address the answering node keeps a link to. */
+export interface ClusterDial {
+  readonly url: string;
+  readonly node: string | null;
+  readonly state: 'linked' | 'dialing' | 'waiting' | 'stopped';
+  readonly attempts: number;
+  readonly lastError: string | null;
+}
+
+/** A node that has taken part in the cluster, by the replicated member list. */
+export interface ClusterMember {
+  readonly node: string;
+  readonly name: string;
+  readonly url: string | null;
+}
+
+/** The cluster as one node sees it. */
+export interface ClusterStatus {
+  /** Id of the answering node. */
+  readonly node: string;
+  readonly name: string;
+  readonly members: readonly ClusterMember[];
+  readonly links: readonly ClusterLink[];
+  readonly dials: readonly ClusterDial[];
+  /** The node serves clients of other machines without tokens. */
+  readonly insecure: boolean;
+}

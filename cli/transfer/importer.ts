@@ -85,8 +85,9 @@ function shareId(left: Batch, right: Batch): boolean {
 
 async function settleOldest(inflight: SentBatch[], options: ImportOptions): Promise<void> {
   const oldest = inflight[0] as SentBatch;
-  await acknowledge(oldest, options);
+  await oldest.sent;
   inflight.shift();
+  await acknowledge(oldest, options);
 }
 
 /** After a failure: what had arrived in order still counts, so that less is repeated. */

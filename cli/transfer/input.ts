@@ -27,8 +27,8 @@ export interface InputReader {
 }
 
 /** Opens a file at the byte where the run starts. */
-export function openInputFile(path: string, start: InputPosition = INPUT_START): AsyncIterable<Uint8Array> {
-  return createReadStream(path, { start: start.offset, highWaterMark: READ_BYTES });
+export function openInputFile(path: string, start: InputPosition, signal: AbortSignal): AsyncIterable<Uint8Array> {
+  return createReadStream(path, { start: start.offset, highWaterMark: READ_BYTES, signal });
 }
 
 /** Cuts a byte stream that begins at `options.start` into elements. */

@@ -1,0 +1,96 @@
+/**
+ * @module
+ * Owns what every command gets: the client for the nodes named, the output, and an abort signal that interrupts end.
+ */
+import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline/promises';
+import type { Command } from 'commander';
+import { AtollClient } from './client.ts';
+import { CliError } from './exit-code.ts';
+import { Output, type CommandIo } from './output.ts';
+
+/** Where a node listens unless told otherwise. */
+export const DEFAULT_URL = 'http://127.0.0.1:7400';
+
+/** Options every command takes. */
+export interface GlobalOptions {
+  readonly url?: readonly string[];
+  readonly tokenFile?: string;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+  readonly color: boolean;
+  readonly yes?: boolean;
+}
+
+export class CommandContext {
+  readonly io: CommandIo;
+  readonly output: Output;
+  readonly options: GlobalOptions;
+
+  constructor(io: CommandIo, options: GlobalOptions) {
+    this.io = io;
+    this.options = options;
+    const color = options.color && !io.env['NO_COLOR'];
+    this.output = new Output(io, { json: options.json === true, quiet: options.quiet === true, color });
+  }
+
+  /** `--url`, else `ATOLL_URL` (several separated by commas), else the default port of this machine. */
+  get urls(): readonly string[] {
+    if (this.options.url !== undefined && this.options.url.length > 0) return this.options.url;
+    const named = (this.io.env['ATOLL_URL'] ?? '').split(',').map((url) => url.trim()).filter((url) => url !== '');
+    return named.length > 0 ? named : [DEFAULT_URL];
+  }
+
+  client(endpoints: string | readonly string[] = this.urls): AtollClient {
+    const token = this.#token();
+    return new AtollClient({ endpoints, ...(token === null ? {} : { token }) });
+  }
+
+  /** Goes on only if a person, or `--yes`, agrees. Asks for the name, because a habit types `y`. */
+  async confirm(what: string, name: string): Promise<void> {
+    if (this.options.yes === true) return;
+    if (this.io.stdin.isTTY !== true || this.io.stderr.isTTY !== true) {
+      throw new CliError('CLI_CONFIRMATION_REQUIRED', `this would ${what}; repeat the command with --yes to do it`);
+    }
+    const prompt = createInterface({ input: this.io.stdin, output: this.io.stderr as unknown as NodeJS.WritableStream });
+    try {
+      const typed = await prompt.question(`This will ${what}. Type ${name} to go on: `);
+      if (typed.trim() !== name) throw new CliError('CLI_CONFIRMATION_REQUIRED', 'not confirmed; nothing was changed');
+    } finally {
+      prompt.close();
+    }
+  }
+
+  #token(): string | null {
+    const path = this.options.tokenFile;
+    if (path === undefined) return this.io.env['ATOLL_TOKEN'] || null;
+    try {
+      return readFileSync(path, 'utf8').trim();
+    } catch (error) {
+      throw new CliError('CLI_FILE', `cannot read the token file ${path}: ${(error as Error).message}`, { cause: error });
+    }
+  }
+}
+
+/** The context of a command being run. Options are found wherever they stand on the line. */
+export function contextOf(command: Command, io: CommandIo): CommandContext {
+  return new CommandContext(io, command.optsWithGlobals<GlobalOptions>());
+}
+
+/** `database/collection`. */
+export function parseCollection(text: string): { database: string; collection: string } {
+  const [database = '', collection = '', ...rest] = text.split('/');
+  if (database === '' || collection === '' || rest.length > 0) {
+    throw new CliError('CLI_USAGE', `${JSON.stringify(text)} does not name a collection; write DB/COLLECTION, for example app/people`);
+  }
+  return { database, collection };
+}
+
+/** `database/collection/id`; the id may hold more slashes, and may be absent where `id` is null. */
+export function parseDocument(text: string): { database: string; collection: string; id: string | null } {
+  const match = /^([^/]+)\/([^/]+)(?:\/(.+))?$/su.exec(text);
+  if (match === null) {
+    throw new CliError('CLI_USAGE', `${JSON.stringify(text)} does not name a document; write DB/COLLECTION/ID, for example app/people/ada`);
+  }
+  return { database: match[1] as string, collection: match[2] as string, id: match[3] ?? null };
+}
