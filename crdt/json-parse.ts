@@ -19,12 +19,12 @@ const BACKSLASH = 0x5c;
 /**
  * Reads one JSON value from UTF-8 bytes.
  *
- * @throws CrdtError `CRDT_VALUE_INVALID` (details: path, position) or `CRDT_LIMIT_EXCEEDED` (details: path, limit, actual).
+ * @throws CrdtError `CRDT_VALUE_INVALID` (details: path, position) or `CRDT_LIMIT_EXCEEDED` (details: path, name of the limit, limit, actual).
  */
 export function parseJson(bytes: Uint8Array, limits: Limits = DEFAULT_LIMITS): JsonValue {
   if (bytes.byteLength > limits.documentBytesMax) {
     throw new CrdtError('CRDT_LIMIT_EXCEEDED', `JSON text has more than ${limits.documentBytesMax} bytes`, {
-      details: { path: '', limit: limits.documentBytesMax, actual: bytes.byteLength },
+      details: { path: '', name: 'documentBytes', limit: limits.documentBytesMax, actual: bytes.byteLength },
     });
   }
   let text: string;
@@ -122,7 +122,7 @@ class JsonReader {
     const depth = this.#path.length + 1;
     if (depth <= this.#limits.depthMax) return;
     throw new CrdtError('CRDT_LIMIT_EXCEEDED', `JSON is nested deeper than ${this.#limits.depthMax} levels`, {
-      details: { path: formatPointer(this.#path).slice(0, 200), limit: this.#limits.depthMax, actual: depth },
+      details: { path: formatPointer(this.#path).slice(0, 200), name: 'depth', limit: this.#limits.depthMax, actual: depth },
     });
   }
 
@@ -138,7 +138,7 @@ class JsonReader {
     if (actual <= limit) return;
     this.#path.pop();
     throw new CrdtError('CRDT_LIMIT_EXCEEDED', `a key has more than ${limit} bytes`, {
-      details: { path: formatPointer(this.#path).slice(0, 200), limit, actual },
+      details: { path: formatPointer(this.#path).slice(0, 200), name: 'keyBytes', limit, actual },
     });
   }
 
