@@ -1,0 +1,40 @@
+/**
+ * @module
+ * Owns the shapes of database and collection requests and answers. Types only.
+ */
+
+export interface DatabaseList {
+  readonly databases: readonly { readonly name: string }[];
+}
+
+export interface DatabaseAnswer {
+  readonly name: string;
+  readonly collections: readonly CollectionAnswer[];
+  readonly documents: number;
+  /** Approximate bytes of the JSON of all documents. */
+  readonly bytes: number;
+  /** Equal on converged nodes. */
+  readonly digest: string;
+}
+
+/** Body of PUT `/v1/{db}/{collection}`. */
+export interface CollectionRequest {
+  /** Default `update-wins`: a concurrent update keeps a deleted document alive. */
+  readonly deletePolicy?: 'update-wins' | 'delete-wins';
+  /** JSON Pointer → how that place merges. */
+  readonly types?: Readonly<Record<string, 'text' | 'set' | 'array' | 'counter'>>;
+}
+
+export interface CollectionAnswer extends CollectionRequest {
+  readonly name: string;
+  readonly documents: number;
+  readonly bytes?: number;
+}
+
+/** Answer to GET `/v1/{db}/_digest`. */
+export interface DigestAnswer {
+  readonly digest: string;
+  readonly documents: number;
+  /** Origin → sequence number held. */
+  readonly vector: Readonly<Record<string, number>>;
+}

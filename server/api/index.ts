@@ -1,0 +1,17 @@
+/**
+ * @module
+ * Names the request and response types that the server shares with its clients. Types only: importing this loads nothing.
+ */
+export type { CollectionAnswer, CollectionRequest, DatabaseAnswer, DatabaseList, DigestAnswer } from './database.ts';
+export type {
+  BulkAnswerLine,
+  BulkLine,
+  ConflictAnswer,
+  ConflictList,
+  DocumentList,
+  IntentLine,
+  ListItem,
+  WriteAnswer,
+} from './document.ts';
+export type { HealthAnswer, Limits } from './node.ts';
+export type { Problem, ProblemField } from './problem.ts';

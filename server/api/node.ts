@@ -1,0 +1,37 @@
+/**
+ * @module
+ * Owns the shapes of what a node says about itself: limits, liveness, readiness. Types only.
+ */
+
+/** Answer to GET `/v1/_limits`. Exceeding one is a 4xx that names it. */
+export interface Limits {
+  /** Bytes of a request body; bulk bodies have no bound, their lines do. */
+  readonly bodyBytes: number;
+  /** Bytes of a document's canonical JSON. */
+  readonly documentBytes: number;
+  /** Levels of nesting in a document. */
+  readonly depth: number;
+  /** UTF-8 bytes of one key of an object. */
+  readonly keyBytes: number;
+  /** UTF-8 bytes of a document id. */
+  readonly idBytes: number;
+  /** Bytes of one line of a bulk request. */
+  readonly bulkLineBytes: number;
+  /** Bulk writes in flight per request. */
+  readonly bulkInflight: number;
+  /** Documents per page of a list. */
+  readonly listItems: number;
+  /** Bytes of documents per page of a list, after which the page ends early. */
+  readonly listBytes: number;
+  /** Bytes of one websocket message between nodes. */
+  readonly frameBytes: number;
+  /** Milliseconds in which a request must have arrived. */
+  readonly requestMs: number;
+  /** Open client connections. */
+  readonly connections: number;
+}
+
+/** Answer to GET `/livez` and `/readyz`. */
+export interface HealthAnswer {
+  readonly status: 'live' | 'ready';
+}

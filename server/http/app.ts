@@ -1,0 +1,117 @@
+/**
+ * @module
+ * Owns the HTTP application: limits of the server, access, routes, and one form for every error. Requests are not logged.
+ * SPEC.md section HT.
+ */
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type FastifyServerOptions } from 'fastify';
+import type { FastifyBaseLogger } from 'fastify';
+import type { ServerOptions as HttpsOptions } from 'node:https';
+import { requireAccess } from './auth.ts';
+import { acceptBodies } from './body.ts';
+import { answerClientError } from './client-error.ts';
+import type { HttpContext } from './context.ts';
+import { requireAsciiUrl } from './document-id.ts';
+import { problemOf, sendProblem } from './error-reply.ts';
+import { HttpError } from './errors.ts';
+import { MethodTable } from './method.ts';
+import { bulkRoutes } from './routes/bulk.ts';
+import { collectionRoutes } from './routes/collection.ts';
+import { conflictRoutes } from './routes/conflict.ts';
+import { databaseRoutes } from './routes/database.ts';
+import { documentRoutes } from './routes/document.ts';
+import { listRoutes } from './routes/list.ts';
+import { nodeRoutes } from './routes/node.ts';
+
+export interface AppOptions {
+  readonly context: HttpContext;
+  readonly log: FastifyBaseLogger;
+  /** Certificate and key; absent serves plain HTTP. */
+  readonly tls?: Pick<HttpsOptions, 'cert' | 'key'>;
+}
+
+/** Paths served without a token, so that probes need none. */
+const OPEN_PATHS: ReadonlySet<string> = new Set(['/livez', '/readyz']);
+/** A socket on which nothing moves for this long is closed. */
+const IDLE_SOCKET_MS = 60_000;
+const KEEP_ALIVE_MS = 72_000;
+
+/** Builds the application; it does not listen yet. */
+export function createApp({ context, log, tls }: AppOptions): FastifyInstance {
+  const app = fastify({ ...serverOptions(context, log), ...(tls && { https: { ...httpOptions(context), ...tls } }) } as FastifyServerOptions);
+  const methods = new MethodTable();
+  methods.watch(app);
+  acceptBodies(app, context.limits);
+  addGate(app, context);
+  app.setErrorHandler((error, request, reply) => answerError(error, request, reply));
+  app.setNotFoundHandler((request, reply) => answerNotFound(methods, request, reply));
+  for (const routes of [databaseRoutes, collectionRoutes, documentRoutes, listRoutes, conflictRoutes, bulkRoutes, nodeRoutes]) {
+    routes(app, context);
+  }
+  app.server.maxConnections = context.limits.connections;
+  return app;
+}
+
+function serverOptions(context: HttpContext, log: FastifyBaseLogger): FastifyServerOptions {
+  return {
+    loggerInstance: log,
+    disableRequestLogging: true,
+    // One logger for all requests: a child per request costs more than a lookup of the document.
+    childLoggerFactory: (logger) => logger,
+    // Bodies have their own deadline (body.ts), bulk streams have none; heads have Node's.
+    requestTimeout: 0,
+    connectionTimeout: IDLE_SOCKET_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    forceCloseConnections: 'idle',
+    return503OnClosing: true,
+    http: httpOptions(context),
+    routerOptions: { maxParamLength: 16_384 },
+    ajv: { customOptions: { removeAdditional: false, coerceTypes: true, useDefaults: true } },
+    clientErrorHandler: answerClientError,
+    frameworkErrors: (error, request, reply) => answerError(error, request, reply),
+  } as FastifyServerOptions;
+}
+
+function httpOptions({ limits }: HttpContext): { headersTimeout: number; requestTimeout: number; connectionsCheckingInterval: number } {
+  const connectionsCheckingInterval = Math.min(5000, limits.requestMs);
+  return { headersTimeout: limits.requestMs, requestTimeout: 0, connectionsCheckingInterval };
+}
+
+/** What every request passes before its route: well-formed URL, a node that takes requests, access. */
+function addGate(app: FastifyInstance, context: HttpContext): void {
+  const { health } = context;
+  app.addHook('onRequest', (request, reply, done) => {
+    health.enter();
+    reply.raw.once('close', () => health.leave());
+    const { raw } = request;
+    try {
+      requireAsciiUrl(raw.url!);
+      if (!OPEN_PATHS.has(request.routeOptions.url ?? '')) {
+        if (health.isRefusing) throw new HttpError('HTTP_DRAINING', 'this node is shutting down', { retryable: true });
+        requireAccess(raw, context);
+      }
+    } catch (error) {
+      done(error as Error);
+      return;
+    }
+    done();
+  });
+}
+
+function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  const problem = problemOf(error);
+  if (problem.status === 500) request.log.error({ err: error, method: request.method, route: request.routeOptions.url }, 'request failed');
+  sendProblem(reply, problem, error);
+}
+
+function answerNotFound(methods: MethodTable, request: FastifyRequest, reply: FastifyReply): void {
+  const allowed = methods.allowed(request.raw.url!);
+  if (allowed.length === 0) {
+    throw new HttpError('HTTP_ROUTE_NOT_FOUND', `there is nothing at ${request.raw.url!.slice(0, 200)}`);
+  }
+  reply.header('allow', allowed.join(', '));
+  if (request.method === 'OPTIONS') {
+    reply.code(204).send();
+    return;
+  }
+  throw new HttpError('HTTP_METHOD_NOT_ALLOWED', `this resource takes ${allowed.join(', ')}`);
+}

@@ -1,0 +1,131 @@
+/**
+ * @module
+ * Owns how request bodies arrive: as bytes, bounded in size and time, parsed only by the strict parser of crdt (fatal UTF-8,
+ * no duplicate keys, finite numbers, bounded depth). Fastify's JSON parser is not used: it accepts what would merge differently
+ * on another node. SPEC.md HT5, HT6.
+ */
+import type { Readable } from 'node:stream';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { parseJson, type JsonObject, type JsonValue, type Limits as DocumentLimits } from '../../crdt/index.ts';
+import type { Limits } from '../api/index.ts';
+import { HttpError } from './errors.ts';
+
+export const JSON_TYPE = 'application/json';
+export const MERGE_PATCH_TYPE = 'application/merge-patch+json';
+export const JSON_PATCH_TYPE = 'application/json-patch+json';
+export const OPERATIONS_TYPE = 'application/vnd.atoll.ops+json';
+export const NDJSON_TYPE = 'application/x-ndjson';
+
+/** Registers the media types of the API and nothing else: any other body is a 415. */
+export function acceptBodies(app: FastifyInstance, limits: Limits): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser(
+    [JSON_TYPE, MERGE_PATCH_TYPE, JSON_PATCH_TYPE, OPERATIONS_TYPE],
+    (request: FastifyRequest, payload: Readable, done: BodyDone) => readBody(request, payload, limits, done),
+  );
+  app.addContentTypeParser(NDJSON_TYPE, (_request: FastifyRequest, payload: Readable, done: (e: null, body: Readable) => void) =>
+    done(null, payload),
+  );
+}
+
+/** The media type of a request without its parameters, lower case; '' without a body. A charset must be UTF-8. */
+export function mediaTypeOf(request: FastifyRequest): string {
+  const header = request.headers['content-type'];
+  if (header === undefined || header === JSON_TYPE) return header ?? '';
+  const [type = '', ...parameters] = header.split(';');
+  for (const parameter of parameters) {
+    const [name = '', value = ''] = parameter.split('=');
+    if (name.trim().toLowerCase() !== 'charset') continue;
+    if (!/^"?utf-?8"?$/i.test(value.trim())) throw unsupported(`charset ${value.trim().slice(0, 40)}`, [type.trim()]);
+  }
+  return type.trim().toLowerCase();
+}
+
+/** Parses the body of a request whose media type must be one of `types`. */
+export function jsonBody(request: FastifyRequest, types: readonly string[], limits: DocumentLimits): JsonValue {
+  const type = mediaTypeOf(request);
+  const bytes = request.body;
+  if (!types.includes(type)) {
+    if (type === '' && bytes === undefined) throw bodyRequired(types);
+    throw unsupported(type === '' ? 'no Content-Type' : type, types);
+  }
+  if (!Buffer.isBuffer(bytes) || bytes.length === 0) throw bodyRequired(types);
+  return parseJson(bytes, limits);
+}
+
+/** The same, and the value must be an object. */
+export function objectBody(request: FastifyRequest, types: readonly string[], limits: DocumentLimits): JsonObject {
+  return requireObject(jsonBody(request, types, limits), '');
+}
+
+export function requireObject(value: JsonValue | undefined, pointer: string): JsonObject {
+  if (isObject(value)) return value;
+  throw new HttpError('HTTP_BODY_INVALID', `must be a JSON object, not ${kindOf(value)}`, { details: { pointer } });
+}
+
+export function requireArray(value: JsonValue | undefined, pointer: string): readonly JsonValue[] {
+  if (Array.isArray(value)) return value as readonly JsonValue[];
+  throw new HttpError('HTTP_BODY_INVALID', `must be a JSON array, not ${kindOf(value)}`, { details: { pointer } });
+}
+
+export function unsupported(given: string, types: readonly string[]): HttpError {
+  const message = `${given.slice(0, 100)} is not supported here; send ${types.join(' or ')}`;
+  return new HttpError('HTTP_MEDIA_TYPE_UNSUPPORTED', message, { details: { parameter: 'Content-Type', accept: types.join(', ') } });
+}
+
+type BodyDone = (error: Error | null, body?: Buffer) => void;
+
+function isObject(value: JsonValue | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function kindOf(value: JsonValue | undefined): string {
+  if (value === undefined) return 'absent';
+  if (value === null) return 'null';
+  return Array.isArray(value) ? 'an array' : `a ${typeof value}`;
+}
+
+function bodyRequired(types: readonly string[]): HttpError {
+  return new HttpError('HTTP_BODY_REQUIRED', `a body of type ${types.join(' or ')} is required`, { details: { pointer: '' } });
+}
+
+/** Collects a body. A refused one keeps flowing into the void, so that the client gets to read the answer. */
+function readBody(request: FastifyRequest, payload: Readable, limits: Limits, done: BodyDone): void {
+  const { bodyBytes, requestMs } = limits;
+  if (Number(request.headers['content-length']) > bodyBytes) {
+    done(tooLarge(bodyBytes));
+    return;
+  }
+  const chunks: Buffer[] = [];
+  let length = 0;
+  const deadline = setTimeout(() => {
+    finish(tooSlow(requestMs));
+  }, requestMs);
+  const finish = (error: Error | null): void => {
+    clearTimeout(deadline);
+    payload.removeListener('data', onData).removeListener('end', onEnd).removeListener('error', finish);
+    if (error !== null) payload.on('error', () => {});
+    done(error, error === null ? joined(chunks, length) : undefined);
+  };
+  const onData = (chunk: Buffer): void => {
+    length += chunk.length;
+    if (length > bodyBytes) finish(tooLarge(bodyBytes));
+    else chunks.push(chunk);
+  };
+  const onEnd = (): void => finish(null);
+  payload.on('data', onData).on('end', onEnd).on('error', finish);
+}
+
+function joined(chunks: readonly Buffer[], length: number): Buffer {
+  return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, length);
+}
+
+function tooSlow(requestMs: number): HttpError {
+  const details = { pointer: '', limit: 'requestMs', max: requestMs };
+  return new HttpError('HTTP_REQUEST_TIMEOUT', `the body did not arrive within ${requestMs} ms`, { details });
+}
+
+function tooLarge(bodyBytes: number): HttpError {
+  const details = { pointer: '', limit: 'bodyBytes', max: bodyBytes };
+  return new HttpError('HTTP_BODY_TOO_LARGE', `the body is larger than ${bodyBytes} bytes`, { details });
+}

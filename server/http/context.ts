@@ -1,0 +1,22 @@
+/**
+ * @module
+ * Owns what every route needs from its node, in one value, so that routes know neither how a node is opened nor configured.
+ */
+import type { Limits as DocumentLimits } from '../../crdt/index.ts';
+import type { Clock, Random, Replica } from '../../sync/index.ts';
+import type { Limits } from '../api/index.ts';
+import type { Health } from './health.ts';
+
+export interface HttpContext {
+  readonly replica: Replica;
+  readonly limits: Limits;
+  /** The part of the limits that the document layer checks. */
+  readonly documentLimits: DocumentLimits;
+  readonly health: Health;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** SHA-256 of the admin token; null serves without tokens. */
+  readonly adminTokenHash: Buffer | null;
+  /** Serve clients of other machines although there is no token. */
+  readonly insecure: boolean;
+}

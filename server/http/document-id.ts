@@ -1,0 +1,41 @@
+/**
+ * @module
+ * Owns what arrives in the path: names and document ids. The router has decoded each segment once and strictly, an encoded slash
+ * included; ids are data and never become paths. The rules themselves are the engine's. SPEC.md HT3, HT4.
+ */
+import { validateCollectionName, validateDatabaseName, validateDocumentId, type Clock, type Random } from '../../sync/index.ts';
+import { HttpError } from './errors.ts';
+
+/** Checks a decoded id. @throws SyncError `SYNC_DOCUMENT_ID_INVALID`. */
+export function requireDocumentId(id: string): string {
+  if (!/^[!-~]{1,256}$/.test(id)) validateDocumentId(id);
+  return id;
+}
+
+/** @throws SyncError `SYNC_COLLECTION_NAME_INVALID`. */
+export function requireCollectionName(name: string): string {
+  validateCollectionName(name);
+  return name;
+}
+
+/** @throws SyncError `SYNC_DATABASE_NAME_INVALID`. */
+export function requireDatabaseName(name: string): string {
+  validateDatabaseName(name);
+  return name;
+}
+
+/** Node hands raw bytes over as Latin-1; taking them for text would store another id than the client meant. */
+export function requireAsciiUrl(url: string): void {
+  if (!/[^!-~]/.test(url)) return;
+  throw new HttpError('HTTP_URL_INVALID', 'the URL has bytes that are not percent-encoded ASCII');
+}
+
+/** Makes a UUID version 7 (RFC 9562): sorts by creation time to the millisecond, random below that. */
+export function createSortableId(clock: Clock, random: Random): string {
+  const bytes = Buffer.from(random.bytes(16));
+  bytes.writeUIntBE(clock.now(), 0, 6);
+  bytes[6] = 0x70 | (bytes[6]! & 0x0f);
+  bytes[8] = 0x80 | (bytes[8]! & 0x3f);
+  const hex = bytes.toString('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}

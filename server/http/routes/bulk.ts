@@ -1,0 +1,85 @@
+/**
+ * @module
+ * Owns bulk writes: newline-delimited JSON in and out, both streamed, one result per line in order. Reading and writing run side
+ * by side; the window between them bounds memory, and its fullness pushes back on the client. SPEC.md HT17, HT18.
+ */
+import { Readable } from 'node:stream';
+import { Type } from 'typebox';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { BulkAnswerLine, Limits } from '../../api/index.ts';
+import * as body from '../body.ts';
+import { runBulkLine, type BulkTarget } from '../bulk-line.ts';
+import type { HttpContext } from '../context.ts';
+import { requireCollectionName } from '../document-id.ts';
+import { HttpError } from '../errors.ts';
+import { splitLines, type Line } from '../line-splitter.ts';
+import { OrderedWindow } from '../ordered-window.ts';
+import { sendSessionToken } from '../session-token.ts';
+
+/** Results a client may leave unread before we stop reading its lines: enough for clients that send everything first. */
+const UNREAD_RESULT_BYTES = 4_194_304;
+/** Lines in flight, in bytes. */
+const INFLIGHT_BYTES = 8_388_608;
+
+type BulkRequest = FastifyRequest<{ Params: { db: string; collection: string }; Querystring: { atomic?: boolean } }>;
+
+export function bulkRoutes(app: FastifyInstance, { replica, limits, documentLimits }: HttpContext): void {
+  const querystring = Type.Object({ atomic: Type.Optional(Type.Boolean()) }, { additionalProperties: false });
+  app.post('/v1/:db/:collection/bulk', { schema: { querystring } }, async (request: BulkRequest, reply) => {
+    const { db, collection } = request.params;
+    const database = replica.database(db);
+    requireCollectionName(collection);
+    if (request.query.atomic === true) throw new HttpError('HTTP_NOT_IMPLEMENTED', 'atomic bulk writes are not available yet');
+    const source = requireLines(request);
+    const jsonLimits = { ...documentLimits, depthMax: limits.depth + 1, documentBytesMax: limits.bulkLineBytes };
+    const results = bulkResults({ database, collection, limits, jsonLimits }, source, limits);
+    sendSessionToken(reply, database);
+    reply.header('content-type', body.NDJSON_TYPE);
+    return reply.send(Readable.from(results, { objectMode: false, highWaterMark: UNREAD_RESULT_BYTES }));
+  });
+}
+
+function requireLines(request: BulkRequest): Readable {
+  if (body.mediaTypeOf(request) === body.NDJSON_TYPE && request.body instanceof Readable) return request.body;
+  if (request.body === undefined && request.headers['content-type'] === undefined) {
+    throw new HttpError('HTTP_BODY_REQUIRED', `a body of type ${body.NDJSON_TYPE} is required`, { details: { pointer: '' } });
+  }
+  throw body.unsupported(body.mediaTypeOf(request) || 'no Content-Type', [body.NDJSON_TYPE]);
+}
+
+/** Answer lines as bytes. Ends when the source ends; a source that breaks ends it with that error, after what was done. */
+async function* bulkResults(target: BulkTarget, source: Readable, limits: Limits): AsyncGenerator<Buffer, void, undefined> {
+  const window = new OrderedWindow<BulkAnswerLine>({ items: limits.bulkInflight, bytes: INFLIGHT_BYTES });
+  const reading = readLines(target, source, window);
+  try {
+    for (let results = await window.take(); results !== null; results = await window.take()) {
+      yield Buffer.from(results.map((result) => `${JSON.stringify(result)}\n`).join(''));
+    }
+  } finally {
+    // The client may have gone: nobody takes results any more, so the reader must not wait for room.
+    window.end();
+    source.destroy();
+    await reading;
+  }
+}
+
+async function readLines(target: BulkTarget, source: Readable, window: OrderedWindow<BulkAnswerLine>): Promise<void> {
+  let number = 0;
+  try {
+    for await (const lines of splitLines(source, target.limits.bulkLineBytes)) {
+      for (const line of lines) {
+        const bytes = sizeOf(line);
+        await window.room(bytes);
+        if (window.isEnded) return;
+        window.push(bytes, runBulkLine(target, line, ++number));
+      }
+    }
+    window.end();
+  } catch (error) {
+    window.end({ error });
+  }
+}
+
+function sizeOf(line: Line): number {
+  return line?.length ?? 0;
+}

@@ -1,0 +1,128 @@
+/**
+ * @module
+ * Owns the routes of one document: GET, HEAD, PUT, PATCH, DELETE, and POST with an id made here. GET is the hot path: no schema,
+ * no hook of its own, the stored bytes as they are. SPEC.md HT1, HT7 to HT11.
+ */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Change, JsonPatchOperation, IntentOperation } from '../../../crdt/index.ts';
+import { SyncError, type Database, type StoredDocument, type WriteOptions, type WriteOutcome } from '../../../sync/index.ts';
+import * as body from '../body.ts';
+import type { HttpContext } from '../context.ts';
+import { createSortableId, requireCollectionName, requireDocumentId } from '../document-id.ts';
+import { decideRead, preconditionsOf } from '../precondition.ts';
+import { preferencesOf } from '../prefer.ts';
+import { sendSessionToken } from '../session-token.ts';
+
+interface DocumentParams {
+  db: string;
+  collection: string;
+  id: string;
+}
+type DocumentRequest = FastifyRequest<{ Params: DocumentParams }>;
+
+export const JSON_CONTENT = 'application/json; charset=utf-8';
+const PATCH_TYPES = [body.MERGE_PATCH_TYPE, body.JSON_PATCH_TYPE, body.OPERATIONS_TYPE];
+
+export function documentRoutes(app: FastifyInstance, context: HttpContext): void {
+  const { replica, documentLimits } = context;
+  const path = '/v1/:db/:collection/docs/:id';
+
+  app.get(path, (request: DocumentRequest, reply) => {
+    const { db, collection, id } = request.params;
+    const database = replica.database(db);
+    database
+      .get(requireCollectionName(collection), requireDocumentId(id))
+      .then((stored) => sendDocument(request, reply, database, stored))
+      .catch((error: unknown) => reply.send(error));
+  });
+
+  app.put(path, async (request: DocumentRequest, reply) => {
+    const value = body.objectBody(request, [body.JSON_TYPE], documentLimits);
+    return write(context, request, reply, { kind: 'replace', value });
+  });
+
+  app.patch(path, async (request: DocumentRequest, reply) => {
+    return write(context, request, reply, patchOf(request, context));
+  });
+
+  app.delete(path, async (request: DocumentRequest, reply) => {
+    const { db, collection, id } = request.params;
+    const database = replica.database(db);
+    const options = preconditionsOf(request.headers);
+    await database.write(requireCollectionName(collection), requireDocumentId(id), { kind: 'delete' }, options);
+    sendSessionToken(reply, database);
+    return reply.code(204).send();
+  });
+
+  app.post('/v1/:db/:collection/docs', async (request: DocumentRequest, reply) => {
+    const value = body.objectBody(request, [body.JSON_TYPE], documentLimits);
+    const { db, collection } = request.params;
+    const id = createSortableId(context.clock, context.random);
+    reply.header('location', `/v1/${db}/${collection}/docs/${id}`);
+    request.params.id = id;
+    return write(context, request, reply, { kind: 'replace', value });
+  });
+}
+
+/** The change a PATCH body asks for, by its media type. */
+function patchOf(request: DocumentRequest, { documentLimits }: HttpContext): Change {
+  const value = body.jsonBody(request, PATCH_TYPES, documentLimits);
+  switch (body.mediaTypeOf(request)) {
+    case body.MERGE_PATCH_TYPE:
+      return { kind: 'merge-patch', patch: body.requireObject(value, '') };
+    case body.JSON_PATCH_TYPE:
+      return { kind: 'json-patch', operations: body.requireArray(value, '') as unknown as readonly JsonPatchOperation[] };
+    default:
+      return { kind: 'operations', operations: body.requireArray(value, '') as unknown as readonly IntentOperation[] };
+  }
+}
+
+async function write(context: HttpContext, request: DocumentRequest, reply: FastifyReply, change: Change): Promise<void> {
+  const { db, collection, id } = request.params;
+  const database = context.replica.database(db);
+  const { returns } = preferencesOf(request.headers['prefer']);
+  const wantsDocument = returns === 'representation';
+  const options: WriteOptions = { ...preconditionsOf(request.headers), ...(wantsDocument && { returnDocument: true }) };
+  const outcome = await database.write(requireCollectionName(collection), requireDocumentId(id), change, options);
+  if (returns !== null) reply.header('preference-applied', `return=${returns}`);
+  sendSessionToken(reply, database);
+  sendWritten(reply, id, outcome);
+}
+
+function sendWritten(reply: FastifyReply, id: string, { status, etag, json }: WriteOutcome): void {
+  reply.code(status === 'created' ? 201 : 200);
+  reply.header('etag', etag).header('content-type', JSON_CONTENT);
+  reply.send(json === undefined ? JSON.stringify({ id, etag }) : asBuffer(json));
+}
+
+function sendDocument(request: DocumentRequest, reply: FastifyReply, database: Database, stored: StoredDocument | null): void {
+  sendSessionToken(reply, database);
+  if (stored === null) {
+    reply.send(notFound(request.params));
+    return;
+  }
+  const { headers } = request;
+  const decision = decideRead(headers, stored.etag);
+  if (decision === 'failed') {
+    const details = { parameter: 'If-Match', etag: stored.etag };
+    reply.send(new SyncError('SYNC_PRECONDITION_FAILED', 'the document has another version', { details }));
+    return;
+  }
+  reply.header('etag', stored.etag);
+  reply.header('last-modified', new Date(stored.modifiedMs).toUTCString());
+  if (stored.conflicts > 0) reply.header('atoll-conflicts', stored.conflicts);
+  if (decision === 'not-modified') {
+    reply.code(304).send();
+    return;
+  }
+  reply.header('content-type', JSON_CONTENT);
+  reply.send(asBuffer(stored.json));
+}
+
+export function notFound({ collection, id }: { collection: string; id: string }): SyncError {
+  return new SyncError('SYNC_DOCUMENT_NOT_FOUND', `there is no document ${JSON.stringify(id)} in ${collection}`);
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -1,0 +1,76 @@
+/**
+ * @module
+ * Owns listing documents of a collection, in the byte order of their ids, page by page. A page is bounded in documents and in
+ * bytes, and is put together from stored bytes without parsing them, unless `fields` asks for parts. SPEC.md HT12.
+ */
+import { Type } from 'typebox';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { JsonObject } from '../../../crdt/index.ts';
+import type { Database } from '../../../sync/index.ts';
+import type { Limits } from '../../api/index.ts';
+import type { HttpContext } from '../context.ts';
+import { decodeCursor, encodeCursor } from '../cursor.ts';
+import { requireCollectionName } from '../document-id.ts';
+import { parseFields, projectDocument } from '../projection.ts';
+import { sendSessionToken } from '../session-token.ts';
+import { JSON_CONTENT } from './document.ts';
+
+const LIST_ITEMS_DEFAULT = 100;
+/** Documents fetched at a time, so that a page of large ones stays near its bound in bytes. */
+const FETCH_ITEMS = 32;
+
+interface ListQuery {
+  limit?: number;
+  cursor?: string;
+  prefix?: string;
+  fields?: string;
+}
+type ListRequest = FastifyRequest<{ Params: { db: string; collection: string }; Querystring: ListQuery }>;
+
+export function listRoutes(app: FastifyInstance, { replica, limits }: HttpContext): void {
+  const querystring = Type.Object(
+    {
+      limit: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.listItems, description: 'Documents at most; default 100.' })),
+      cursor: Type.Optional(Type.String({ maxLength: 2000, description: 'The cursor of the page before.' })),
+      prefix: Type.Optional(Type.String({ maxLength: limits.idBytes, description: 'Only ids that start with this.' })),
+      fields: Type.Optional(Type.String({ maxLength: 8000, description: 'Comma-separated member names or JSON Pointers.' })),
+    },
+    { additionalProperties: false },
+  );
+  app.get('/v1/:db/:collection/docs', { schema: { querystring } }, async (request: ListRequest, reply) => {
+    const { db, collection } = request.params;
+    const database = replica.database(db);
+    const page = await readPage(database, requireCollectionName(collection), request.query, limits);
+    sendSessionToken(reply, database);
+    return reply.header('content-type', JSON_CONTENT).send(page);
+  });
+}
+
+async function readPage(database: Database, collection: string, query: ListQuery, limits: Limits): Promise<Buffer> {
+  const { limit = LIST_ITEMS_DEFAULT, prefix = '' } = query;
+  const fields = query.fields === undefined ? null : parseFields(query.fields);
+  let after = query.cursor === undefined ? undefined : decodeCursor(query.cursor);
+  const parts: Uint8Array[] = [];
+  let count = 0;
+  let bytes = 0;
+  do {
+    const take = Math.min(FETCH_ITEMS, limit - count);
+    const { items, next } = await database.list(collection, { limit: take, prefix, ...(after !== undefined && { after }) });
+    for (const { id, etag, json } of items) {
+      const doc = fields === null ? json : Buffer.from(project(json, fields));
+      parts.push(Buffer.from(`${count++ === 0 ? '' : ','}{"id":${JSON.stringify(id)},"etag":${JSON.stringify(etag)},"doc":`), doc, CLOSE);
+      bytes += doc.length;
+    }
+    after = next ?? undefined;
+  } while (after !== undefined && count < limit && bytes < limits.listBytes);
+  const cursor = after === undefined ? 'null' : JSON.stringify(encodeCursor(after));
+  return Buffer.concat([OPEN, ...parts, Buffer.from(`],"cursor":${cursor}}`)]);
+}
+
+const OPEN = Buffer.from('{"items":[');
+const CLOSE = Buffer.from('}');
+
+function project(json: Uint8Array, fields: ReturnType<typeof parseFields>): string {
+  // Canonical JSON that this node wrote: the plain parser is safe, and keeps `__proto__` as an own member.
+  return JSON.stringify(projectDocument(JSON.parse(Buffer.from(json).toString()) as JsonObject, fields));
+}
