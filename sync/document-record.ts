@@ -8,7 +8,7 @@
  */
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
-import { msFromStamp } from '../crdt/index.ts';
+import { stampMs } from '../crdt/index.ts';
 import { ELEMENT_BYTES } from './digest.ts';
 import { StorageError } from './errors.ts';
 
@@ -100,7 +100,7 @@ export function toStoredDocument(record: ViewRecord): StoredDocument {
   return {
     json: record.json,
     etag: etagOf(record.element),
-    modifiedMs: msFromStamp(record.modified),
+    modifiedMs: stampMs(record.modified),
     conflicts: record.conflicts,
   };
 }

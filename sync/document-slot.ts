@@ -23,15 +23,17 @@ export class DocumentSlot {
   readonly stateKey: Uint8Array;
   /** Includes changes of open commit groups. */
   document: CrdtDocument = CrdtDocument.create();
-  vector = new Map<number, number>();
+  vector: Map<number, number> = new Map();
   /** What readers see. `null` = never written. */
   durable: DurableVersion | null = null;
   /** Set while the document is being loaded; nothing else may be touched then. */
   loading: Promise<void> | null = null;
   /** Users and open changes that keep the slot in memory. */
   pins = 0;
-  /** Updates since the durable version, to rebuild the document if a batch has to be undone. */
+  /** Updates of the open group, to rebuild the document if a batch has to be undone. */
   unsaved: Uint8Array[] = [];
+  /** Updates of the group in flight. */
+  inFlight: Uint8Array[] = [];
   #encodedVector: Uint8Array | null = null;
   #element: Uint8Array | null = null;
 
@@ -41,6 +43,10 @@ export class DocumentSlot {
     this.id = id;
     this.viewKey = viewKey(db, collection, id);
     this.stateKey = stateKey(db, collection, id);
+  }
+
+  get hasOpenChanges(): boolean {
+    return this.unsaved.length > 0 || this.inFlight.length > 0;
   }
 
   /** Notes that sequence `seq` of `origin` touched the document. */

@@ -3,7 +3,7 @@
  * Owns the hybrid logical clock (Kulkarni et al. 2014) of a node. Stamps order *concurrent* values only; correctness never
  * depends on them (replication.md "Clocks").
  */
-import { stampFromMs } from '../crdt/index.ts';
+import { encodeStamp } from '../crdt/index.ts';
 import type { Clock } from './port.ts';
 
 /** A node does not advance its clock further than this beyond its wall clock because of a peer. */
@@ -26,12 +26,12 @@ export class HybridClock {
 
   /** A new stamp, greater than all before it on this node. */
   tick(): number {
-    this.#last = Math.max(this.#last + 1, stampFromMs(this.#clock.now()));
+    this.#last = Math.max(this.#last + 1, encodeStamp(this.#clock.now(), 0));
     return this.#last;
   }
 
   /** Adopts a peer's stamp unless it lies too far in the future; the record that carried it is accepted either way. */
   observe(stamp: number): void {
-    if (stamp > this.#last && stamp <= stampFromMs(this.#clock.now() + CLOCK_ADVANCE_MS_MAX)) this.#last = stamp;
+    if (stamp > this.#last && stamp <= encodeStamp(this.#clock.now() + CLOCK_ADVANCE_MS_MAX, 0)) this.#last = stamp;
   }
 }

@@ -1,0 +1,115 @@
+/**
+ * @module
+ * Owns what the system database says: which databases exist, how collections are configured, who the members are. Ordinary
+ * documents, replicated and merged like any other; this is their reading, kept up to date after every commit.
+ *
+ * | collection | id | document |
+ * |---|---|---|
+ * | `databases` | name | `{generation, state: "live" \| "dropped"}` |
+ * | `collections` | `database key/collection` | CollectionConfig |
+ * | `members` | node id | `{name, url}` |
+ */
+import type { CollectionConfig } from './collection-config.ts';
+import { parseCollectionConfig } from './collection-config.ts';
+import type { JsonObject, JsonValue } from '../crdt/index.ts';
+import { SyncError } from './errors.ts';
+
+export const SYSTEM_KEY = '_system.0';
+
+export interface DatabaseEntry {
+  readonly generation: number;
+  readonly state: 'live' | 'dropped';
+}
+
+export interface MemberEntry {
+  readonly name: string;
+  /** Where other members may dial it; `null` = it only dials. */
+  readonly url: string | null;
+}
+
+const decoder = new TextDecoder();
+const NO_CONFIG: CollectionConfig = {};
+
+export class Catalog {
+  readonly databases: Map<string, DatabaseEntry> = new Map();
+  readonly members: Map<string, MemberEntry> = new Map();
+  readonly #collections = new Map<string, CollectionConfig>();
+
+  /** Takes note of a document of the system database; `null` = deleted. Returns whether it was one the catalog knows. */
+  update(collection: string, id: string, json: Uint8Array | null): boolean {
+    const value = json ? (JSON.parse(decoder.decode(json)) as JsonObject) : null;
+    switch (collection) {
+      case 'databases':
+        assign(this.databases, id, value && readDatabase(value));
+        return true;
+      case 'members':
+        assign(this.members, id, value && readMember(value));
+        return true;
+      case 'collections':
+        assign(this.#collections, id, value && readConfig(value));
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  /** Settings of a collection; all defaults when it was never configured. */
+  configOf(databaseKey: string, collection: string): CollectionConfig {
+    return this.#collections.get(collectionId(databaseKey, collection)) ?? NO_CONFIG;
+  }
+
+  isConfigured(databaseKey: string, collection: string): boolean {
+    return this.#collections.has(collectionId(databaseKey, collection));
+  }
+
+  /** Collections of a database that were configured, with or without documents. */
+  configuredCollections(databaseKey: string): string[] {
+    const prefix = `${databaseKey}/`;
+    return [...this.#collections.keys()].filter((id) => id.startsWith(prefix)).map((id) => id.slice(prefix.length));
+  }
+
+  /** Key of a live database, or `undefined`. */
+  liveKey(name: string): string | undefined {
+    const entry = this.databases.get(name);
+    return entry?.state === 'live' ? `${name}.${entry.generation}` : undefined;
+  }
+
+  /** True once this generation of the database was dropped: its data must not come back. */
+  isDropped(databaseKey: string): boolean {
+    const split = databaseKey.lastIndexOf('.');
+    const entry = this.databases.get(databaseKey.slice(0, split));
+    if (!entry) return false;
+    const generation = Number(databaseKey.slice(split + 1));
+    return generation < entry.generation || (generation === entry.generation && entry.state === 'dropped');
+  }
+}
+
+export function collectionId(databaseKey: string, collection: string): string {
+  return `${databaseKey}/${collection}`;
+}
+
+function assign<V>(map: Map<string, V>, key: string, value: V | null): void {
+  if (value === null) map.delete(key);
+  else map.set(key, value);
+}
+
+function readDatabase({ generation, state }: JsonObject): DatabaseEntry {
+  return {
+    generation: typeof generation === 'number' ? generation : 0,
+    state: state === 'dropped' ? 'dropped' : 'live',
+  };
+}
+
+function readMember({ name, url }: JsonObject): MemberEntry {
+  return { name: typeof name === 'string' ? name : '', url: typeof url === 'string' ? url : null };
+}
+
+/** A merge of two valid configurations is normally valid; should one not be, the defaults hold rather than nothing works. */
+function readConfig(value: JsonValue): CollectionConfig {
+  try {
+    return parseCollectionConfig(value);
+  } catch (error) {
+    if (error instanceof SyncError) return NO_CONFIG;
+    throw error;
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * @module
+ * Owns what can be configured per collection, and its defaults.
+ */
+import type { JsonObject, JsonValue, TypeDeclarations } from '../crdt/index.ts';
+import { SyncError } from './errors.ts';
+
+export type DeletePolicy = 'update-wins' | 'delete-wins';
+
+/** Every member may be absent: then the default holds. */
+export interface CollectionConfig {
+  /** Outcome of a delete concurrent with an update (CR11). Default `update-wins`. */
+  readonly deletePolicy?: DeletePolicy;
+  /** JSON Pointer → type, so that plain JSON writes create texts, sets, counters. Default none. */
+  readonly types?: TypeDeclarations;
+}
+
+const TYPES = ['text', 'set', 'array', 'counter'];
+
+/**
+ * Checks a configuration as sent by a user.
+ *
+ * @throws SyncError `SYNC_CONFIG_INVALID` with `details.path`, the JSON Pointer of the member at fault.
+ */
+export function parseCollectionConfig(value: JsonValue): CollectionConfig {
+  if (!isObject(value)) throw invalid('', 'A collection configuration is a JSON object.');
+  const config: { deletePolicy?: DeletePolicy; types?: TypeDeclarations } = {};
+  for (const [member, setting] of Object.entries(value)) {
+    if (member === 'deletePolicy') config.deletePolicy = parseDeletePolicy(setting);
+    else if (member === 'types') config.types = parseTypes(setting);
+    else throw invalid(`/${member}`, `"${member}" is not a setting; known are deletePolicy and types.`);
+  }
+  return config;
+}
+
+function parseDeletePolicy(value: JsonValue): DeletePolicy {
+  if (value === 'update-wins' || value === 'delete-wins') return value;
+  throw invalid('/deletePolicy', 'deletePolicy is "update-wins" or "delete-wins".');
+}
+
+function parseTypes(value: JsonValue): TypeDeclarations {
+  if (!isObject(value)) throw invalid('/types', 'types is an object from JSON Pointer to type.');
+  for (const [pointer, type] of Object.entries(value)) {
+    if (!/^(\/([^~/]|~[01])*)+$/.test(pointer)) throw invalid('/types', `"${pointer}" is not a JSON Pointer below the root.`);
+    if (typeof type !== 'string' || !TYPES.includes(type)) {
+      throw invalid(`/types/${pointer.replaceAll('~', '~0').replaceAll('/', '~1')}`, `A type is one of ${TYPES.join(', ')}.`);
+    }
+  }
+  return value as TypeDeclarations;
+}
+
+function isObject(value: JsonValue): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function invalid(path: string, message: string): SyncError {
+  return new SyncError('SYNC_CONFIG_INVALID', message, { details: { path } });
+}

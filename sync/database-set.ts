@@ -1,0 +1,134 @@
+/**
+ * @module
+ * Owns the databases of a replica by key, and the numbers under which the store knows them.
+ */
+import type { Limits } from '../crdt/index.ts';
+import type { Catalog } from './catalog.ts';
+import { SYSTEM_KEY } from './catalog.ts';
+import { Database } from './database.ts';
+import { DocumentTable } from './document-table.ts';
+import type { SealedDocuments } from './document-table.ts';
+import type { DurableBatch, OriginId } from './engine.ts';
+import type { GroupCommit } from './group-commit.ts';
+import type { HybridClock } from './hybrid-clock.ts';
+import { databaseKey, databaseNameOf, rangeOf } from './key.ts';
+import { DatabaseLog } from './log.ts';
+import type { Store } from './port.ts';
+
+export interface DatabaseSetOptions {
+  readonly store: Store;
+  readonly catalog: Catalog;
+  readonly commit: GroupCommit;
+  readonly origin: OriginId;
+  readonly nodeId: string;
+  readonly clock: HybridClock;
+  readonly cacheBytesMax: number;
+  readonly limits?: Limits;
+}
+
+/** Kinds of keys that belong to one database. */
+const KEY_KINDS = ['v', 'l', 'j', 'y', 's', 'g'];
+
+export class DatabaseSet {
+  readonly #options: DatabaseSetOptions;
+  readonly #open = new Map<string, Database>();
+  readonly #opening = new Map<string, Promise<Database>>();
+  readonly #numbers = new Map<string, number>();
+  #nextNumber = 1;
+  /** After every durable commit of a database. */
+  onDurable: (database: Database, batches: readonly DurableBatch[], slots: SealedDocuments['slots']) => void = () => {};
+
+  /** The name people know the owner of an origin by. */
+  nameOf: (origin: OriginId) => string = String;
+
+  private constructor(options: DatabaseSetOptions) {
+    this.#options = options;
+  }
+
+  static async open(options: DatabaseSetOptions): Promise<DatabaseSet> {
+    const set = new DatabaseSet(options);
+    for await (const entries of options.store.range(rangeOf('n'))) {
+      for (const [key, value] of entries) set.#number(databaseNameOf(key), new DataView(value.slice().buffer).getUint32(0));
+    }
+    for (const key of set.#numbers.keys()) await set.ensure(key);
+    await set.ensure(SYSTEM_KEY);
+    return set;
+  }
+
+  #number(key: string, number: number): void {
+    this.#numbers.set(key, number);
+    this.#nextNumber = Math.max(this.#nextNumber, number + 1);
+  }
+
+  keys(): readonly string[] {
+    return [...this.#open.keys()];
+  }
+
+  get(key: string): Database | undefined {
+    return this.#open.get(key);
+  }
+
+  /** Opens a database, creating its (empty) storage if needed. */
+  async ensure(key: string): Promise<Database> {
+    const database = this.#open.get(key);
+    if (database) return database;
+    let opening = this.#opening.get(key);
+    if (!opening) {
+      opening = this.#openDatabase(key).finally(() => this.#opening.delete(key));
+      this.#opening.set(key, opening);
+    }
+    return opening;
+  }
+
+  async #openDatabase(key: string): Promise<Database> {
+    const { store, commit, origin, nodeId, clock, cacheBytesMax, limits, catalog } = this.#options;
+    const db = this.#numbers.get(key) ?? (await this.#allocate(key));
+    const digestSecret = new TextEncoder().encode(`atoll digest ${key}`);
+    const log = await DatabaseLog.open(store, db, origin, nodeId);
+    const table = await DocumentTable.open({ store, db, digestSecret, cacheBytesMax });
+    const database: Database = new Database({
+      key,
+      store,
+      db,
+      origin,
+      log,
+      table,
+      commit,
+      clock,
+      ...(limits && { limits }),
+      catalog,
+      system: () => this.#open.get(SYSTEM_KEY)!,
+      nameOf: (author) => this.nameOf(author),
+      onDurable: (batches, slots) => this.onDurable(database, batches, slots),
+    });
+    this.#open.set(key, database);
+    return database;
+  }
+
+  async #allocate(key: string): Promise<number> {
+    const number = this.#nextNumber++;
+    const value = new Uint8Array(4);
+    new DataView(value.buffer).setUint32(0, number);
+    await this.#options.store.batch([{ type: 'put', key: databaseKey(key), value }], { sync: true });
+    this.#number(key, number);
+    return number;
+  }
+
+  /** Forgets a database and everything stored of it. Safe to repeat after a crash: its number goes last. */
+  async remove(key: string): Promise<void> {
+    const { store, commit } = this.#options;
+    const number = this.#numbers.get(key);
+    if (number === undefined) return;
+    this.#open.get(key)?.close();
+    this.#open.delete(key);
+    this.#numbers.delete(key);
+    await commit.idle();
+    for (const kind of KEY_KINDS) await store.clear(rangeOf(kind, number));
+    await store.batch([{ type: 'del', key: databaseKey(key) }], { sync: true });
+  }
+
+  /** Refuses further writes everywhere. */
+  close(): void {
+    for (const database of this.#open.values()) database.close();
+  }
+}

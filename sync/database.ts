@@ -1,0 +1,362 @@
+/**
+ * @module
+ * Owns one database of a replica: the write path from change to durable batch, the read path, and the queries over ids. What
+ * arrives from peers is in ingest.ts; both meet in the same log, table and commit group.
+ */
+import type { Change, JsonValue, Limits } from '../crdt/index.ts';
+import { stampMs } from '../crdt/index.ts';
+import type { Catalog } from './catalog.ts';
+import type { CollectionConfig } from './collection-config.ts';
+import { configureCollection, describeCollections, dropCollection } from './collection.ts';
+import type { CollectionInfo } from './collection.ts';
+import type { DocumentTable, SealedDocuments } from './document-table.ts';
+import { decodeView, etagOf } from './document-record.ts';
+import type { StoredDocument } from './document-record.ts';
+import type { DocumentSlot } from './document-slot.ts';
+import type { DurableBatch, OriginId } from './engine.ts';
+import { SyncError } from './errors.ts';
+import type { CommitParticipant, GroupCommit, SealedChanges } from './group-commit.ts';
+import type { HybridClock } from './hybrid-clock.ts';
+import { documentOf, metaKey, successorOf, successorOfPrefix, viewKey } from './key.ts';
+import type { DatabaseLog } from './log.ts';
+import { validateCollectionName, validateDocumentId } from './names.ts';
+import type { Store, StoreOperation } from './port.ts';
+import { encodeToken } from './token.ts';
+
+const utf8 = new TextEncoder();
+
+/** Entity tags as sent in `If-Match` and `If-None-Match`. Checked on this replica, at this moment, only. */
+export interface Preconditions {
+  readonly ifMatch?: readonly string[] | '*';
+  readonly ifNoneMatch?: readonly string[] | '*';
+}
+
+export interface WriteOptions extends Preconditions {
+  /** Ask for the document as this write left it. Default false. */
+  readonly returnDocument?: boolean;
+}
+
+export interface WriteOutcome {
+  readonly status: 'created' | 'updated' | 'unchanged' | 'deleted';
+  readonly etag: string;
+  /** Canonical JSON, when asked for and not deleted. */
+  readonly json?: Uint8Array;
+}
+
+export interface ListOptions {
+  /** Ids after this one, in byte order. */
+  readonly after?: string;
+  readonly prefix?: string;
+  /** Documents at most, at least 1. */
+  readonly limit: number;
+}
+
+export interface ListPage {
+  readonly items: readonly { readonly id: string; readonly etag: string; readonly json: Uint8Array }[];
+  /** Pass as `after` for the next page; `null` = there is none. */
+  readonly next: string | null;
+}
+
+/** Losing values at one path. */
+export interface ConflictReport {
+  readonly path: string;
+  readonly shown: JsonValue | undefined;
+  /** `at` is ISO 8601; `replica` the name of the node that accepted the write. */
+  readonly others: readonly { readonly value: JsonValue; readonly at: string; readonly replica: string }[];
+}
+
+export interface DatabaseInfo {
+  readonly name: string;
+  readonly documents: number;
+  /** Bytes of JSON. */
+  readonly bytes: number;
+  readonly digest: string;
+  readonly collections: readonly CollectionInfo[];
+}
+
+export interface DatabaseParts {
+  readonly key: string;
+  readonly store: Store;
+  readonly db: number;
+  readonly origin: OriginId;
+  readonly log: DatabaseLog;
+  readonly table: DocumentTable;
+  readonly commit: GroupCommit;
+  readonly clock: HybridClock;
+  readonly limits?: Limits;
+  readonly catalog: Catalog;
+  /** Where configuration is written. */
+  readonly system: () => Database;
+  /** The name of the node that owns an origin. */
+  readonly nameOf: (origin: OriginId) => string;
+  /** After every durable commit: the batches, and the documents with their new version. */
+  readonly onDurable: (batches: readonly DurableBatch[], slots: SealedDocuments['slots']) => void;
+}
+
+export class Database implements CommitParticipant {
+  /** `name.generation` */
+  readonly key: string;
+  readonly name: string;
+  /** @internal Shared with ingest.ts. */
+  readonly parts: DatabaseParts;
+  /** @internal Operations that travel with the next group. */
+  extraOperations: StoreOperation[] = [];
+  #token: string | null = null;
+  #closed = false;
+
+  constructor(parts: DatabaseParts) {
+    this.parts = parts;
+    this.key = parts.key;
+    this.name = parts.key.slice(0, parts.key.lastIndexOf('.'));
+  }
+
+  /** The durable version of a document; `null` when there is none. */
+  get(collection: string, id: string): Promise<StoredDocument | null> {
+    return this.parts.table.get(collection, id);
+  }
+
+  /**
+   * Applies one atomic change; resolves after fsync. Concurrent calls for one document are applied in call order.
+   *
+   * @throws SyncError `SYNC_PRECONDITION_FAILED`, `SYNC_DOCUMENT_NOT_FOUND` (delete of a missing document),
+   *   `SYNC_DOCUMENT_ID_INVALID`, `SYNC_COLLECTION_NAME_INVALID`; CrdtError for a bad change. Then nothing changed.
+   * @throws StorageError The change may or may not be found after a restart; the replica has stopped acknowledging.
+   */
+  async write(collection: string, id: string, change: Change, options: WriteOptions = {}): Promise<WriteOutcome> {
+    validateCollectionName(collection);
+    validateDocumentId(id);
+    return this.writeUnchecked(collection, id, change, options);
+  }
+
+  /** @internal As `write`, for names only the system uses. */
+  async writeUnchecked(
+    collection: string,
+    id: string,
+    change: Change,
+    options: WriteOptions = {},
+  ): Promise<WriteOutcome> {
+    this.#assertOpen();
+    const slot = this.parts.table.acquire(collection, id);
+    try {
+      await ready([slot]);
+      this.#assertOpen();
+      const outcome = this.#change(slot, change, options);
+      // An unchanged document may still rest on changes of others that are not durable yet.
+      if (outcome.status !== 'unchanged' || slot.hasOpenChanges) await this.parts.commit.join(this);
+      return outcome;
+    } finally {
+      this.parts.table.release(slot);
+    }
+  }
+
+  /** Synchronous from the precondition to the log record: this is what makes a write atomic on this replica. */
+  #change(slot: DocumentSlot, change: Change, options: WriteOptions): WriteOutcome {
+    const { table, log, clock, origin, limits } = this.parts;
+    const existed = slot.document.view().exists;
+    checkPreconditions(existed ? this.#etag(slot) : null, options);
+    if (change.kind === 'delete' && !existed) {
+      throw new SyncError('SYNC_DOCUMENT_NOT_FOUND', 'There is no such document to delete.');
+    }
+    const { deletePolicy = 'update-wins', types } = this.parts.catalog.configOf(this.key, slot.collection);
+    const author = { client: origin, stamp: clock.tick(), deletePolicy, ...(types && { types }), ...(limits && { limits }) };
+    const update = slot.document.change(change, author);
+    if (update) {
+      const record = { kind: 'update', collection: slot.collection, id: slot.id, update } as const;
+      slot.touch(origin, log.append(record, slot.vector));
+      table.touch(slot, update);
+    }
+    const view = slot.document.view();
+    const etag = this.#etag(slot);
+    if (!view.exists) return { status: update ? 'deleted' : 'unchanged', etag };
+    const status = !update ? 'unchanged' : existed ? 'updated' : 'created';
+    return options.returnDocument ? { status, etag, json: utf8.encode(view.json) } : { status, etag };
+  }
+
+  #etag(slot: DocumentSlot): string {
+    return etagOf(slot.element(this.parts.table.digestSecret));
+  }
+
+  /** Documents in id order (UTF-8 bytes), durable versions only. */
+  async list(collection: string, { after, prefix = '', limit }: ListOptions): Promise<ListPage> {
+    const { db, store } = this.parts;
+    const lt = successorOfPrefix(viewKey(db, collection, prefix));
+    let gte = viewKey(db, collection, prefix);
+    if (after !== undefined && compareBytes(viewKey(db, collection, after), gte) >= 0) {
+      gte = successorOf(viewKey(db, collection, after));
+    }
+    const items: { id: string; etag: string; json: Uint8Array }[] = [];
+    while (compareBytes(gte, lt) < 0) {
+      const wanted = limit + 1 - items.length;
+      let seen = 0;
+      for await (const entries of store.range({ gte, lt, limit: wanted })) {
+        for (const [key, value] of entries) {
+          seen++;
+          gte = successorOf(key);
+          const record = decodeView(value);
+          if (record.exists) items.push({ id: documentOf(key).id, etag: etagOf(record.element), json: record.json });
+        }
+      }
+      if (items.length > limit) return { items: items.slice(0, limit), next: items[limit - 1]!.id };
+      if (seen < wanted) break;
+    }
+    return { items, next: null };
+  }
+
+  /** Every document of a collection, in id order. */
+  async *documentsOf(collection: string): AsyncGenerator<ListPage['items'][number]> {
+    let page: ListPage = { items: [], next: '' };
+    while (page.next !== null) {
+      page = await this.list(collection, { limit: 500, ...(page.next !== '' && { after: page.next }) });
+      yield* page.items;
+    }
+  }
+
+  /** Losing values of a document; `null` when there is no such document. */
+  async conflicts(collection: string, id: string): Promise<readonly ConflictReport[] | null> {
+    const slot = this.parts.table.acquire(collection, id);
+    try {
+      await ready([slot]);
+      if (slot.hasOpenChanges) await this.parts.commit.join(this);
+      if (!slot.document.view().exists) return null;
+      return slot.document.conflicts().map(({ path, shown, others }) => ({
+        path,
+        shown,
+        others: others.map(({ value, stamp, client }) => ({
+          value,
+          at: new Date(stampMs(stamp)).toISOString(),
+          replica: this.parts.nameOf(client),
+        })),
+      }));
+    } finally {
+      this.parts.table.release(slot);
+    }
+  }
+
+  /** Collections that hold documents or were configured, sorted by name. */
+  collections(): readonly CollectionInfo[] {
+    return describeCollections(this);
+  }
+
+  /** `null` when the collection neither holds documents nor was configured. */
+  collection(name: string): CollectionInfo | null {
+    return this.collections().find((collection) => collection.name === name) ?? null;
+  }
+
+  /**
+   * Replaces the configuration of a collection; what is left out returns to its default.
+   *
+   * @throws SyncError `SYNC_CONFIG_INVALID`, `SYNC_COLLECTION_NAME_INVALID`
+   */
+  configureCollection(name: string, config: CollectionConfig | JsonValue): Promise<{ created: boolean }> {
+    return configureCollection(this, name, config);
+  }
+
+  /** Deletes every document of the collection held here, and its configuration. Returns how many were deleted. */
+  dropCollection(name: string): Promise<number> {
+    return dropCollection(this, name);
+  }
+
+  info(): DatabaseInfo {
+    const { name, documents, bytes } = this;
+    return { name, documents, bytes, digest: this.parts.table.digest, collections: this.collections() };
+  }
+
+  /** Equal `digest` means equal databases; `vector` says up to where (origin → sequence). */
+  digest(): { digest: string; documents: number; vector: Record<string, number> } {
+    const vector: Record<string, number> = {};
+    for (const [origin, { seq }] of this.parts.log.durableVector) vector[String(origin)] = seq;
+    return { digest: this.parts.table.digest, documents: this.documents, vector };
+  }
+
+  /** Live documents and bytes per collection. */
+  get stats(): DocumentTable['stats'] {
+    return this.parts.table.stats;
+  }
+
+  /** Live documents. */
+  get documents(): number {
+    let total = 0;
+    for (const { documents } of this.parts.table.stats.values()) total += documents;
+    return total;
+  }
+
+  /** Bytes of their JSON. */
+  get bytes(): number {
+    let total = 0;
+    for (const { bytes } of this.parts.table.stats.values()) total += bytes;
+    return total;
+  }
+
+  /** The durable version vector as an opaque token: what a session that saw this replica has seen. */
+  token(): string {
+    this.#token ??= encodeToken(this.parts.log.durableVector);
+    return this.#token;
+  }
+
+  /** @internal */
+  seal(): SealedChanges {
+    const { log, table, clock } = this.parts;
+    const documents = table.seal();
+    const sealedLog = log.seal(clock.last);
+    const extra = this.extraOperations;
+    this.extraOperations = [];
+    const operations = [...sealedLog.operations, ...documents.operations, ...extra];
+    if (operations.length > 0) operations.push({ type: 'put', key: metaKey('stamp'), value: encodeStamp(clock.last) });
+    return {
+      operations,
+      durable: () => {
+        log.markDurable(sealedLog);
+        table.markDurable(documents);
+        this.#token = null;
+        this.parts.onDurable(sealedLog.batches, documents.slots);
+      },
+    };
+  }
+
+  /** Refuses further writes; what is under way completes. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw new SyncError('SYNC_CLOSED', `Database "${this.name}" is closing.`, { retryable: true });
+  }
+}
+
+/** Waits until every slot is loaded; another user may have begun to load one again meanwhile. */
+export async function ready(slots: readonly DocumentSlot[]): Promise<void> {
+  for (;;) {
+    const loading = slots.find((slot) => slot.loading)?.loading;
+    if (!loading) return;
+    await loading;
+  }
+}
+
+function checkPreconditions(etag: string | null, { ifMatch, ifNoneMatch }: Preconditions): void {
+  if (ifMatch !== undefined && (etag === null || (ifMatch !== '*' && !ifMatch.includes(etag)))) {
+    throw new SyncError('SYNC_PRECONDITION_FAILED', 'If-Match does not hold: the document has another version here.', {
+      details: { field: 'If-Match', etag },
+    });
+  }
+  if (ifNoneMatch !== undefined && etag !== null && (ifNoneMatch === '*' || ifNoneMatch.includes(etag))) {
+    throw new SyncError('SYNC_PRECONDITION_FAILED', 'If-None-Match does not hold: the document has this version here.', {
+      details: { field: 'If-None-Match', etag },
+    });
+  }
+}
+
+function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) if (a[i] !== b[i]) return a[i]! - b[i]!;
+  return a.length - b.length;
+}
+
+function encodeStamp(stamp: number): Uint8Array {
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setFloat64(0, stamp);
+  return bytes;
+}
+
+export function decodeStamp(bytes: Uint8Array): number {
+  return new DataView(bytes.buffer, bytes.byteOffset).getFloat64(0);
+}

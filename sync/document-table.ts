@@ -1,0 +1,249 @@
+/**
+ * @module
+ * Owns the documents of one database: which are in memory, their durable views, the statistics per collection and the digest.
+ * There is never more than one slot per document, and a slot with open changes is pinned; so whatever is in the store is
+ * durable, and whatever is not durable is in a slot.
+ */
+import { CrdtDocument } from '../crdt/index.ts';
+import { ByteCache } from './byte-cache.ts';
+import { DigestSum } from './digest.ts';
+import { decodeState, decodeView, encodeState, encodeView, toStoredDocument } from './document-record.ts';
+import type { StoredDocument } from './document-record.ts';
+import type { DurableVersion } from './document-slot.ts';
+import { DocumentSlot } from './document-slot.ts';
+import { digestKey, rangeOf, statsCollectionOf, statsKey, viewKey } from './key.ts';
+import type { Store, StoreOperation } from './port.ts';
+
+const utf8 = new TextEncoder();
+
+/** Live documents of a collection and the bytes of their JSON. */
+export interface CollectionStats {
+  documents: number;
+  bytes: number;
+}
+
+export interface SealedDocuments {
+  readonly operations: readonly StoreOperation[];
+  readonly slots: readonly (readonly [DocumentSlot, DurableVersion])[];
+  readonly digest: string;
+}
+
+export interface DocumentTableOptions {
+  readonly store: Store;
+  readonly db: number;
+  readonly digestSecret: Uint8Array;
+  /** Bytes of documents, and again of views, kept in memory. */
+  readonly cacheBytesMax: number;
+}
+
+export class DocumentTable {
+  readonly #store: Store;
+  readonly #db: number;
+  /** Keys the digest elements, and so the entity tags. */
+  readonly digestSecret: Uint8Array;
+  readonly #pinned = new Map<string, DocumentSlot>();
+  readonly #idle: ByteCache<DocumentSlot>;
+  readonly #views: ByteCache<StoredDocument>;
+  readonly #viewReads = new Map<string, Promise<StoredDocument | null>>();
+  readonly #stats: Map<string, CollectionStats>;
+  readonly #digest: DigestSum;
+  #durableDigest: string;
+  #touched = new Set<DocumentSlot>();
+
+  private constructor(options: DocumentTableOptions, stats: Map<string, CollectionStats>, digest: DigestSum) {
+    this.#store = options.store;
+    this.#db = options.db;
+    this.digestSecret = options.digestSecret;
+    this.#idle = new ByteCache(options.cacheBytesMax);
+    this.#views = new ByteCache(options.cacheBytesMax);
+    this.#stats = stats;
+    this.#digest = digest;
+    this.#durableDigest = digest.toHex();
+  }
+
+  static async open(options: DocumentTableOptions): Promise<DocumentTable> {
+    const stats = new Map<string, CollectionStats>();
+    for await (const entries of options.store.range(rangeOf('s', options.db))) {
+      for (const [key, value] of entries) stats.set(statsCollectionOf(key), decodeStats(value));
+    }
+    const digest = new DigestSum(await options.store.get(digestKey(options.db)));
+    return new DocumentTable(options, stats, digest);
+  }
+
+  /** Digest of the durable documents, hexadecimal. */
+  get digest(): string {
+    return this.#durableDigest;
+  }
+
+  /** Collections that hold or held documents. */
+  get stats(): ReadonlyMap<string, Readonly<CollectionStats>> {
+    return this.#stats;
+  }
+
+  /**
+   * Pins the slot of a document, loading it if needed. Await `ready` before use, `release` afterwards.
+   */
+  acquire(collection: string, id: string): DocumentSlot {
+    const name = `${collection}\0${id}`;
+    let slot = this.#pinned.get(name);
+    if (!slot) {
+      slot = this.#idle.get(name) ?? this.#load(new DocumentSlot(name, this.#db, collection, id));
+      this.#idle.delete(name);
+      this.#pinned.set(name, slot);
+    }
+    slot.pins++;
+    return slot;
+  }
+
+  release(slot: DocumentSlot): void {
+    if (--slot.pins > 0 || this.#pinned.get(slot.name) !== slot) return;
+    this.#pinned.delete(slot.name);
+    this.#idle.set(slot.name, slot, slot.weight);
+  }
+
+  #load(slot: DocumentSlot): DocumentSlot {
+    const loading = this.#fill(slot).then(
+      () => {
+        slot.loading = null;
+      },
+      (error: unknown) => {
+        // The next user starts afresh with a new slot and meets the same error.
+        this.#pinned.delete(slot.name);
+        throw error;
+      },
+    );
+    loading.catch(() => undefined);
+    slot.loading = loading;
+    return slot;
+  }
+
+  async #fill(slot: DocumentSlot): Promise<void> {
+    const view = await this.#store.get(slot.viewKey);
+    if (!view) return;
+    const record = decodeView(view);
+    slot.durable = { element: record.element, document: record.exists ? toStoredDocument(record) : null };
+    const stored = await this.#store.get(slot.stateKey);
+    const { vector, state } = decodeState(stored ?? new Uint8Array());
+    slot.vector = vector;
+    slot.document = CrdtDocument.load(state);
+  }
+
+  /** Drops what an undone batch left in a slot: reloads the durable version and applies the other open updates again. */
+  restore(slot: DocumentSlot): void {
+    slot.document = CrdtDocument.create();
+    const loading = (async () => {
+      const stored = await this.#store.get(slot.stateKey);
+      if (stored) slot.document = CrdtDocument.load(decodeState(stored).state);
+      for (const update of [...slot.inFlight, ...slot.unsaved]) slot.document.apply(update);
+      slot.loading = null;
+    })();
+    loading.catch(() => undefined);
+    slot.loading = loading;
+  }
+
+  /** Puts a changed slot into the open group; it stays pinned until that group is durable. */
+  touch(slot: DocumentSlot, update: Uint8Array): void {
+    slot.unsaved.push(update);
+    if (this.#touched.has(slot)) return;
+    this.#touched.add(slot);
+    slot.pins++;
+  }
+
+  /** The durable version of a document, `null` when there is none. */
+  async get(collection: string, id: string): Promise<StoredDocument | null> {
+    const name = `${collection}\0${id}`;
+    const slot = this.#pinned.get(name) ?? this.#idle.get(name);
+    if (slot && !slot.loading) return slot.durable?.document ?? null;
+    return this.#views.get(name) ?? (await this.#readView(name, collection, id));
+  }
+
+  #readView(name: string, collection: string, id: string): Promise<StoredDocument | null> {
+    const running = this.#viewReads.get(name);
+    if (running) return running;
+    const read = this.#store.get(viewKey(this.#db, collection, id)).then((value) => {
+      const record = value ? decodeView(value) : undefined;
+      const document = record?.exists ? toStoredDocument(record) : null;
+      // A commit in the meantime took the read off the list: what we hold may be old, so it is not kept.
+      if (this.#viewReads.get(name) === read && document) {
+        this.#views.set(name, document, document.json.length + 300);
+      }
+      return document;
+    });
+    this.#viewReads.set(name, read);
+    const finish = (): void => {
+      if (this.#viewReads.get(name) === read) this.#viewReads.delete(name);
+    };
+    read.then(finish, finish);
+    return read;
+  }
+
+  /** Turns the documents touched since the last call into store operations. */
+  seal(): SealedDocuments {
+    const operations: StoreOperation[] = [];
+    const slots: (readonly [DocumentSlot, DurableVersion])[] = [];
+    const collections = new Set<string>();
+    for (const slot of this.#touched) {
+      slots.push([slot, this.#sealSlot(slot, operations)]);
+      collections.add(slot.collection);
+    }
+    for (const collection of collections) {
+      const value = encodeStats(this.#stats.get(collection)!);
+      operations.push({ type: 'put', key: statsKey(this.#db, collection), value });
+    }
+    if (slots.length > 0) {
+      operations.push({ type: 'put', key: digestKey(this.#db), value: this.#digest.toBytes() });
+    }
+    this.#touched = new Set();
+    return { operations, slots, digest: this.#digest.toHex() };
+  }
+
+  #sealSlot(slot: DocumentSlot, operations: StoreOperation[]): DurableVersion {
+    const view = slot.document.view();
+    const element = slot.element(this.digestSecret);
+    const json = utf8.encode(view.json);
+    const record = { exists: view.exists, element, modified: view.modified, conflicts: view.conflicts, json };
+    operations.push(
+      { type: 'put', key: slot.viewKey, value: encodeView(record, slot.encodedVector) },
+      { type: 'put', key: slot.stateKey, value: encodeState(slot.encodedVector, slot.document.encode()) },
+    );
+    const document = view.exists ? toStoredDocument({ ...record, vector: slot.vector }) : null;
+    this.#count(slot.collection, slot.durable?.document ?? null, document);
+    if (slot.durable) this.#digest.subtract(slot.durable.element);
+    this.#digest.add(element);
+    slot.inFlight = slot.unsaved;
+    slot.unsaved = [];
+    return { element, document };
+  }
+
+  #count(collection: string, before: StoredDocument | null, after: StoredDocument | null): void {
+    let stats = this.#stats.get(collection);
+    if (!stats) this.#stats.set(collection, (stats = { documents: 0, bytes: 0 }));
+    stats.documents += (after ? 1 : 0) - (before ? 1 : 0);
+    stats.bytes += (after?.json.length ?? 0) - (before?.json.length ?? 0);
+  }
+
+  /** The sealed documents reached the disk: readers may see them. */
+  markDurable(sealed: SealedDocuments): void {
+    this.#durableDigest = sealed.digest;
+    for (const [slot, version] of sealed.slots) {
+      slot.durable = version;
+      slot.inFlight = [];
+      this.#views.delete(slot.name);
+      this.#viewReads.delete(slot.name);
+      this.release(slot);
+    }
+  }
+}
+
+function encodeStats({ documents, bytes }: CollectionStats): Uint8Array {
+  const value = new Uint8Array(16);
+  const view = new DataView(value.buffer);
+  view.setFloat64(0, documents);
+  view.setFloat64(8, bytes);
+  return value;
+}
+
+function decodeStats(value: Uint8Array): CollectionStats {
+  const view = new DataView(value.buffer, value.byteOffset);
+  return { documents: view.getFloat64(0), bytes: view.getFloat64(8) };
+}

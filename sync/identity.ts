@@ -1,0 +1,66 @@
+/**
+ * @module
+ * Owns who a replica is: a node id for life, and a new origin for every start, so that no sequence number or Yjs clock is ever
+ * used twice after a crash, a restore or a copied directory (I2).
+ */
+import { bytesToHex } from '@noble/hashes/utils.js';
+import { decodeStamp } from './database.ts';
+import type { OriginId } from './engine.ts';
+import { StorageError } from './errors.ts';
+import { metaKey, originKey, originOf, rangeOf } from './key.ts';
+import type { Random, Store } from './port.ts';
+
+const STORE_FORMAT = 1;
+const NODE_ID_BYTES = 10;
+/** Origins lie above the 32-bit client ids that editors draw. */
+const ORIGIN_MIN = 2 ** 32;
+const ORIGIN_MAX = 2 ** 42;
+
+export interface LoadedIdentity {
+  readonly nodeId: string;
+  readonly origin: OriginId;
+  readonly owners: Map<OriginId, string>;
+  /** Largest stamp this node is known to have used. */
+  readonly lastStamp: number;
+}
+
+/** @throws StorageError `STORAGE_FORMAT_UNSUPPORTED` for a store written by a newer version. */
+export async function loadIdentity(store: Store, random: Random): Promise<LoadedIdentity> {
+  await checkFormat(store);
+  const owners = new Map<OriginId, string>();
+  for await (const entries of store.range(rangeOf('o'))) {
+    for (const [key, value] of entries) owners.set(originOf(key), new TextDecoder().decode(value));
+  }
+  const nodeId = await loadNodeId(store, random);
+  const origin = drawOrigin(random, owners);
+  const stamp = await store.get(metaKey('stamp'));
+  await store.batch([{ type: 'put', key: originKey(origin), value: new TextEncoder().encode(nodeId) }], { sync: true });
+  return { nodeId, origin, owners, lastStamp: stamp ? decodeStamp(stamp) : 0 };
+}
+
+async function checkFormat(store: Store): Promise<void> {
+  const format = await store.get(metaKey('format'));
+  if (format === undefined) {
+    await store.batch([{ type: 'put', key: metaKey('format'), value: Uint8Array.of(STORE_FORMAT) }], { sync: true });
+  } else if (format[0] !== STORE_FORMAT) {
+    throw new StorageError('STORAGE_FORMAT_UNSUPPORTED', `The data directory has format ${format[0]}; this version reads ${STORE_FORMAT}.`, {
+      details: { format: format[0] ?? null, supported: STORE_FORMAT },
+    });
+  }
+}
+
+async function loadNodeId(store: Store, random: Random): Promise<string> {
+  const stored = await store.get(metaKey('node'));
+  if (stored) return new TextDecoder().decode(stored);
+  const nodeId = bytesToHex(random.bytes(NODE_ID_BYTES));
+  await store.batch([{ type: 'put', key: metaKey('node'), value: new TextEncoder().encode(nodeId) }], { sync: true });
+  return nodeId;
+}
+
+function drawOrigin(random: Random, owners: ReadonlyMap<OriginId, string>): OriginId {
+  for (;;) {
+    const view = new DataView(random.bytes(8).buffer.slice(0));
+    const origin = ORIGIN_MIN + ((view.getUint32(0) % 1024) * 2 ** 32 + view.getUint32(4)) % (ORIGIN_MAX - ORIGIN_MIN);
+    if (!owners.has(origin)) return origin;
+  }
+}

@@ -1,0 +1,21 @@
+/**
+ * @module
+ * The public surface of the replication engine, `atolldb/sync`.
+ */
+export { Replica } from './replica.ts';
+export type { ReplicaOptions } from './replica.ts';
+export type { DatabaseStatus, MemberStatus, ReplicaStatus } from './replica-status.ts';
+export { Database } from './database.ts';
+export type { ConflictReport, DatabaseInfo, ListOptions, ListPage, Preconditions, WriteOptions, WriteOutcome } from './database.ts';
+export type { StoredDocument } from './document-record.ts';
+export { parseCollectionConfig } from './collection-config.ts';
+export type { CollectionConfig, DeletePolicy } from './collection-config.ts';
+export { StorageError, SyncError } from './errors.ts';
+export type { StorageErrorCode, SyncErrorCode } from './errors.ts';
+export type { CollectionInfo } from './collection.ts';
+export { DOCUMENT_ID_BYTES_MAX, validateCollectionName, validateDatabaseName, validateDocumentId } from './names.ts';
+export { assert } from '../crdt/index.ts';
+export type * from './port.ts';
+export { MemoryStore } from './store/memory-store.ts';
+export type { MemoryStoreOptions, StoreAccess } from './store/memory-store.ts';
+export { decodeToken } from './token.ts';

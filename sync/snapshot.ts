@@ -1,0 +1,75 @@
+/**
+ * @module
+ * Owns the chunks of a snapshot: whole documents for a replica whose gap no log can fill. Opaque to links.
+ *
+ * Bytes: u8 format | varUint n, n × (varUint origin, varString node id) | varUint n, n × row. Row: varString collection,
+ * varString id, document vector, varBytes Yjs v1 state.
+ */
+import * as decoding from 'lib0/decoding';
+import * as encoding from 'lib0/encoding';
+import { encodeDocumentVector, readDocumentVector } from './document-record.ts';
+import type { DocumentVector } from './document-record.ts';
+import type { OriginId } from './engine.ts';
+import { SyncError } from './errors.ts';
+
+const FORMAT = 1;
+/** Rows are added to a chunk until it has this size; one row may exceed it. */
+export const SNAPSHOT_CHUNK_BYTES_TARGET: number = 192 * 1024;
+
+export interface SnapshotRow {
+  readonly collection: string;
+  readonly id: string;
+  readonly vector: DocumentVector;
+  readonly state: Uint8Array;
+}
+
+export interface SnapshotChunk {
+  /** Who owns the origins named in the rows and in the snapshot's vector. */
+  readonly origins: ReadonlyMap<OriginId, string>;
+  readonly rows: readonly SnapshotRow[];
+}
+
+export function encodeSnapshotChunk({ origins, rows }: SnapshotChunk): Uint8Array {
+  const encoder = encoding.createEncoder();
+  encoding.writeUint8(encoder, FORMAT);
+  encoding.writeVarUint(encoder, origins.size);
+  for (const [origin, nodeId] of origins) {
+    encoding.writeVarUint(encoder, origin);
+    encoding.writeVarString(encoder, nodeId);
+  }
+  encoding.writeVarUint(encoder, rows.length);
+  for (const row of rows) {
+    encoding.writeVarString(encoder, row.collection);
+    encoding.writeVarString(encoder, row.id);
+    encoding.writeUint8Array(encoder, encodeDocumentVector(row.vector));
+    encoding.writeVarUint8Array(encoder, row.state);
+  }
+  return encoding.toUint8Array(encoder);
+}
+
+/** @throws SyncError `SYNC_BATCH_MALFORMED` */
+export function decodeSnapshotChunk(bytes: Uint8Array): SnapshotChunk {
+  try {
+    const decoder = decoding.createDecoder(bytes);
+    if (decoding.readUint8(decoder) !== FORMAT) throw new Error('unknown format');
+    const origins = new Map<OriginId, string>();
+    const originCount = decoding.readVarUint(decoder);
+    for (let i = 0; i < originCount; i++) {
+      const origin = decoding.readVarUint(decoder);
+      origins.set(origin, decoding.readVarString(decoder));
+    }
+    const rows: SnapshotRow[] = [];
+    const rowCount = decoding.readVarUint(decoder);
+    for (let i = 0; i < rowCount; i++) rows.push(readRow(decoder));
+    return { origins, rows };
+  } catch (cause) {
+    throw new SyncError('SYNC_BATCH_MALFORMED', 'A snapshot chunk could not be decoded.', { cause });
+  }
+}
+
+function readRow(decoder: decoding.Decoder): SnapshotRow {
+  const collection = decoding.readVarString(decoder);
+  const id = decoding.readVarString(decoder);
+  const vector = readDocumentVector(decoder);
+  return { collection, id, vector, state: decoding.readVarUint8Array(decoder).slice() };
+}
