@@ -4,14 +4,8 @@
  * knows which engine it is. SPEC.md section ST.
  */
 import type { BatchOperation, Database, NativeIterator } from 'rocksdb';
-import {
-  assert,
-  type RangeOptions,
-  StorageError,
-  type Store,
-  type StoreEntry,
-  type StoreOperation,
-} from '../../sync/index.ts';
+import { assert } from '../../crdt/index.ts';
+import { type RangeOptions, StorageError, type Store, type StoreEntry, type StoreOperation } from '../../sync/index.ts';
 import { claimDirectory } from './directory-format.ts';
 import { ReadCoalescer, type ReadOutcome } from './read-coalescer.ts';
 import { bindingFault, failedStore, openFault, storageFault } from './storage-fault.ts';
@@ -109,9 +103,11 @@ export class RocksDbStore implements Store {
 
   /** Finishes what was asked for before. Idempotent. */
   close(): Promise<void> {
-    this.#closing ??= this.#lastWrite.then(() => settle((done) => this.#db.close(done))).catch((error: unknown) => {
-      throw storageFault(error);
-    });
+    this.#closing ??= this.#lastWrite
+      .then(() => settle((done) => this.#db.close(done)))
+      .catch((error: unknown) => {
+        throw storageFault(error);
+      });
     return this.#closing;
   }
 
@@ -162,7 +158,8 @@ export class RocksDbStore implements Store {
       for (let isFirst = true; ; isFirst = false) {
         const chunk = await this.#readChunk(iterator, decode);
         // The binding reads one entry in its first trip, so that a look at the first key is cheap. Join it to the second.
-        if (isFirst && chunk.length === 1 && options.limit !== 1) chunk.push(...(await this.#readChunk(iterator, decode)));
+        if (isFirst && chunk.length === 1 && options.limit !== 1)
+          chunk.push(...(await this.#readChunk(iterator, decode)));
         if (chunk.length === 0) return;
         yield chunk;
       }

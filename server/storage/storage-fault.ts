@@ -42,10 +42,14 @@ export function bindingFault(error: unknown): StorageError {
 
 /** What every write is told after the first failed one. */
 export function failedStore(cause: StorageError): StorageError {
-  return new StorageError('STORAGE_FAILED', 'an earlier write failed, so the store takes no more; restart the process', {
-    cause,
-    details: { cause: cause.code },
-  });
+  return new StorageError(
+    'STORAGE_FAILED',
+    'an earlier write failed, so the store takes no more; restart the process',
+    {
+      cause,
+      details: { cause: cause.code },
+    },
+  );
 }
 
 function codeOf(reason: string): StorageErrorCode {

@@ -19,7 +19,8 @@ export function encodeFrame(key: Uint8Array, payload: Uint8Array): Buffer {
 
 /** Returns the payload, as a view of `frame`. Throws `STORAGE_CORRUPT` with the key in hexadecimal. */
 export function decodeFrame(key: Uint8Array, frame: Buffer): Uint8Array {
-  if (frame[0] !== FORMAT_CRC32 || frame.length < HEADER_BYTES) throw corruptEntry(key, 'its frame is not of a known format');
+  if (frame[0] !== FORMAT_CRC32 || frame.length < HEADER_BYTES)
+    throw corruptEntry(key, 'its frame is not of a known format');
   const payload = new Uint8Array(frame.buffer, frame.byteOffset + HEADER_BYTES, frame.length - HEADER_BYTES);
   if (frame.readUInt32LE(1) !== checksum(key, payload)) throw corruptEntry(key, 'its checksum does not match');
   return payload;
@@ -27,7 +28,10 @@ export function decodeFrame(key: Uint8Array, frame: Buffer): Uint8Array {
 
 export function corruptEntry(key: Uint8Array, reason: string, cause?: unknown): StorageError {
   const hex = Buffer.from(key).toString('hex');
-  return new StorageError('STORAGE_CORRUPT', `the entry ${hex} cannot be read: ${reason}`, { details: { key: hex }, cause });
+  return new StorageError('STORAGE_CORRUPT', `the entry ${hex} cannot be read: ${reason}`, {
+    details: { key: hex },
+    cause,
+  });
 }
 
 function checksum(key: Uint8Array, payload: Uint8Array): number {

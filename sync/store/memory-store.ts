@@ -96,7 +96,10 @@ export class MemoryStore implements Store {
       const keys = [...entriesOf(this.#visible.snapshot(), bounds)].map(([key]) => key);
       for (let from = 0; from < keys.length; from += CLEAR_BATCH_ENTRIES) {
         const part = keys.slice(from, from + CLEAR_BATCH_ENTRIES);
-        await this.#write(part.map((key) => ({ type: 'del', key })), false);
+        await this.#write(
+          part.map((key) => ({ type: 'del', key })),
+          false,
+        );
       }
     });
   }
@@ -148,7 +151,10 @@ export class MemoryStore implements Store {
     if (this.#isClosed) throw new StorageError('STORAGE_CLOSED', 'the store is closed');
   }
 
-  async *#chunks(snapshot: SortedMapSnapshot, options: RangeOptions): AsyncGenerator<readonly StoreEntry[], void, undefined> {
+  async *#chunks(
+    snapshot: SortedMapSnapshot,
+    options: RangeOptions,
+  ): AsyncGenerator<readonly StoreEntry[], void, undefined> {
     let chunk: StoreEntry[] = [];
     let bytes = 0;
     let left = options.limit ?? Infinity;

@@ -136,7 +136,12 @@ function ranges(current: () => StoreFixture): void {
     const bounds = { gte: key(options.gte ?? 'a'), lt: key(options.lt ?? 'z') };
     return (await collect(current().store, { ...options, ...bounds })).map(([found]) => text(found)).join('');
   };
-  beforeEach(() => current().store.batch([...'hbdface g'].filter((c) => c !== ' ').map((c) => put(c, c + c)), { sync: false }));
+  beforeEach(() =>
+    current().store.batch(
+      [...'hbdface g'].filter((c) => c !== ' ').map((c) => put(c, c + c)),
+      { sync: false },
+    ),
+  );
 
   test('[ST3] a range yields the keys from gte up to, not including, lt, in order', async () => {
     expect(await range({})).toBe('abcdefgh');
@@ -165,12 +170,18 @@ function ranges(current: () => StoreFixture): void {
     const bounds = { gte: key('a'), lt: key('c') };
     expect((await collect(current().store, bounds)).map(([, value]) => text(value))).toEqual(['aa', 'bb']);
     const bare = await collect(current().store, { ...bounds, values: false });
-    expect(bare.map(([found, value]) => [text(found), value.length])).toEqual([['a', 0], ['b', 0]]);
+    expect(bare.map(([found, value]) => [text(found), value.length])).toEqual([
+      ['a', 0],
+      ['b', 0],
+    ]);
   });
 
   test('[ST3] a long range comes in several chunks without gaps or repeats', async () => {
     const names = Array.from({ length: 5000 }, (_, index) => `n${String(index).padStart(5, '0')}`);
-    await current().store.batch(names.map((name) => put(name, name.repeat(30))), { sync: false });
+    await current().store.batch(
+      names.map((name) => put(name, name.repeat(30))),
+      { sync: false },
+    );
     for (const reverse of [false, true]) {
       let chunks = 0;
       const seen: string[] = [];
@@ -192,7 +203,10 @@ function snapshots(current: () => StoreFixture): void {
 
   test('[ST4] a range shows the state at its call, whatever is written before and while it is read', async () => {
     const { store } = current();
-    await store.batch(names.map((name) => put(name, 'old')), { sync: false });
+    await store.batch(
+      names.map((name) => put(name, 'old')),
+      { sync: false },
+    );
     const range = store.range(EVERYTHING);
     await store.batch([...names.map((name) => put(name, 'new')), put('zzz', 'new')], { sync: false });
     let seen = 0;
@@ -206,7 +220,10 @@ function snapshots(current: () => StoreFixture): void {
 
   test('[ST5] an iteration that stops early, or whose consumer throws, leaves the store working', async () => {
     const { store } = current();
-    await store.batch(names.map((name) => put(name, 'value')), { sync: false });
+    await store.batch(
+      names.map((name) => put(name, 'value')),
+      { sync: false },
+    );
     for (let round = 0; round < 20; round++) {
       for await (const chunk of store.range(EVERYTHING)) if (chunk.length > 0) break;
     }
@@ -237,7 +254,9 @@ function clearing(current: () => StoreFixture): void {
 function extremes(current: () => StoreFixture): void {
   test('[ST7] keys of any bytes sort as unsigned bytes, a prefix first', async () => {
     const { store } = current();
-    const sorted = [[0], [0, 0], [0, 0xff], [0x7f], [0x80], [0x80, 0], [0xff], [0xff, 0], [0xff, 0xff]].map((b) => bytes(...b));
+    const sorted = [[0], [0, 0], [0, 0xff], [0x7f], [0x80], [0x80, 0], [0xff], [0xff, 0], [0xff, 0xff]].map((b) =>
+      bytes(...b),
+    );
     await store.batch(
       sorted.toReversed().map((k) => ({ type: 'put', key: k, value: k })),
       { sync: true },
@@ -252,7 +271,10 @@ function extremes(current: () => StoreFixture): void {
   test('[ST7] values may be empty or four mebibytes long', async () => {
     const { store } = current();
     const large = Uint8Array.from({ length: LARGE_VALUE_BYTES }, (_, index) => (index * 31 + (index >> 8)) & 0xff);
-    const operations: StoreOperation[] = [put('empty', ''), ...['x', 'y', 'z'].map((k) => ({ ...put(k, ''), value: large }))];
+    const operations: StoreOperation[] = [
+      put('empty', ''),
+      ...['x', 'y', 'z'].map((k) => ({ ...put(k, ''), value: large })),
+    ];
     await store.batch(operations, { sync: true });
     expect((await store.get(key('empty')))?.length).toBe(0);
     expect(isEqual((await store.get(key('y')))!, large)).toBe(true);
@@ -267,7 +289,9 @@ function extremes(current: () => StoreFixture): void {
   test('[ST7] keys and values that are views into larger buffers are stored as what they show', async () => {
     const { store } = current();
     const backing = Uint8Array.from({ length: 64 }, (_, index) => index);
-    await store.batch([{ type: 'put', key: backing.subarray(8, 10), value: backing.subarray(20, 24) }], { sync: false });
+    await store.batch([{ type: 'put', key: backing.subarray(8, 10), value: backing.subarray(20, 24) }], {
+      sync: false,
+    });
     const [entry] = await collect(store, EVERYTHING);
     expect(entry!.map(hex)).toEqual(['0809', '14151617']);
   });
@@ -296,7 +320,10 @@ function lifecycle(current: () => StoreFixture): void {
   test('[ST8] closing under a running iteration ends it with STORAGE_CLOSED', async () => {
     const { store } = current();
     const names = Array.from({ length: 5000 }, (_, index) => `k${index}`);
-    await store.batch(names.map((name) => put(name, name.repeat(20))), { sync: false });
+    await store.batch(
+      names.map((name) => put(name, name.repeat(20))),
+      { sync: false },
+    );
     const reading = (async () => {
       for await (const chunk of store.range(EVERYTHING)) if (chunk.length > 0) await store.close();
     })();

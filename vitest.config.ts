@@ -1,0 +1,34 @@
+/**
+ * @module
+ * Owns the test projects: which files are which kind of test, and how long each may take. See CONTRIBUTING.md.
+ */
+import { defineConfig } from 'vitest/config';
+import { CountReporter } from './test/helper/count-reporter.ts';
+
+const built = { globalSetup: ['test/helper/build.ts'] };
+
+export default defineConfig({
+  test: {
+    pool: 'forks',
+    reporters: ['default', new CountReporter()],
+    projects: [
+      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 10_000 } },
+      { test: { name: 'contract', include: ['test/contract/**/*.test.ts'], testTimeout: 20_000 } },
+      { test: { name: 'property', include: ['test/property/**/*.test.ts'], testTimeout: 120_000 } },
+      { test: { name: 'simulation', include: ['test/simulation/**/*.test.ts'], testTimeout: 240_000 } },
+      { test: { name: 'api', include: ['test/api/**/*.test.ts'], testTimeout: 120_000, ...built } },
+      {
+        // Real processes, ports and disks: one file at a time, after everything else.
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+          ...built,
+        },
+      },
+    ],
+  },
+});
