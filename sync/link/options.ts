@@ -38,7 +38,7 @@ export interface LinkOptions {
   readonly lazySweepMs: number;
   /** … and sent by us after this many sweeps without progress (plus up to two, at random). Default 3. */
   readonly lazySweepsMin: number;
-  /** A batch that misses something waits this long before we PULL. Default 50. */
+  /** A batch that misses something waits this long before we PULL: longer than links differ in delay. Default 200. */
   readonly pullDelayMs: number;
   /** Ticks without progress of something in flight, until we ask the peer whether it arrived. Default 2. */
   readonly stallTicks: number;
@@ -75,7 +75,7 @@ export const DEFAULT_LINK_OPTIONS: LinkOptions = {
   announceMs: 150,
   lazySweepMs: 150,
   lazySweepsMin: 3,
-  pullDelayMs: 50,
+  pullDelayMs: 200,
   stallTicks: 2,
   resendsMax: 5,
   snapshotRecordsMin: 1000,

@@ -1,0 +1,53 @@
+/**
+ * @module
+ * Owns what the parts of a link (sender, receiver, announcer) may touch: injected ports, the things all links share, and the
+ * channel behind `send`. Nothing here reads a clock or arms a timer by itself.
+ */
+import type { Engine, OriginId } from '../engine.ts';
+import type { Message } from '../protocol/message.ts';
+import type { PayloadCodec } from '../protocol/payload.ts';
+import type { Clock, Random, Timers } from '../port.ts';
+import type { LinkOptions } from './options.ts';
+import type { Ring } from './ring.ts';
+
+/** What HELLO told us, once AUTH proved it. */
+export interface PeerIdentity {
+  readonly nodeId: string;
+  readonly name: string;
+  readonly url: string | null;
+  readonly origin: OriginId;
+  /** Hex of the peer's boot nonce. */
+  readonly boot: string;
+  readonly windowBytes: number;
+  readonly canDeflate: boolean;
+}
+
+/** Shared by all links of a replica. */
+export interface LinkShared {
+  readonly engine: Engine;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly options: LinkOptions;
+  readonly payloads: PayloadCodec;
+  readonly ring: Ring;
+  /** Database → the link its snapshot is being fetched from: one donor at a time. */
+  readonly fetches: Map<string, object>;
+  /** The node that owns an origin, from the engine or from a HELLO. */
+  nodeOf(origin: OriginId): string | undefined;
+  /** Fingerprints (hex) of the nodes we have live links to. */
+  linkedNodes(): readonly string[];
+}
+
+export interface LinkContext extends LinkShared {
+  readonly selfNode: string;
+  readonly selfOrigin: OriginId;
+  readonly peer: PeerIdentity;
+  send(message: Message): void;
+  /** Bytes the channel still holds. */
+  channelBytes(): number;
+  close(code: number, reason: string): void;
+  /** Somebody else writes as our origin. */
+  reportOriginConflict(reason: string): void;
+  reportError(reason: string): void;
+}

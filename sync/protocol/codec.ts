@@ -1,0 +1,290 @@
+/**
+ * @module
+ * Owns the bytes of message bodies (lib0 varints, little end first). PROTOCOL.md is normative; test/golden pins every message.
+ */
+import * as decoding from 'lib0/decoding';
+import * as encoding from 'lib0/encoding';
+import type { SequenceRange } from '../engine.ts';
+import { SyncError } from '../errors.ts';
+import { readVector, writeVector } from '../version-vector.ts';
+import {
+  BOOT_NONCE_BYTES,
+  CHAIN_PREFIX_BYTES,
+  DATABASE_KEY_BYTES_MAX,
+  MAC_BYTES,
+  NAME_BYTES_MAX,
+  NODE_FINGERPRINT_BYTES,
+  NODE_ID_BYTES_MAX,
+  NONCE_BYTES,
+  REASON_BYTES_MAX,
+  URL_BYTES_MAX,
+} from './limit.ts';
+import { MESSAGE_TYPES } from './message.ts';
+import type { DatabasePositions, HelloMessage, Message, MessageType, Payload, Position, VectorMessage } from './message.ts';
+
+type Reader<T extends MessageType> = (from: decoding.Decoder) => Extract<Message, { type: T }>;
+
+const POSITION_KINDS = ['full', 'changed', 'declined'] as const;
+const CODECS = ['none', 'deflate'] as const;
+const FLAG_COMPLETE = 1;
+const FLAG_LINKS = 2;
+
+/** Writes the body of a message. */
+export function writeMessage(to: encoding.Encoder, message: Message): void {
+  switch (message.type) {
+    case 'hello':
+      return writeHello(to, message);
+    case 'auth':
+      return encoding.writeUint8Array(to, message.mac);
+    case 'vector':
+      return writeVectorMessage(to, message);
+    case 'data':
+      encoding.writeVarString(to, message.database);
+      encoding.writeVarUint(to, message.offset);
+      encoding.writeVarUint(to, message.weight);
+      return writePayload(to, message.payload);
+    case 'ack':
+      encoding.writeVarUint(to, message.offset);
+      return writeList(to, message.databases, writeDatabasePositions);
+    case 'pull':
+      encoding.writeVarString(to, message.database);
+      writeList(to, message.positions, writePosition);
+      return writeList(to, message.ranges, writeRange);
+    case 'offer':
+      encoding.writeVarString(to, message.database);
+      return encoding.writeVarUint(to, message.records);
+    case 'snapshot-request':
+      encoding.writeVarString(to, message.database);
+      encoding.writeVarUint(to, message.transfer);
+      return writeVector(to, message.since);
+    case 'snapshot-chunk':
+      for (const field of [message.transfer, message.index, message.offset, message.weight]) {
+        encoding.writeVarUint(to, field);
+      }
+      return writePayload(to, message.payload);
+    case 'snapshot-end':
+      encoding.writeVarUint(to, message.transfer);
+      encoding.writeVarUint(to, message.chunks);
+      return writeVector(to, message.vector);
+    case 'ping':
+      encoding.writeVarUint(to, message.id);
+      return encoding.writeUint8(to, message.probe ? 1 : 0);
+    case 'pong':
+      encoding.writeVarUint(to, message.id);
+      encoding.writeVarUint(to, message.wallMs);
+      return encoding.writeVarUint(to, message.pendingBytes);
+    case 'part':
+      for (const field of [message.id, message.index, message.count]) encoding.writeVarUint(to, field);
+      return encoding.writeUint8Array(to, message.bytes);
+    case 'bye':
+      encoding.writeVarUint(to, message.code);
+      return encoding.writeVarString(to, message.reason);
+  }
+}
+
+const READERS: { readonly [T in MessageType]: Reader<T> } = {
+  hello: readHello,
+  auth: (from) => ({ type: 'auth', mac: readBytes(from, MAC_BYTES) }),
+  vector: readVectorMessage,
+  data: (from) => ({
+    type: 'data',
+    database: readDatabase(from),
+    offset: decoding.readVarUint(from),
+    weight: decoding.readVarUint(from),
+    payload: readPayload(from),
+  }),
+  ack: (from) => ({ type: 'ack', offset: decoding.readVarUint(from), databases: readList(from, readDatabasePositions) }),
+  pull: (from) => ({
+    type: 'pull',
+    database: readDatabase(from),
+    positions: readList(from, readPosition),
+    ranges: readList(from, readRange),
+  }),
+  offer: (from) => ({ type: 'offer', database: readDatabase(from), records: decoding.readVarUint(from) }),
+  'snapshot-request': (from) => ({
+    type: 'snapshot-request',
+    database: readDatabase(from),
+    transfer: decoding.readVarUint(from),
+    since: readVector(from),
+  }),
+  'snapshot-chunk': (from) => ({
+    type: 'snapshot-chunk',
+    transfer: decoding.readVarUint(from),
+    index: decoding.readVarUint(from),
+    offset: decoding.readVarUint(from),
+    weight: decoding.readVarUint(from),
+    payload: readPayload(from),
+  }),
+  'snapshot-end': (from) => ({
+    type: 'snapshot-end',
+    transfer: decoding.readVarUint(from),
+    chunks: decoding.readVarUint(from),
+    vector: readVector(from),
+  }),
+  ping: (from) => ({ type: 'ping', id: decoding.readVarUint(from), probe: readFlag(from) }),
+  pong: (from) => ({
+    type: 'pong',
+    id: decoding.readVarUint(from),
+    wallMs: decoding.readVarUint(from),
+    pendingBytes: decoding.readVarUint(from),
+  }),
+  part: (from) => ({
+    type: 'part',
+    id: decoding.readVarUint(from),
+    index: decoding.readVarUint(from),
+    count: decoding.readVarUint(from),
+    bytes: readRest(from),
+  }),
+  bye: (from) => ({ type: 'bye', code: decoding.readVarUint(from), reason: readText(from, REASON_BYTES_MAX) }),
+};
+
+const TYPES_BY_BYTE = new Map(Object.entries(MESSAGE_TYPES).map(([type, byte]) => [byte as number, type as MessageType]));
+
+/**
+ * Reads a body. Byte fields are views of `body`.
+ *
+ * @throws SyncError `SYNC_FRAME_MALFORMED` on an unknown type, truncation or trailing bytes (HELLO may have some).
+ */
+export function readMessage(typeByte: number, body: Uint8Array): Message {
+  const type = TYPES_BY_BYTE.get(typeByte);
+  if (type === undefined) throw malformed(`unknown message type ${typeByte}`);
+  try {
+    const decoder = decoding.createDecoder(body);
+    const message = READERS[type](decoder);
+    if (type !== 'hello' && decoding.hasContent(decoder)) throw malformed(`trailing bytes in ${type}`);
+    return message;
+  } catch (cause) {
+    if (cause instanceof SyncError) throw cause;
+    throw new SyncError('SYNC_FRAME_MALFORMED', `A ${type} message could not be decoded.`, { cause, details: { type } });
+  }
+}
+
+export function malformed(reason: string): SyncError {
+  return new SyncError('SYNC_FRAME_MALFORMED', `Malformed frame: ${reason}.`, { details: { reason } });
+}
+
+function writeHello(to: encoding.Encoder, hello: HelloMessage): void {
+  encoding.writeVarUint(to, hello.versionMin);
+  encoding.writeVarUint(to, hello.versionMax);
+  for (const text of [hello.nodeId, hello.name, hello.url]) encoding.writeVarString(to, text);
+  encoding.writeVarUint(to, hello.origin);
+  encoding.writeUint8Array(to, hello.bootNonce);
+  encoding.writeUint8Array(to, hello.nonce);
+  for (const field of [hello.supports, hello.requires, hello.windowBytes]) encoding.writeVarUint(to, field);
+}
+
+function readHello(from: decoding.Decoder): HelloMessage {
+  return {
+    type: 'hello',
+    versionMin: decoding.readVarUint(from),
+    versionMax: decoding.readVarUint(from),
+    nodeId: readText(from, NODE_ID_BYTES_MAX),
+    name: readText(from, NAME_BYTES_MAX),
+    url: readText(from, URL_BYTES_MAX),
+    origin: decoding.readVarUint(from),
+    bootNonce: readBytes(from, BOOT_NONCE_BYTES),
+    nonce: readBytes(from, NONCE_BYTES),
+    supports: decoding.readVarUint(from),
+    requires: decoding.readVarUint(from),
+    windowBytes: decoding.readVarUint(from),
+  };
+}
+
+function writeVectorMessage(to: encoding.Encoder, message: VectorMessage): void {
+  encoding.writeVarUint(to, message.offset);
+  encoding.writeUint8(to, (message.complete ? FLAG_COMPLETE : 0) | (message.links === null ? 0 : FLAG_LINKS));
+  if (message.links !== null) writeList(to, message.links, encoding.writeUint8Array);
+  writeList(to, message.databases, writeDatabasePositions);
+}
+
+function readVectorMessage(from: decoding.Decoder): VectorMessage {
+  const offset = decoding.readVarUint(from);
+  const flags = decoding.readUint8(from);
+  if (flags > (FLAG_COMPLETE | FLAG_LINKS)) throw malformed(`unknown vector flags ${flags}`);
+  const links = (flags & FLAG_LINKS) === 0 ? null : readList(from, (each) => readBytes(each, NODE_FINGERPRINT_BYTES));
+  const databases = readList(from, readDatabasePositions);
+  return { type: 'vector', offset, complete: (flags & FLAG_COMPLETE) !== 0, links, databases };
+}
+
+function writeDatabasePositions(to: encoding.Encoder, entry: DatabasePositions): void {
+  encoding.writeVarString(to, entry.database);
+  encoding.writeUint8(to, POSITION_KINDS.indexOf(entry.kind));
+  writeList(to, entry.positions, writePosition);
+}
+
+function readDatabasePositions(from: decoding.Decoder): DatabasePositions {
+  const database = readDatabase(from);
+  const kind = POSITION_KINDS[decoding.readUint8(from)];
+  if (kind === undefined) throw malformed('unknown kind of positions');
+  return { database, kind, positions: readList(from, readPosition) };
+}
+
+function writePosition(to: encoding.Encoder, position: Position): void {
+  encoding.writeVarUint(to, position.origin);
+  encoding.writeVarUint(to, position.seq);
+  encoding.writeUint8Array(to, position.chainPrefix);
+}
+
+function readPosition(from: decoding.Decoder): Position {
+  const origin = decoding.readVarUint(from);
+  const seq = decoding.readVarUint(from);
+  return { origin, seq, chainPrefix: readBytes(from, CHAIN_PREFIX_BYTES) };
+}
+
+function writeRange(to: encoding.Encoder, range: SequenceRange): void {
+  for (const field of [range.origin, range.from, range.to]) encoding.writeVarUint(to, field);
+}
+
+function readRange(from: decoding.Decoder): SequenceRange {
+  return { origin: decoding.readVarUint(from), from: decoding.readVarUint(from), to: decoding.readVarUint(from) };
+}
+
+function writePayload(to: encoding.Encoder, payload: Payload): void {
+  encoding.writeUint8(to, CODECS.indexOf(payload.codec));
+  encoding.writeUint8Array(to, payload.bytes);
+}
+
+function readPayload(from: decoding.Decoder): Payload {
+  const codec = CODECS[decoding.readUint8(from)];
+  if (codec === undefined) throw malformed('unknown codec');
+  return { codec, bytes: readRest(from) };
+}
+
+function writeList<T>(to: encoding.Encoder, items: readonly T[], write: (to: encoding.Encoder, item: T) => void): void {
+  encoding.writeVarUint(to, items.length);
+  for (const item of items) write(to, item);
+}
+
+function readList<T>(from: decoding.Decoder, read: (from: decoding.Decoder) => T): T[] {
+  const count = decoding.readVarUint(from);
+  // Every item takes a byte at least, so a hostile count cannot make us allocate more than the frame.
+  if (count > from.arr.length - from.pos) throw malformed('a list is longer than its frame');
+  const items: T[] = [];
+  for (let i = 0; i < count; i++) items.push(read(from));
+  return items;
+}
+
+function readDatabase(from: decoding.Decoder): string {
+  return readText(from, DATABASE_KEY_BYTES_MAX);
+}
+
+function readText(from: decoding.Decoder, bytesMax: number): string {
+  const start = from.pos;
+  const text = decoding.readVarString(from);
+  if (from.pos - start > bytesMax + 2) throw malformed('a string is too long');
+  return text;
+}
+
+function readFlag(from: decoding.Decoder): boolean {
+  const byte = decoding.readUint8(from);
+  if (byte > 1) throw malformed('a flag is 0 or 1');
+  return byte === 1;
+}
+
+function readBytes(from: decoding.Decoder, length: number): Uint8Array {
+  return decoding.readUint8Array(from, length).slice();
+}
+
+function readRest(from: decoding.Decoder): Uint8Array {
+  return decoding.readUint8Array(from, from.arr.length - from.pos);
+}
