@@ -6,12 +6,12 @@
  * Bytes: u8 format | 16 B chain | body. Body: varUint origin, firstSeq, count, stamp | varUint n, n × (varUint origin,
  * varUint seq) deps | varUint n, n × varString collection | count × record. Record: u8 kind | kind-specific fields.
  */
-import { sha256 } from '@noble/hashes/sha2.js';
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
 import { assert } from '../crdt/index.ts';
 import type { OriginId } from './engine.ts';
 import { SyncError } from './errors.ts';
+import type { Sha256 } from './port.ts';
 import { CHAIN_BYTES } from './version-vector.ts';
 
 const BATCH_FORMAT = 1;
@@ -57,7 +57,11 @@ export function lastSeqOf(header: BatchHeader): number {
 }
 
 /** Encodes a batch that follows `previousChain`. */
-export function encodeBatch(batch: Omit<Batch, 'chain' | 'count'>, previousChain: Uint8Array): Uint8Array {
+export function encodeBatch(
+  batch: Omit<Batch, 'chain' | 'count'>,
+  previousChain: Uint8Array,
+  sha256: Sha256,
+): Uint8Array {
   assert(batch.records.length > 0, 'a batch has records');
   const body = encoding.createEncoder();
   encoding.writeVarUint(body, batch.origin);
@@ -73,7 +77,7 @@ export function encodeBatch(batch: Omit<Batch, 'chain' | 'count'>, previousChain
   const bodyBytes = encoding.toUint8Array(body);
   const bytes = new Uint8Array(BODY_OFFSET + bodyBytes.length);
   bytes[0] = BATCH_FORMAT;
-  bytes.set(computeChain(previousChain, bodyBytes), 1);
+  bytes.set(sha256(previousChain, bodyBytes).subarray(0, CHAIN_BYTES), 1);
   bytes.set(bodyBytes, BODY_OFFSET);
   return bytes;
 }
@@ -101,13 +105,10 @@ function writeRecords(encoder: encoding.Encoder, records: readonly LogRecord[]):
 }
 
 /** True when `bytes` really follow `previousChain`: a mismatch proves a forked origin or damage. */
-export function verifyChain(bytes: Uint8Array, previousChain: Uint8Array): boolean {
-  const chain = computeChain(previousChain, bytes.subarray(BODY_OFFSET));
-  return chain.every((byte, i) => byte === bytes[1 + i]);
-}
-
-function computeChain(previousChain: Uint8Array, body: Uint8Array): Uint8Array {
-  return sha256.create().update(previousChain).update(body).digest().subarray(0, CHAIN_BYTES);
+export function verifyChain(bytes: Uint8Array, previousChain: Uint8Array, sha256: Sha256): boolean {
+  const chain = sha256(previousChain, bytes.subarray(BODY_OFFSET));
+  for (let i = 0; i < CHAIN_BYTES; i++) if (chain[i] !== bytes[1 + i]) return false;
+  return true;
 }
 
 /**

@@ -41,9 +41,13 @@ function parseDeletePolicy(value: JsonValue): DeletePolicy {
 function parseTypes(value: JsonValue): TypeDeclarations {
   if (!isObject(value)) throw invalid('/types', 'types is an object from JSON Pointer to type.');
   for (const [pointer, type] of Object.entries(value)) {
-    if (!/^(\/([^~/]|~[01])*)+$/.test(pointer)) throw invalid('/types', `"${pointer}" is not a JSON Pointer below the root.`);
+    if (!/^(\/([^~/]|~[01])*)+$/.test(pointer))
+      throw invalid('/types', `"${pointer}" is not a JSON Pointer below the root.`);
     if (typeof type !== 'string' || !TYPES.includes(type)) {
-      throw invalid(`/types/${pointer.replaceAll('~', '~0').replaceAll('/', '~1')}`, `A type is one of ${TYPES.join(', ')}.`);
+      throw invalid(
+        `/types/${pointer.replaceAll('~', '~0').replaceAll('/', '~1')}`,
+        `A type is one of ${TYPES.join(', ')}.`,
+      );
     }
   }
   return value as TypeDeclarations;

@@ -65,9 +65,7 @@ async function deleteAll(
   collection: string,
   items: readonly { readonly id: string }[],
 ): Promise<number> {
-  const results = await Promise.allSettled(
-    items.map(({ id }) => database.write(collection, id, { kind: 'delete' })),
-  );
+  const results = await Promise.allSettled(items.map(({ id }) => database.write(collection, id, { kind: 'delete' })));
   let deleted = 0;
   for (const result of results) {
     if (result.status === 'fulfilled') deleted++;

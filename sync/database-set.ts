@@ -13,7 +13,7 @@ import type { GroupCommit } from './group-commit.ts';
 import type { HybridClock } from './hybrid-clock.ts';
 import { databaseKey, databaseNameOf, rangeOf } from './key.ts';
 import { DatabaseLog } from './log.ts';
-import type { Store } from './port.ts';
+import type { Sha256, Store } from './port.ts';
 
 export interface DatabaseSetOptions {
   readonly store: Store;
@@ -22,6 +22,7 @@ export interface DatabaseSetOptions {
   readonly origin: OriginId;
   readonly nodeId: string;
   readonly clock: HybridClock;
+  readonly sha256: Sha256;
   readonly cacheBytesMax: number;
   readonly limits?: Limits;
 }
@@ -48,7 +49,8 @@ export class DatabaseSet {
   static async open(options: DatabaseSetOptions): Promise<DatabaseSet> {
     const set = new DatabaseSet(options);
     for await (const entries of options.store.range(rangeOf('n'))) {
-      for (const [key, value] of entries) set.#number(databaseNameOf(key), new DataView(value.slice().buffer).getUint32(0));
+      for (const [key, value] of entries)
+        set.#number(databaseNameOf(key), new DataView(value.slice().buffer).getUint32(0));
     }
     for (const key of set.#numbers.keys()) await set.ensure(key);
     await set.ensure(SYSTEM_KEY);
@@ -81,16 +83,17 @@ export class DatabaseSet {
   }
 
   async #openDatabase(key: string): Promise<Database> {
-    const { store, commit, origin, nodeId, clock, cacheBytesMax, limits, catalog } = this.#options;
+    const { store, commit, origin, nodeId, clock, cacheBytesMax, limits, catalog, sha256 } = this.#options;
     const db = this.#numbers.get(key) ?? (await this.#allocate(key));
     const digestSecret = new TextEncoder().encode(`atoll digest ${key}`);
-    const log = await DatabaseLog.open(store, db, origin, nodeId);
-    const table = await DocumentTable.open({ store, db, digestSecret, cacheBytesMax });
+    const log = await DatabaseLog.open({ store, db, origin, nodeId, sha256 });
+    const table = await DocumentTable.open({ store, db, digestSecret, sha256, cacheBytesMax });
     const database: Database = new Database({
       key,
       store,
       db,
       origin,
+      nodeId,
       log,
       table,
       commit,

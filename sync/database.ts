@@ -17,7 +17,7 @@ import type { DurableBatch, OriginId } from './engine.ts';
 import { SyncError } from './errors.ts';
 import type { CommitParticipant, GroupCommit, SealedChanges } from './group-commit.ts';
 import type { HybridClock } from './hybrid-clock.ts';
-import { documentOf, metaKey, successorOf, successorOfPrefix, viewKey } from './key.ts';
+import { documentOf, metaKey, originKey, successorOf, successorOfPrefix, viewKey } from './key.ts';
 import type { DatabaseLog } from './log.ts';
 import { validateCollectionName, validateDocumentId } from './names.ts';
 import type { Store, StoreOperation } from './port.ts';
@@ -79,6 +79,7 @@ export interface DatabaseParts {
   readonly store: Store;
   readonly db: number;
   readonly origin: OriginId;
+  readonly nodeId: string;
   readonly log: DatabaseLog;
   readonly table: DocumentTable;
   readonly commit: GroupCommit;
@@ -158,7 +159,13 @@ export class Database implements CommitParticipant {
       throw new SyncError('SYNC_DOCUMENT_NOT_FOUND', 'There is no such document to delete.');
     }
     const { deletePolicy = 'update-wins', types } = this.parts.catalog.configOf(this.key, slot.collection);
-    const author = { client: origin, stamp: clock.tick(), deletePolicy, ...(types && { types }), ...(limits && { limits }) };
+    const author = {
+      client: origin,
+      stamp: clock.tick(),
+      deletePolicy,
+      ...(types && { types }),
+      ...(limits && { limits }),
+    };
     const update = slot.document.change(change, author);
     if (update) {
       const record = { kind: 'update', collection: slot.collection, id: slot.id, update } as const;
@@ -173,7 +180,7 @@ export class Database implements CommitParticipant {
   }
 
   #etag(slot: DocumentSlot): string {
-    return etagOf(slot.element(this.parts.table.digestSecret));
+    return etagOf(this.parts.table.elementOf(slot));
   }
 
   /** Documents in id order (UTF-8 bytes), durable versions only. */
@@ -295,12 +302,16 @@ export class Database implements CommitParticipant {
 
   /** @internal */
   seal(): SealedChanges {
-    const { log, table, clock } = this.parts;
+    const { log, table, clock, origin, nodeId } = this.parts;
     const documents = table.seal();
     const sealedLog = log.seal(clock.last);
     const extra = this.extraOperations;
     this.extraOperations = [];
     const operations = [...sealedLog.operations, ...documents.operations, ...extra];
+    // An epoch becomes known, also to ourselves after a restart, with its first batch; a start without a write leaves no trace.
+    if (sealedLog.batches.some((batch) => batch.origin === origin && batch.firstSeq === 1)) {
+      operations.push({ type: 'put', key: originKey(origin), value: utf8.encode(nodeId) });
+    }
     if (operations.length > 0) operations.push({ type: 'put', key: metaKey('stamp'), value: encodeStamp(clock.last) });
     return {
       operations,
@@ -339,9 +350,13 @@ function checkPreconditions(etag: string | null, { ifMatch, ifNoneMatch }: Preco
     });
   }
   if (ifNoneMatch !== undefined && etag !== null && (ifNoneMatch === '*' || ifNoneMatch.includes(etag))) {
-    throw new SyncError('SYNC_PRECONDITION_FAILED', 'If-None-Match does not hold: the document has this version here.', {
-      details: { field: 'If-None-Match', etag },
-    });
+    throw new SyncError(
+      'SYNC_PRECONDITION_FAILED',
+      'If-None-Match does not hold: the document has this version here.',
+      {
+        details: { field: 'If-None-Match', etag },
+      },
+    );
   }
 }
 

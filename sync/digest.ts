@@ -4,16 +4,21 @@
  * documents included. Equal version vectors must mean equal digests (I9). A sum, so a write costs one subtraction and one
  * addition; keyed by the caller's key so that chosen document ids cannot aim at collisions.
  */
-import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
+import type { Sha256 } from './port.ts';
 
 export const ELEMENT_BYTES = 32;
 const WORDS = 8;
 
 /** The hash of one document version. `version` = encoded document vector. */
-export function computeElement(key: Uint8Array, documentKey: Uint8Array, version: Uint8Array): Uint8Array {
+export function computeElement(
+  sha256: Sha256,
+  key: Uint8Array,
+  documentKey: Uint8Array,
+  version: Uint8Array,
+): Uint8Array {
   const length = Uint8Array.of(documentKey.length >> 8, documentKey.length & 0xff);
-  return sha256.create().update(key).update(length).update(documentKey).update(version).digest();
+  return sha256(key, length, documentKey, version);
 }
 
 export class DigestSum {

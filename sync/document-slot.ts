@@ -7,6 +7,7 @@ import { computeElement } from './digest.ts';
 import { encodeDocumentVector } from './document-record.ts';
 import type { StoredDocument } from './document-record.ts';
 import { stateKey, viewKey } from './key.ts';
+import type { Sha256 } from './port.ts';
 
 /** What the store holds of a document. */
 export interface DurableVersion {
@@ -63,8 +64,8 @@ export class DocumentSlot {
   }
 
   /** The digest element of the current version, open changes included. */
-  element(digestSecret: Uint8Array): Uint8Array {
-    this.#element ??= computeElement(digestSecret, this.viewKey.subarray(5), this.encodedVector);
+  element(sha256: Sha256, digestSecret: Uint8Array): Uint8Array {
+    this.#element ??= computeElement(sha256, digestSecret, this.viewKey.subarray(5), this.encodedVector);
     return this.#element;
   }
 

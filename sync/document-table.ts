@@ -12,7 +12,7 @@ import type { StoredDocument } from './document-record.ts';
 import type { DurableVersion } from './document-slot.ts';
 import { DocumentSlot } from './document-slot.ts';
 import { digestKey, rangeOf, statsCollectionOf, statsKey, viewKey } from './key.ts';
-import type { Store, StoreOperation } from './port.ts';
+import type { Sha256, Store, StoreOperation } from './port.ts';
 
 const utf8 = new TextEncoder();
 
@@ -31,7 +31,9 @@ export interface SealedDocuments {
 export interface DocumentTableOptions {
   readonly store: Store;
   readonly db: number;
+  /** Keys the digest elements, and so the entity tags. */
   readonly digestSecret: Uint8Array;
+  readonly sha256: Sha256;
   /** Bytes of documents, and again of views, kept in memory. */
   readonly cacheBytesMax: number;
 }
@@ -39,8 +41,8 @@ export interface DocumentTableOptions {
 export class DocumentTable {
   readonly #store: Store;
   readonly #db: number;
-  /** Keys the digest elements, and so the entity tags. */
-  readonly digestSecret: Uint8Array;
+  readonly #digestSecret: Uint8Array;
+  readonly #sha256: Sha256;
   readonly #pinned = new Map<string, DocumentSlot>();
   readonly #idle: ByteCache<DocumentSlot>;
   readonly #views: ByteCache<StoredDocument>;
@@ -53,7 +55,8 @@ export class DocumentTable {
   private constructor(options: DocumentTableOptions, stats: Map<string, CollectionStats>, digest: DigestSum) {
     this.#store = options.store;
     this.#db = options.db;
-    this.digestSecret = options.digestSecret;
+    this.#digestSecret = options.digestSecret;
+    this.#sha256 = options.sha256;
     this.#idle = new ByteCache(options.cacheBytesMax);
     this.#views = new ByteCache(options.cacheBytesMax);
     this.#stats = stats;
@@ -141,6 +144,11 @@ export class DocumentTable {
     slot.loading = loading;
   }
 
+  /** The digest element of a document as it is now, open changes included. */
+  elementOf(slot: DocumentSlot): Uint8Array {
+    return slot.element(this.#sha256, this.#digestSecret);
+  }
+
   /** Puts a changed slot into the open group; it stays pinned until that group is durable. */
   touch(slot: DocumentSlot, update: Uint8Array): void {
     slot.unsaved.push(update);
@@ -199,7 +207,7 @@ export class DocumentTable {
 
   #sealSlot(slot: DocumentSlot, operations: StoreOperation[]): DurableVersion {
     const view = slot.document.view();
-    const element = slot.element(this.digestSecret);
+    const element = this.elementOf(slot);
     const json = utf8.encode(view.json);
     const record = { exists: view.exists, element, modified: view.modified, conflicts: view.conflicts, json };
     operations.push(

@@ -7,7 +7,7 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import { decodeStamp } from './database.ts';
 import type { OriginId } from './engine.ts';
 import { StorageError } from './errors.ts';
-import { metaKey, originKey, originOf, rangeOf } from './key.ts';
+import { metaKey, originOf, rangeOf } from './key.ts';
 import type { Random, Store } from './port.ts';
 
 const STORE_FORMAT = 1;
@@ -34,7 +34,6 @@ export async function loadIdentity(store: Store, random: Random): Promise<Loaded
   const nodeId = await loadNodeId(store, random);
   const origin = drawOrigin(random, owners);
   const stamp = await store.get(metaKey('stamp'));
-  await store.batch([{ type: 'put', key: originKey(origin), value: new TextEncoder().encode(nodeId) }], { sync: true });
   return { nodeId, origin, owners, lastStamp: stamp ? decodeStamp(stamp) : 0 };
 }
 
@@ -43,9 +42,13 @@ async function checkFormat(store: Store): Promise<void> {
   if (format === undefined) {
     await store.batch([{ type: 'put', key: metaKey('format'), value: Uint8Array.of(STORE_FORMAT) }], { sync: true });
   } else if (format[0] !== STORE_FORMAT) {
-    throw new StorageError('STORAGE_FORMAT_UNSUPPORTED', `The data directory has format ${format[0]}; this version reads ${STORE_FORMAT}.`, {
-      details: { format: format[0] ?? null, supported: STORE_FORMAT },
-    });
+    throw new StorageError(
+      'STORAGE_FORMAT_UNSUPPORTED',
+      `The data directory has format ${format[0]}; this version reads ${STORE_FORMAT}.`,
+      {
+        details: { format: format[0] ?? null, supported: STORE_FORMAT },
+      },
+    );
   }
 }
 
@@ -60,7 +63,8 @@ async function loadNodeId(store: Store, random: Random): Promise<string> {
 function drawOrigin(random: Random, owners: ReadonlyMap<OriginId, string>): OriginId {
   for (;;) {
     const view = new DataView(random.bytes(8).buffer.slice(0));
-    const origin = ORIGIN_MIN + ((view.getUint32(0) % 1024) * 2 ** 32 + view.getUint32(4)) % (ORIGIN_MAX - ORIGIN_MIN);
+    const origin =
+      ORIGIN_MIN + (((view.getUint32(0) % 1024) * 2 ** 32 + view.getUint32(4)) % (ORIGIN_MAX - ORIGIN_MIN));
     if (!owners.has(origin)) return origin;
   }
 }

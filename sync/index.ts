@@ -6,7 +6,15 @@ export { Replica } from './replica.ts';
 export type { ReplicaOptions } from './replica.ts';
 export type { DatabaseStatus, MemberStatus, ReplicaStatus } from './replica-status.ts';
 export { Database } from './database.ts';
-export type { ConflictReport, DatabaseInfo, ListOptions, ListPage, Preconditions, WriteOptions, WriteOutcome } from './database.ts';
+export type {
+  ConflictReport,
+  DatabaseInfo,
+  ListOptions,
+  ListPage,
+  Preconditions,
+  WriteOptions,
+  WriteOutcome,
+} from './database.ts';
 export type { StoredDocument } from './document-record.ts';
 export { parseCollectionConfig } from './collection-config.ts';
 export type { CollectionConfig, DeletePolicy } from './collection-config.ts';

@@ -10,7 +10,7 @@ import { decodeBatchHeader, encodeBatch, lastSeqOf, verifyChain } from './batch.
 import type { DurableBatch, OriginId, SequenceRange } from './engine.ts';
 import { SyncError } from './errors.ts';
 import { logKey, rangeOf, vectorKey, vectorOriginOf } from './key.ts';
-import type { Store, StoreOperation } from './port.ts';
+import type { Sha256, Store, StoreOperation } from './port.ts';
 import { CHAIN_BYTES, GENESIS_CHAIN, join, sequenceOf } from './version-vector.ts';
 import type { VectorEntry, VersionVector } from './version-vector.ts';
 
@@ -23,11 +23,21 @@ export interface SealedLog {
   readonly vector: VersionVector;
 }
 
+export interface DatabaseLogOptions {
+  readonly store: Store;
+  readonly db: number;
+  /** Our own origin: the only one local records are written as. */
+  readonly origin: OriginId;
+  readonly nodeId: string;
+  readonly sha256: Sha256;
+}
+
 export class DatabaseLog {
   readonly #store: Store;
   readonly #db: number;
   readonly #origin: OriginId;
   readonly #nodeId: string;
+  readonly #sha256: Sha256;
   #durable: VersionVector;
   readonly #pending: Map<number, VectorEntry>;
   #records: LogRecord[] = [];
@@ -38,11 +48,12 @@ export class DatabaseLog {
   #deps = new Map<OriginId, number>();
   #nextSeq: number;
 
-  private constructor(store: Store, db: number, origin: OriginId, nodeId: string, vector: VersionVector) {
+  private constructor({ store, db, origin, nodeId, sha256 }: DatabaseLogOptions, vector: VersionVector) {
     this.#store = store;
     this.#db = db;
     this.#origin = origin;
     this.#nodeId = nodeId;
+    this.#sha256 = sha256;
     this.#durable = vector;
     this.#pending = new Map(vector);
     this.#nextSeq = sequenceOf(vector, origin) + 1;
@@ -50,12 +61,12 @@ export class DatabaseLog {
     for (const [other, { seq }] of vector) if (other !== origin) this.#deps.set(other, seq);
   }
 
-  static async open(store: Store, db: number, origin: OriginId, nodeId: string): Promise<DatabaseLog> {
+  static async open(options: DatabaseLogOptions): Promise<DatabaseLog> {
     const vector = new Map<number, VectorEntry>();
-    for await (const entries of store.range(rangeOf('v', db))) {
+    for await (const entries of options.store.range(rangeOf('v', options.db))) {
       for (const [key, value] of entries) vector.set(vectorOriginOf(key), decodeVectorEntry(value));
     }
-    return new DatabaseLog(store, db, origin, nodeId, vector);
+    return new DatabaseLog(options, vector);
   }
 
   get durableVector(): VersionVector {
@@ -101,7 +112,7 @@ export class DatabaseLog {
       if (have < needed) missing.push({ origin, from: have + 1, to: needed });
     }
     if (missing.length > 0) return missing;
-    if (header.firstSeq !== seq + 1 || !verifyChain(bytes, held?.chain ?? GENESIS_CHAIN)) {
+    if (header.firstSeq !== seq + 1 || !verifyChain(bytes, held?.chain ?? GENESIS_CHAIN, this.#sha256)) {
       throw new SyncError('SYNC_CHAIN_FORKED', `Origin ${header.origin} does not continue the history held here.`, {
         details: { origin: header.origin, seq },
       });
@@ -166,6 +177,7 @@ export class DatabaseLog {
     const bytes = encodeBatch(
       { origin: this.#origin, firstSeq, stamp, deps: [...this.#deps], records },
       previous.chain,
+      this.#sha256,
     );
     this.#deps = new Map();
     this.#move(this.#origin, { seq: lastSeq, chain: bytes.slice(1, 1 + CHAIN_BYTES) });

@@ -77,6 +77,9 @@ export interface Dialer {
   dial(url: string): Promise<Channel>;
 }
 
+/** SHA-256 of the concatenation of the parts. A port because a native one is five times faster on large batches. */
+export type Sha256 = (...parts: readonly Uint8Array[]) => Uint8Array;
+
 /** Raw deflate (RFC 1951), synchronous because frames are at most 256 KiB. */
 export interface Compressor {
   deflate(bytes: Uint8Array): Uint8Array;

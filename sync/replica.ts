@@ -15,7 +15,8 @@ import type { LinkOptions } from './link/options.ts';
 import type { Peers, PeersEvent } from './link/peers.ts';
 import { createPeers } from './link/peers.ts';
 import { validateDatabaseName } from './names.ts';
-import type { Channel, Clock, Compressor, Dialer, Random, Store, Timers } from './port.ts';
+import type { Channel, Clock, Compressor, Dialer, Random, Sha256, Store, Timers } from './port.ts';
+import { portableSha256 } from './sha256.ts';
 import type { ReplicaStatus } from './replica-status.ts';
 import { describeReplica } from './replica-status.ts';
 import { ReplicaEngine } from './replica-engine.ts';
@@ -29,6 +30,8 @@ export interface ReplicaOptions {
   readonly dialer?: Dialer;
   /** Compresses frames; without one they travel as they are. */
   readonly compressor?: Compressor;
+  /** Default: a portable one. */
+  readonly sha256?: Sha256;
   /** Shown to people. Default `n-` and the start of the node id. */
   readonly name?: string;
   /** The one address other nodes are told. Without it nobody dials this node. */
@@ -108,6 +111,7 @@ export class Replica {
       origin,
       nodeId,
       clock: new HybridClock(clock, lastStamp),
+      sha256: options.sha256 ?? portableSha256,
       cacheBytesMax: options.cacheBytesMax ?? CACHE_BYTES_MAX_DEFAULT,
       ...(options.limits && { limits: options.limits }),
     });

@@ -1,0 +1,169 @@
+import { expect, test } from 'vitest';
+import { MemoryStore, Replica } from '../../../sync/index.ts';
+import type { Database } from '../../../sync/index.ts';
+import { ManualClock, idleTimers, seededRandom } from '../../helper/manual-ports.ts';
+
+const text = (bytes: Uint8Array | undefined): unknown => JSON.parse(new TextDecoder().decode(bytes));
+let seed = 1;
+
+function openReplica(store: MemoryStore = new MemoryStore(), name = 'n1'): Promise<Replica> {
+  return Replica.open({ store, clock: new ManualClock(), timers: idleTimers, random: seededRandom(seed++), name });
+}
+
+async function openDatabase(replica: Replica): Promise<Database> {
+  await replica.createDatabase('app');
+  return replica.database('app');
+}
+
+/** Moves every batch `to` lacks, as links would. */
+async function replicate(from: Replica, to: Replica): Promise<void> {
+  for (const key of from.engine.databases()) {
+    for (let progress = true; progress;) {
+      progress = false;
+      for (const [origin] of from.engine.vector(key)) {
+        const after = to.engine.vector(key).get(origin)?.seq ?? 0;
+        const batches = await from.engine.readLog(key, origin, after, 1 << 20);
+        if (batches === 'floor' || batches.length === 0) continue;
+        const results = await to.engine.ingest(key, batches);
+        progress ||= results.some(({ outcome }) => outcome === 'applied');
+      }
+    }
+  }
+}
+
+test('a written document is read back with its version, and again after a restart', async () => {
+  const store = new MemoryStore();
+  const replica = await openReplica(store);
+  const database = await openDatabase(replica);
+  const created = await database.write('cities', 'a', { kind: 'replace', value: { name: 'Aa', n: 1 } });
+  expect(created.status).toBe('created');
+  const read = await database.get('cities', 'a');
+  expect(text(read?.json)).toEqual({ name: 'Aa', n: 1 });
+  expect(read?.etag).toBe(created.etag);
+  const reopened = await openReplica(store);
+  expect(reopened.nodeId).toBe(replica.nodeId);
+  expect(reopened.origin).not.toBe(replica.origin);
+  const again = await reopened.database('app').get('cities', 'a');
+  expect(again?.etag).toBe(created.etag);
+  expect(reopened.database('app').digest()).toEqual(database.digest());
+});
+
+test('preconditions are checked against the version held here', async () => {
+  const database = await openDatabase(await openReplica());
+  const first = await database.write('c', 'x', { kind: 'replace', value: { v: 1 } }, { ifNoneMatch: '*' });
+  const change = { kind: 'replace', value: { v: 2 } } as const;
+  await expect(database.write('c', 'x', change, { ifNoneMatch: '*' })).rejects.toMatchObject({
+    code: 'SYNC_PRECONDITION_FAILED',
+  });
+  const second = await database.write('c', 'x', change, { ifMatch: [first.etag], returnDocument: true });
+  expect(text(second.json)).toEqual({ v: 2 });
+  await expect(database.write('c', 'x', change, { ifMatch: [first.etag] })).rejects.toMatchObject({
+    code: 'SYNC_PRECONDITION_FAILED',
+  });
+  await expect(database.write('c', 'none', change, { ifMatch: '*' })).rejects.toMatchObject({
+    code: 'SYNC_PRECONDITION_FAILED',
+  });
+});
+
+test('the same JSON again changes neither version nor log', async () => {
+  const database = await openDatabase(await openReplica());
+  const first = await database.write('c', 'x', { kind: 'replace', value: { v: 1 } });
+  const again = await database.write('c', 'x', { kind: 'replace', value: { v: 1 } });
+  expect(again).toEqual({ status: 'unchanged', etag: first.etag });
+});
+
+test('a list pages in byte order, skips deleted documents, keeps to a prefix', async () => {
+  const database = await openDatabase(await openReplica());
+  for (const id of ['b1', 'a1', 'b2', 'b3', 'ä', 'b4']) {
+    await database.write('c', id, { kind: 'replace', value: { id } });
+  }
+  await database.write('c', 'b2', { kind: 'delete' });
+  const ids = async (options: object): Promise<unknown> => {
+    const page = await database.list('c', { limit: 2, ...options });
+    return [page.items.map((item) => item.id), page.next];
+  };
+  expect(await ids({})).toEqual([['a1', 'b1'], 'b1']);
+  expect(await ids({ after: 'b1' })).toEqual([['b3', 'b4'], 'b4']);
+  expect(await ids({ after: 'b4' })).toEqual([['ä'], null]);
+  expect(await ids({ prefix: 'b', after: 'b1' })).toEqual([['b3', 'b4'], null]);
+  expect(await ids({ prefix: 'b', after: 'a' })).toEqual([['b1', 'b3'], 'b3']);
+  expect(database.info()).toMatchObject({ documents: 5 });
+});
+
+test('[I9] two replicas that exchanged their logs have equal vectors, digests, documents and versions', async () => {
+  const [a, b] = [await openReplica(), await openReplica()];
+  const left = await openDatabase(a);
+  const right = await openDatabase(b);
+  await left.write('c', 'x', { kind: 'replace', value: { a: 1, n: { p: 1 } } });
+  await right.write('c', 'x', { kind: 'merge-patch', patch: { b: 2, n: { q: 2 } } });
+  await right.write('c', 'y', { kind: 'replace', value: { gone: true } });
+  await right.write('c', 'y', { kind: 'delete' });
+  await replicate(a, b);
+  await replicate(b, a);
+  expect(right.digest()).toEqual(left.digest());
+  expect(text((await left.get('c', 'x'))?.json)).toEqual({ a: 1, b: 2, n: { p: 1, q: 2 } });
+  expect((await left.get('c', 'x'))?.etag).toBe((await right.get('c', 'x'))?.etag);
+  expect(await left.get('c', 'y')).toBeNull();
+  expect(left.digest().documents).toBe(1);
+});
+
+test('[I6] a batch whose dependencies are missing is held back until they are covered', async () => {
+  const [a, b, c] = [await openReplica(), await openReplica(), await openReplica()];
+  const first = await openDatabase(a);
+  await first.write('c', 'x', { kind: 'replace', value: { v: 1 } });
+  await replicate(a, b);
+  const key = first.key;
+  await b.database('app').write('c', 'x', { kind: 'merge-patch', patch: { w: 2 } });
+  const fromB = await b.engine.readLog(key, b.origin, 0, 1 << 20);
+  const [result] = await c.engine.ingest(key, fromB as Uint8Array[]);
+  expect(result).toEqual({ outcome: 'blocked', missing: [{ origin: a.origin, from: 1, to: 2 }] });
+  const fromA = await a.engine.readLog(key, a.origin, 0, 1 << 20);
+  const results = await c.engine.ingest(key, [...(fromA as Uint8Array[]), ...(fromB as Uint8Array[])]);
+  expect(results.map(({ outcome }) => outcome)).toEqual(['applied', 'applied']);
+  const again = await c.engine.ingest(key, fromA as Uint8Array[]);
+  expect(again).toEqual([{ outcome: 'duplicate' }]);
+});
+
+test('an empty replica is filled by a snapshot and continues from the log', async () => {
+  const [a, b] = [await openReplica(), await openReplica()];
+  const left = await openDatabase(a);
+  for (let i = 0; i < 50; i++) await left.write('c', `d${i}`, { kind: 'replace', value: { i, s: 'x'.repeat(i) } });
+  await left.write('c', 'd7', { kind: 'delete' });
+  for (const key of a.engine.databases()) {
+    const { vector, chunks } = a.engine.snapshot(key, b.engine.vector(key));
+    for await (const chunk of chunks()) await b.engine.ingestSnapshot(key, chunk);
+    await b.engine.adoptVector(key, vector);
+  }
+  const right = b.database('app');
+  expect(right.digest()).toEqual(left.digest());
+  expect(b.engine.nodeOf(a.origin)).toBe(a.nodeId);
+  expect(await b.engine.readLog(left.key, a.origin, 0, 1000)).toBe('floor');
+  await left.write('c', 'd1', { kind: 'merge-patch', patch: { more: true } });
+  await replicate(a, b);
+  expect(right.digest()).toEqual(left.digest());
+});
+
+test('a dropped database is gone everywhere and comes back empty', async () => {
+  const [a, b] = [await openReplica(), await openReplica()];
+  await (await openDatabase(a)).write('c', 'x', { kind: 'replace', value: { v: 1 } });
+  await replicate(a, b);
+  await b.dropDatabase('app');
+  expect(() => b.database('app')).toThrow(/no database/);
+  await replicate(b, a);
+  expect(a.databases()).toEqual([]);
+  await a.createDatabase('app');
+  expect(a.database('app').digest().documents).toBe(0);
+});
+
+test('a collection keeps its configuration and can be dropped', async () => {
+  const database = await openDatabase(await openReplica());
+  expect(await database.configureCollection('c', { deletePolicy: 'delete-wins' })).toEqual({ created: true });
+  await database.write('c', 'x', { kind: 'replace', value: {} });
+  expect(database.collection('c')).toMatchObject({ documents: 1, deletePolicy: 'delete-wins', types: {} });
+  await expect(database.configureCollection('c', { deletePolicy: 'never' })).rejects.toMatchObject({
+    code: 'SYNC_CONFIG_INVALID',
+    details: { path: '/deletePolicy' },
+  });
+  expect(await database.dropCollection('c')).toBe(1);
+  expect(database.collection('c')).toBeNull();
+});
