@@ -105,11 +105,24 @@ export interface ClusterDial {
   readonly lastError: string | null;
 }
 
-/** A node that has taken part in the cluster, by the replicated member list. */
+/** A node of the cluster, by the replicated member list. */
 export interface ClusterMember {
   readonly node: string;
   readonly name: string;
+  /** Where the node said it can be reached; null when it said nothing. */
   readonly url: string | null;
+  /** The answering node itself. */
+  readonly self: boolean;
+  /** Data flows between it and the answering node, directly. */
+  readonly linked: boolean;
+}
+
+/** A database as the answering node holds it. */
+export interface ClusterDatabase {
+  readonly name: string;
+  readonly documents: number;
+  readonly bytes: number;
+  readonly digest: string;
 }
 
 /** The cluster as one node sees it. */
@@ -117,9 +130,13 @@ export interface ClusterStatus {
   /** Id of the answering node. */
   readonly node: string;
   readonly name: string;
+  readonly url: string | null;
   readonly members: readonly ClusterMember[];
   readonly links: readonly ClusterLink[];
   readonly dials: readonly ClusterDial[];
+  readonly databases: readonly ClusterDatabase[];
+  /** Code of the storage error that stopped the node, if one did. */
+  readonly failure: string | null;
   /** The node serves clients of other machines without tokens. */
   readonly insecure: boolean;
 }

@@ -1,0 +1,165 @@
+/**
+ * @module
+ * Owns `atoll verify`: digests and counts of all nodes side by side, and the first document that differs. SPEC.md CL17, CL18.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { ClientError, type AtollClient } from '../client.ts';
+import type { CommandContext } from '../context.ts';
+import { EXIT, type ExitCode } from '../exit-code.ts';
+import type { Output } from '../output.ts';
+import { formatCount } from '../progress.ts';
+import { findFirstDifference, type Difference } from '../transfer/first-difference.ts';
+
+const LOOK_INTERVAL_MS = 250;
+
+export interface VerifyOptions {
+  readonly db?: string;
+  /** Seconds to wait for equality. */
+  readonly wait: number;
+}
+
+interface VerifiedNode {
+  readonly label: string;
+  readonly url: string | null;
+  readonly client: AtollClient | null;
+}
+
+interface NodeDigest {
+  readonly digest: string;
+  readonly documents: number;
+}
+
+/** What the nodes say about one database, in the order of the nodes; null = it has no such database. */
+interface Comparison {
+  readonly database: string;
+  readonly equal: boolean;
+  readonly nodes: readonly (NodeDigest | null)[];
+}
+
+interface Look {
+  readonly comparisons: readonly Comparison[];
+  /** Message per node that did not answer; null for the others. */
+  readonly failures: readonly (string | null)[];
+  readonly equal: boolean;
+}
+
+export async function verifyNodes(context: CommandContext, options: VerifyOptions): Promise<ExitCode> {
+  const nodes = await findNodes(context);
+  const deadlineMs = performance.now() + options.wait * 1000;
+  let look = await compareNodes(nodes, options.db);
+  while (!look.equal && performance.now() < deadlineMs) {
+    await delay(Math.min(LOOK_INTERVAL_MS, Math.max(deadlineMs - performance.now(), 0)));
+    look = await compareNodes(nodes, options.db);
+  }
+  const differences = new Map<string, Difference | null>();
+  for (const { database, equal } of look.comparisons) {
+    if (!equal) differences.set(database, await locateDifference(nodes, look, database));
+  }
+  await report(context, nodes, look, differences);
+  return look.equal ? EXIT.ok : EXIT.degraded;
+}
+
+/** Several `--url` are the nodes themselves; with one, the node is asked for the others. */
+async function findNodes(context: CommandContext): Promise<VerifiedNode[]> {
+  if (context.urls.length > 1) {
+    return Promise.all(
+      context.urls.map(async (url) => {
+        const client = context.client(url);
+        const status = await client.cluster().catch(ignoreUnreachable);
+        return { label: status?.name ?? url, url, client };
+      }),
+    );
+  }
+  const [url = ''] = context.urls;
+  const client = context.client(url);
+  const status = await client.cluster();
+  return status.members.map((member) => {
+    if (member.self) return { label: member.name, url, client };
+    const address = member.url ?? status.links.find(({ node, direction }) => node === member.node && direction === 'dialed')?.url ?? null;
+    return { label: member.name, url: address, client: address === null ? null : context.client(address) };
+  });
+}
+
+function ignoreUnreachable(error: unknown): null {
+  if (error instanceof ClientError && error.status === 0 && error.code !== 'CLIENT_ENDPOINT_INVALID') return null;
+  throw error;
+}
+
+async function compareNodes(nodes: readonly VerifiedNode[], only: string | undefined): Promise<Look> {
+  const results = await Promise.allSettled(nodes.map((node) => readDigests(node, only)));
+  const failures = results.map((result) => (result.status === 'rejected' ? describe(result.reason) : null));
+  const names = new Set(results.flatMap((result) => (result.status === 'fulfilled' ? [...result.value.keys()] : [])));
+  if (only !== undefined) names.add(only);
+  const comparisons = [...names].sort().map((database): Comparison => {
+    const digests = results.map((result) => (result.status === 'fulfilled' ? (result.value.get(database) ?? null) : null));
+    const answered = digests.filter((_, index) => failures[index] === null);
+    return { database, nodes: digests, equal: new Set(answered.map((found) => found?.digest ?? null)).size <= 1 };
+  });
+  const missing = only !== undefined && comparisons.every(({ nodes: found }) => found.every((digest) => digest === null));
+  if (missing && failures.every((failure) => failure === null)) {
+    throw new ClientError('SYNC_DATABASE_NOT_FOUND', `no node has a database ${only}`, { status: 404 });
+  }
+  return { comparisons, failures, equal: failures.every((failure) => failure === null) && comparisons.every(({ equal }) => equal) };
+}
+
+async function readDigests(node: VerifiedNode, only: string | undefined): Promise<Map<string, NodeDigest>> {
+  if (node.client === null) throw new Error('its address is not known here; name every node with --url');
+  const found = new Map<string, NodeDigest>();
+  for (const name of only === undefined ? await node.client.databases() : [only]) {
+    try {
+      const { digest, documents } = await node.client.database(name).digest();
+      found.set(name, { digest, documents });
+    } catch (error) {
+      if (!(error instanceof ClientError) || error.code !== 'SYNC_DATABASE_NOT_FOUND') throw error;
+    }
+  }
+  return found;
+}
+
+async function locateDifference(nodes: readonly VerifiedNode[], look: Look, database: string): Promise<Difference | null> {
+  const answering = nodes.map((node, index) => (look.failures[index] === null ? node.client : null));
+  const present = answering.filter((client) => client !== null);
+  const found = await findFirstDifference(present.map((client) => client.database(database)));
+  if (found === null) return null;
+  // Back to one place per node, also for nodes that did not answer.
+  let at = 0;
+  return { ...found, etags: answering.map((client) => (client === null ? null : (found.etags[at++] ?? null))) };
+}
+
+function describe(reason: unknown): string {
+  return reason instanceof Error ? reason.message : String(reason);
+}
+
+async function report(context: CommandContext, nodes: readonly VerifiedNode[], look: Look, differences: ReadonlyMap<string, Difference | null>): Promise<void> {
+  const { output } = context;
+  const value = {
+    equal: look.equal,
+    nodes: nodes.map(({ label, url }, index) => ({ name: label, url, error: look.failures[index] ?? null })),
+    databases: look.comparisons.map((comparison) => ({ ...comparison, firstDifference: differences.get(comparison.database) ?? null })),
+  };
+  await output.result(value, () => {
+    const rows = look.comparisons.flatMap(({ database, equal, nodes: found }) =>
+      nodes.map(({ label }, index) => [database, label, ...cells(found[index] ?? null, look.failures[index] ?? null), verdict(output, equal, look.failures[index] ?? null)]),
+    );
+    return output.table({ columns: ['DATABASE', 'NODE', 'DOCUMENTS', 'DIGEST', ''], rows });
+  });
+  for (const [index, failure] of look.failures.entries()) if (failure !== null) output.warning(`${nodes[index]?.label}: ${failure}`);
+  for (const [database, difference] of differences) output.message(tellDifference(nodes, look, database, difference));
+  if (look.equal) output.message(`${nodes.length} nodes hold the same ${look.comparisons.length === 1 ? 'database' : `${look.comparisons.length} databases`}`);
+}
+
+function cells(found: NodeDigest | null, failure: string | null): string[] {
+  if (failure !== null) return ['?', 'no answer'];
+  return found === null ? ['0', 'no such database'] : [formatCount(found.documents), found.digest.slice(0, 32)];
+}
+
+function verdict(output: Output, equal: boolean, failure: string | null): string {
+  if (failure !== null) return output.paint('red', 'unknown');
+  return equal ? output.paint('green', 'equal') : output.paint('red', 'different');
+}
+
+function tellDifference(nodes: readonly VerifiedNode[], look: Look, database: string, difference: Difference | null): string {
+  if (difference === null) return `${database}: every document now lists the same on all nodes; what differs are deletions, or writes that arrived meanwhile`;
+  const versions = nodes.flatMap(({ label }, index) => (look.failures[index] === null ? [`${label} ${difference.etags[index] ?? 'has none'}`] : []));
+  return `first difference: ${database}/${difference.collection}/${difference.id}: ${versions.join(', ')}`;
+}
