@@ -337,7 +337,7 @@ export class Database implements CommitParticipant {
 /** Waits until every slot is loaded; another user may have begun to load one again meanwhile. */
 export async function ready(slots: readonly DocumentSlot[]): Promise<void> {
   for (;;) {
-    const loading = slots.find((slot) => slot.loading)?.loading;
+    const loading = slots.find((slot) => slot.loading !== null)?.loading;
     if (!loading) return;
     await loading;
   }

@@ -6,7 +6,7 @@ import { SyncError } from './errors.ts';
 
 const NAME = /^[a-z][a-z0-9_-]{0,62}$/;
 const DATABASE_KEY = /^(_system|[a-z][a-z0-9_-]{0,62})\.\d{1,9}$/;
-const CONTROL_CHARACTER = /[\u0000-\u001f\u007f-\u009f]/;
+const CONTROL_CHARACTER = /\p{Cc}/u;
 export const DOCUMENT_ID_BYTES_MAX = 256;
 const NAME_RULE = 'a lower-case letter, then up to 62 lower-case letters, digits, "_" or "-"';
 
