@@ -1,0 +1,7 @@
+/**
+ * @module
+ * The second half of the simulated clusters, so that two processors share the work; see seed-tests.ts.
+ */
+import { testSeeds } from './seed-tests.ts';
+
+testSeeds(1, 2);

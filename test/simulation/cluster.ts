@@ -1,0 +1,227 @@
+/**
+ * @module
+ * Owns a simulated cluster: the nodes, the network between them, what is watched all the time, and the list of broken
+ * promises.
+ */
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import type { MemoryStore } from '../../sync/store/memory-store.ts';
+import type { Compressor } from '../../sync/port.ts';
+import type { DiskAudit } from './disk-audit.ts';
+import { auditDisk } from './disk-audit.ts';
+import { History, isAcknowledged, lowestSeq } from './history.ts';
+import type { Attempt } from './history.ts';
+import { isConnected } from './plan.ts';
+import type { Plan } from './plan.ts';
+import { SeededRandom } from './seeded-random.ts';
+import { SimDisk } from './sim-disk.ts';
+import { SimNetwork } from './sim-network.ts';
+import { SimNode, describeError } from './sim-node.ts';
+import { Trace } from './trace.ts';
+import { VirtualTime } from './virtual-time.ts';
+import { WireTap } from './wire-tap.ts';
+
+const COMPRESSOR: Compressor = {
+  deflate: (bytes) => deflateRawSync(bytes, { level: 1 }),
+  inflate: (bytes, bytesMax) => inflateRawSync(bytes, { maxOutputLength: bytesMax }),
+};
+/** Beyond the window, invariant I10 allows this much per peer. */
+const BUFFER_SLACK_BYTES = 64 * 1024;
+const PROBLEMS_MAX = 20;
+
+export class Cluster {
+  readonly plan: Plan;
+  readonly time: VirtualTime = new VirtualTime();
+  readonly trace: Trace;
+  readonly history: History = new History();
+  readonly network: SimNetwork;
+  readonly nodes: readonly SimNode[];
+  readonly problems: string[] = [];
+  /** A node to be killed at the moment it acknowledges its next write. */
+  readonly armed: Map<number, number> = new Map();
+  readonly #tap: WireTap;
+  /** Database key and vector → digest: invariant I9 across replicas and time. */
+  readonly #digests = new Map<string, string>();
+  /** Audits under way. */
+  readonly #audits = new Set<Promise<void>>();
+  readonly #random: SeededRandom;
+
+  constructor(plan: Plan, isVerbose: boolean) {
+    this.plan = plan;
+    this.trace = new Trace(isVerbose);
+    this.#random = new SeededRandom(plan.seed).fork('run');
+    const complain = (problem: string): void => this.complain(problem);
+    this.#tap = new WireTap(COMPRESSOR, this.trace, complain);
+    this.time.onError = (error) => this.complain(`uncaught: ${describeError(error)}`);
+    this.network = new SimNetwork({
+      time: this.time,
+      random: this.#random.fork('network'),
+      trace: this.trace,
+      profile: plan.network,
+      observer: { onSend: (channel, from, message, bufferedBytes) => this.#onSend(channel, from, message, bufferedBytes) },
+      isConnected: (a, b) => isConnected(plan.topology, plan.nodes.length, a, b),
+    });
+    this.nodes = plan.nodes.map((nodePlan, index) => this.#createNode(nodePlan, index));
+  }
+
+  #createNode(nodePlan: Plan['nodes'][number], index: number): SimNode {
+    const { plan, time, trace, network } = this;
+    const neighbours = plan.nodes.map((_, other) => other).filter((other) => other !== index && this.isConnected(index, other));
+    return new SimNode(index, {
+      time,
+      trace,
+      network,
+      disk: new SimDisk(time, this.#random.fork(`disk ${index}`), plan.disk),
+      random: this.#random.fork(`node ${index}`),
+      compressor: COMPRESSOR,
+      plan: nodePlan,
+      link: { snapshotRecordsMin: plan.snapshotRecordsMin, windowBytes: plan.windowBytes },
+      // Addresses beyond these are learned from the member list, as in production.
+      joins: neighbours.filter((other) => other < index || this.#random.chance(0.3)),
+      complain: (problem) => this.complain(problem),
+      onFailure: (node) => {
+        this.trace.count('fault disk-failure noticed');
+        time.after(1, () => this.crash(node.index, false, 0, 500));
+      },
+    });
+  }
+
+  isConnected(a: number, b: number): boolean {
+    return a !== b && isConnected(this.plan.topology, this.plan.nodes.length, a, b);
+  }
+
+  complain(problem: string): void {
+    const line = `${this.time.now.toFixed(1)} ms: ${problem}`;
+    this.trace.event(this.time.now, `PROBLEM ${problem}`);
+    if (this.problems.length < PROBLEMS_MAX) this.problems.push(line);
+  }
+
+  #onSend(channel: object, from: number, message: Uint8Array, bufferedBytes: number): void {
+    this.trace.maximum('max buffered bytes', bufferedBytes);
+    if (bufferedBytes > this.plan.windowBytes + BUFFER_SLACK_BYTES) {
+      this.complain(`[I10] node ${from} buffers ${bufferedBytes} bytes for one peer, the window is ${this.plan.windowBytes}`);
+    }
+    try {
+      this.#tap.onFrame(channel, from, message);
+    } catch (error) {
+      this.complain(`node ${from} sent a frame nobody can read: ${describeError(error)}`);
+    }
+  }
+
+  /** Kills a node, inspects what its disk still holds, and starts it again after a while. */
+  crash(index: number, isPowerLoss: boolean, unsyncedKept: number, forMs: number): void {
+    const node = this.nodes[index]!;
+    const left = node.crash(isPowerLoss, unsyncedKept);
+    if (left === null) return;
+    this.armed.delete(index);
+    this.history.abandon(index, this.time.now);
+    const acknowledged = this.history.attempts.filter((attempt) => attempt.node === index && isAcknowledged(attempt));
+    this.#watch(this.#inspect(index, left, acknowledged, false));
+    this.time.after(forMs, () => node.start());
+  }
+
+  /** Stops a node as an operator does: everything in flight completes first. */
+  async stop(index: number, forMs: number): Promise<void> {
+    const node = this.nodes[index]!;
+    if (!(await node.stop())) return;
+    // Closed: what a crash takes now is nothing.
+    this.crash(index, false, 0, forMs);
+  }
+
+  /** A write was answered: the moment at which an armed node dies. */
+  onAcknowledged(index: number): void {
+    const forMs = this.armed.get(index);
+    if (forMs === undefined) return;
+    this.armed.delete(index);
+    this.trace.count('crashes right after a reply');
+    // The reply is on its way; nothing else of the process runs.
+    this.time.after(0, () => this.crash(index, true, 0, forMs));
+  }
+
+  #watch(audit: Promise<void>): void {
+    const watched = audit
+      .catch((error: unknown) => this.complain(`the disk cannot be read: ${describeError(error)}`))
+      .finally(() => this.#audits.delete(watched));
+    this.#audits.add(watched);
+  }
+
+  /** Reads what would be left of a running node, and checks it. */
+  async inspectAll(isDeep: boolean): Promise<void> {
+    for (const node of this.nodes) {
+      const left = node.crash(true, 0);
+      if (left === null) continue;
+      this.history.abandon(node.index, this.time.now);
+      const acknowledged = this.history.attempts.filter((attempt) => attempt.node === node.index && isAcknowledged(attempt));
+      await this.#inspect(node.index, left, acknowledged, isDeep);
+    }
+    await Promise.all(this.#audits);
+  }
+
+  /** Invariants I1 and I13: whatever the node told anybody is on its disk. */
+  async #inspect(index: number, store: MemoryStore, acknowledged: readonly Attempt[], isDeep: boolean): Promise<void> {
+    const audit = await auditDisk({ store, isDeep, onBatch: (database, bytes) => this.#tap.checkBatch(index, database, bytes) });
+    for (const problem of audit.problems) this.complain(`disk of node ${index}: ${problem}`);
+    this.trace.count('disks inspected');
+    this.#checkClaims(index, audit);
+    for (const attempt of acknowledged) {
+      const document = documentOf(audit, attempt);
+      if (document === null) continue;
+      if ((document?.vector.get(attempt.origin) ?? 0) >= lowestSeq(attempt) || attempt.outcome === 'unchanged') continue;
+      this.complain(
+        `[I1] [I13] node ${index} acknowledged #${attempt.id} (${attempt.collection}/${attempt.document}) and its disk does not hold it`,
+      );
+    }
+  }
+
+  #checkClaims(index: number, audit: DiskAudit): void {
+    for (const [database, claims] of this.#tap.claimsOf(index)) {
+      const held = audit.databases.get(database);
+      if (isScratch(database)) continue;
+      for (const [origin, seq] of claims) {
+        if ((held?.vector.get(origin) ?? 0) >= seq) continue;
+        this.complain(`[I1] node ${index} told others it holds ${database} ${origin}:${seq}; its disk has ${held?.vector.get(origin) ?? 0}`);
+      }
+    }
+  }
+
+  /** Invariant I9 while things happen: equal vectors have equal digests, on all nodes at all times. */
+  checkDigests(): void {
+    for (const { index, replica } of this.nodes) {
+      if (replica === null) continue;
+      for (const name of replica.databases()) {
+        const { key, digest, vector } = databaseState(replica, name);
+        if (digest === null) continue;
+        const id = `${key} ${vector}`;
+        const known = this.#digests.get(id);
+        if (known === undefined) this.#digests.set(id, digest);
+        else if (known !== digest) this.complain(`[I9] node ${index} has vector ${id} and digest ${digest}, elsewhere it was ${known}`);
+      }
+    }
+  }
+}
+
+/** A document of the audit; null when its database may have been dropped. */
+function documentOf(audit: DiskAudit, attempt: Attempt): { vector: ReadonlyMap<number, number> } | undefined | null {
+  if (isScratch(attempt.database)) return null;
+  const database = audit.databases.get(`${attempt.database}.0`);
+  return database?.documents.get(`${attempt.collection}/${attempt.document}`);
+}
+
+/** Only the scratch database is ever dropped. */
+function isScratch(database: string): boolean {
+  return database.startsWith('scratch');
+}
+
+function databaseState(
+  replica: NonNullable<SimNode['replica']>,
+  name: string,
+): { key: string; digest: string | null; vector: string } {
+  try {
+    const database = replica.database(name);
+    const { digest, vector } = database.digest();
+    const entries = Object.entries(vector).sort(([a], [b]) => Number(a) - Number(b));
+    return { key: database.key, digest, vector: entries.map(([origin, seq]) => `${origin}:${seq}`).join(' ') };
+  } catch {
+    // Known and not open yet, or being removed.
+    return { key: name, digest: null, vector: '' };
+  }
+}

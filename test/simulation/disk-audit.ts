@@ -1,0 +1,158 @@
+/**
+ * @module
+ * Owns the inspection of what a node has on disk: after every crash, and of all nodes at the end. It reads the stored bytes
+ * themselves, so that it does not depend on the code that keeps them consistent.
+ */
+import * as Y from 'yjs';
+import { CrdtDocument } from '../../crdt/index.ts';
+import { decodeBatchHeader, lastSeqOf, verifyChain } from '../../sync/batch.ts';
+import { DigestSum } from '../../sync/digest.ts';
+import { decodeState, decodeView } from '../../sync/document-record.ts';
+import { databaseNameOf, digestKey, documentOf, logKey, rangeOf, vectorOriginOf } from '../../sync/key.ts';
+import type { Store, StoreEntry } from '../../sync/port.ts';
+import { portableSha256 } from '../../sync/sha256.ts';
+import { GENESIS_CHAIN } from '../../sync/version-vector.ts';
+
+export interface DocumentOnDisk {
+  readonly vector: ReadonlyMap<number, number>;
+  readonly exists: boolean;
+}
+
+export interface DatabaseOnDisk {
+  readonly vector: ReadonlyMap<number, number>;
+  /** `collection/id` → document. */
+  readonly documents: ReadonlyMap<string, DocumentOnDisk>;
+}
+
+export interface DiskAudit {
+  readonly databases: ReadonlyMap<string, DatabaseOnDisk>;
+  readonly problems: readonly string[];
+}
+
+interface Entry {
+  readonly origin: number;
+  readonly seq: number;
+  readonly chain: Uint8Array;
+}
+
+export interface AuditOptions {
+  readonly store: Store;
+  /** Called with every batch of the log. */
+  readonly onBatch: (database: string, bytes: Uint8Array) => void;
+  /** Loads every document too: pending structs, views that are not what the state says. Slow. */
+  readonly isDeep: boolean;
+}
+
+export async function auditDisk(options: AuditOptions): Promise<DiskAudit> {
+  const databases = new Map<string, DatabaseOnDisk>();
+  const problems: string[] = [];
+  for (const [key, value] of await readAll(options.store, rangeOf('n'))) {
+    const name = databaseNameOf(key);
+    const db = new DataView(value.buffer, value.byteOffset).getUint32(0);
+    const complain = (problem: string): void => void problems.push(`${name}: ${problem}`);
+    databases.set(name, await auditDatabase(options, name, db, complain));
+  }
+  return { databases, problems };
+}
+
+async function auditDatabase(
+  options: AuditOptions,
+  name: string,
+  db: number,
+  complain: (problem: string) => void,
+): Promise<DatabaseOnDisk> {
+  const vector = new Map<number, number>();
+  const entries: Entry[] = [];
+  for (const [key, value] of await readAll(options.store, rangeOf('v', db))) {
+    const origin = vectorOriginOf(key);
+    const seq = new DataView(value.buffer, value.byteOffset).getFloat64(0);
+    vector.set(origin, seq);
+    entries.push({ origin, seq, chain: value.subarray(8) });
+  }
+  for (const entry of entries) await auditLog(options, { name, db, vector }, entry, complain);
+  return { vector, documents: await auditDocuments(options, db, complain) };
+}
+
+/** Invariants I3 and I6: the log is contiguous up to the vector, chained, and every batch stands on what it depends on. */
+async function auditLog(
+  options: AuditOptions,
+  { name, db, vector }: { name: string; db: number; vector: ReadonlyMap<number, number> },
+  entry: Entry,
+  complain: (problem: string) => void,
+): Promise<void> {
+  const range = { gte: logKey(db, entry.origin, 0), lt: logKey(db, entry.origin, 2 ** 48 - 1) };
+  let next: number | null = null;
+  let previousChain: Uint8Array | null = null;
+  for (const [, bytes] of await readAll(options.store, range)) {
+    const header = decodeBatchHeader(bytes);
+    options.onBatch(name, bytes);
+    for (const [origin, seq] of header.deps) {
+      if ((vector.get(origin) ?? 0) < seq) complain(`[I6] batch ${entry.origin}:${header.firstSeq} needs ${origin}:${seq}`);
+    }
+    if (next !== null && header.firstSeq !== next) complain(`[I3] the log of ${entry.origin} has a gap before ${header.firstSeq}`);
+    const chain: Uint8Array | null = header.firstSeq === 1 ? GENESIS_CHAIN : previousChain;
+    if (chain !== null && !verifyChain(bytes, chain, portableSha256)) complain(`[I2] the chain of ${entry.origin} breaks at ${header.firstSeq}`);
+    next = lastSeqOf(header) + 1;
+    previousChain = header.chain;
+  }
+  if (next === null) return;
+  if (next !== entry.seq + 1) complain(`[I3] the vector has ${entry.origin}:${entry.seq}, the log ends at ${next - 1}`);
+  else if (Buffer.compare(previousChain!, entry.chain) !== 0) complain(`[I3] the chain of ${entry.origin} differs in vector and log`);
+}
+
+async function auditDocuments(
+  options: AuditOptions,
+  db: number,
+  complain: (problem: string) => void,
+): Promise<Map<string, DocumentOnDisk>> {
+  const documents = new Map<string, DocumentOnDisk>();
+  const states = new Map((await readAll(options.store, rangeOf('y', db))).map(([key, value]) => [keyOf(key), value]));
+  const sum = new DigestSum();
+  for (const [key, value] of await readAll(options.store, rangeOf('j', db))) {
+    const name = keyOf(key);
+    const view = decodeView(value);
+    const state = states.get(name);
+    sum.add(view.element);
+    documents.set(name, { vector: view.vector, exists: view.exists });
+    if (state === undefined) complain(`${name} has a view and no state`);
+    else if (options.isDeep) auditDocument(name, state, view, complain);
+  }
+  if (states.size !== documents.size) complain(`${states.size} states, ${documents.size} views`);
+  const stored = await options.store.get(digestKey(db));
+  if (stored !== undefined && new DigestSum(stored).toHex() !== sum.toHex()) complain('[I9] the stored digest is not the sum over the documents');
+  return documents;
+}
+
+/** Invariant I6: no pending structs; and the view is what the state says. */
+function auditDocument(
+  name: string,
+  value: Uint8Array,
+  view: ReturnType<typeof decodeView>,
+  complain: (problem: string) => void,
+): void {
+  const { vector, state } = decodeState(value);
+  if (!isSameVector(vector, view.vector)) complain(`${name}: state and view have different document vectors`);
+  const doc = new Y.Doc({ guid: '' });
+  Y.applyUpdate(doc, state);
+  if (doc.store.pendingStructs !== null || doc.store.pendingDs !== null) complain(`[I6] ${name} has pending structs`);
+  doc.destroy();
+  const loaded = CrdtDocument.load(state).view();
+  if (loaded.exists !== view.exists || loaded.json !== new TextDecoder().decode(view.json)) {
+    complain(`${name}: the stored view ${new TextDecoder().decode(view.json)} is not what its state says: ${loaded.json}`);
+  }
+}
+
+function isSameVector(a: ReadonlyMap<number, number>, b: ReadonlyMap<number, number>): boolean {
+  return a.size === b.size && [...a].every(([origin, seq]) => b.get(origin) === seq);
+}
+
+function keyOf(key: Uint8Array): string {
+  const { collection, id } = documentOf(key);
+  return `${collection}/${id}`;
+}
+
+async function readAll(store: Store, range: { gte: Uint8Array; lt: Uint8Array }): Promise<StoreEntry[]> {
+  const result: StoreEntry[] = [];
+  for await (const entries of store.range(range)) result.push(...entries);
+  return result;
+}

@@ -1,0 +1,51 @@
+/**
+ * @module
+ * Owns the faults: what each kind does to a running cluster, and how it ends.
+ */
+import type { Cluster } from './cluster.ts';
+import type { Fault } from './plan.ts';
+
+export function injectFault(cluster: Cluster, fault: Fault): void {
+  const { network, time, nodes } = cluster;
+  switch (fault.type) {
+    case 'partition':
+    case 'one-way':
+    case 'swizzle':
+    case 'flap':
+      for (const { direction, afterMs, forMs } of fault.cuts) {
+        time.after(afterMs, () => network.cut(...direction));
+        time.after(afterMs + forMs, () => network.mend(...direction));
+      }
+      return;
+    case 'slow-link':
+      for (const direction of fault.directions) {
+        network.path(...direction).slowdown = fault.factor;
+        time.after(fault.forMs, () => {
+          network.path(...direction).slowdown = 1;
+        });
+      }
+      return;
+    case 'crash':
+      return cluster.crash(fault.node, fault.isPowerLoss, fault.unsyncedKept, fault.forMs);
+    case 'crash-after-reply':
+      cluster.armed.set(fault.node, fault.forMs);
+      return;
+    case 'crash-all':
+      for (const node of nodes) cluster.crash(node.index, true, fault.unsyncedKept, fault.forMs);
+      return;
+    case 'stop':
+      cluster.stop(fault.node, fault.forMs).catch((error: unknown) => cluster.complain(`a clean stop failed: ${String(error)}`));
+      return;
+    case 'slow-disk':
+      nodes[fault.node]!.disk.slowdown = fault.factor;
+      time.after(fault.forMs, () => {
+        nodes[fault.node]!.disk.slowdown = 1;
+      });
+      return;
+    case 'disk-failure':
+      nodes[fault.node]!.disk.isBroken = true;
+      return;
+    case 'clock-jump':
+      return nodes[fault.node]!.jumpClock(fault.byMs);
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * @module
+ * Owns clients: they use the public API of one replica, write the history, and know which refusals are legitimate.
+ */
+import type { Change, JsonObject } from '../../crdt/index.ts';
+import type { CollectionConfig, Database, Replica } from '../../sync/index.ts';
+import type { Cluster } from './cluster.ts';
+import type { Attempt } from './history.ts';
+import type { SeededRandom } from './seeded-random.ts';
+import { describeError } from './sim-node.ts';
+import type { Client } from './workload/workload.ts';
+
+/** Refusals that say: nothing happened, and it is your fault, or somebody was faster. */
+const REFUSALS = new Set([
+  'SYNC_DOCUMENT_NOT_FOUND',
+  'SYNC_DATABASE_NOT_FOUND',
+  'SYNC_PRECONDITION_FAILED',
+  'CRDT_PATCH_TARGET_MISSING',
+  'CRDT_PATCH_TEST_FAILED',
+  'CRDT_PATCH_INVALID',
+  'CRDT_POINTER_INVALID',
+  'CRDT_TYPE_MISMATCH',
+  'CRDT_VALUE_INVALID',
+  'CRDT_LIMIT_EXCEEDED',
+]);
+
+export interface SimClientOptions {
+  readonly cluster: Cluster;
+  readonly node: number;
+  readonly replica: Replica;
+  readonly database: string;
+  readonly random: SeededRandom;
+  readonly unique: number;
+}
+
+export class SimClient implements Client {
+  readonly database: string;
+  readonly random: SeededRandom;
+  readonly unique: number;
+  readonly #cluster: Cluster;
+  readonly #node: number;
+  readonly #replica: Replica;
+
+  constructor(options: SimClientOptions) {
+    this.database = options.database;
+    this.random = options.random;
+    this.unique = options.unique;
+    this.#cluster = options.cluster;
+    this.#node = options.node;
+    this.#replica = options.replica;
+  }
+
+  /** A node that does not know the database yet creates it, as other nodes may do at the same time. */
+  async openDatabase(): Promise<Database | null> {
+    try {
+      return this.#replica.database(this.database);
+    } catch {
+      await this.attempt('create database', () => this.#replica.createDatabase(this.database));
+    }
+    try {
+      return this.#replica.database(this.database);
+    } catch {
+      return null;
+    }
+  }
+
+  async read(collection: string, document: string): Promise<JsonObject | null> {
+    const found = await this.attempt('read', async () => (await this.openDatabase())?.get(collection, document));
+    return found ? (JSON.parse(new TextDecoder().decode(found.json)) as JsonObject) : null;
+  }
+
+  async write(collection: string, document: string, change: Change, tag: string | number): Promise<Attempt> {
+    const { time, trace, history } = this.#cluster;
+    const database = await this.openDatabase();
+    const attempt = history.begin({
+      node: this.#node,
+      origin: this.#replica.origin,
+      database: this.database,
+      collection,
+      document,
+      change,
+      tag,
+      calledAt: time.now,
+      vectorAtCall: database?.digest().vector ?? {},
+    });
+    trace.count('writes attempted');
+    try {
+      if (database === null) throw Object.assign(new Error('no database'), { code: 'SYNC_DATABASE_NOT_FOUND' });
+      const outcome = await database.write(collection, document, change);
+      attempt.status = 'acknowledged';
+      attempt.outcome = outcome.status;
+      attempt.vectorAtReply = database.digest().vector;
+      trace.count('writes acknowledged');
+      this.#cluster.onAcknowledged(this.#node);
+    } catch (error) {
+      attempt.outcome = codeOf(error);
+      attempt.status = REFUSALS.has(attempt.outcome) ? 'rejected' : 'indeterminate';
+      trace.count(`writes ${attempt.status}`);
+      this.#judge(`write #${attempt.id} (${change.kind} of ${collection}/${document})`, error);
+    }
+    attempt.endedAt = time.now;
+    trace.event(time.now, `write #${attempt.id} ${collection}/${document} on ${this.#node}: ${attempt.status} ${attempt.outcome}`);
+    return attempt;
+  }
+
+  async configure(collection: string, config: CollectionConfig): Promise<void> {
+    const database = await this.openDatabase();
+    if (database === null) return;
+    await this.attempt('configure', () => database.configureCollection(collection, config));
+  }
+
+  deletePolicy(collection: string): string {
+    try {
+      return this.#replica.database(this.database).collection(collection)?.deletePolicy ?? 'update-wins';
+    } catch {
+      return 'update-wins';
+    }
+  }
+
+  async dropCollection(collection: string): Promise<void> {
+    const database = await this.openDatabase();
+    if (database === null) return;
+    await this.attempt('drop collection', () => database.dropCollection(collection));
+  }
+
+  /** Runs something whose result matters to nobody; only a failure that should not be is reported. */
+  async attempt<T>(what: string, run: () => Promise<T>): Promise<T | null> {
+    try {
+      return await run();
+    } catch (error) {
+      this.#judge(what, error);
+      return null;
+    }
+  }
+
+  #judge(what: string, error: unknown): void {
+    const code = codeOf(error);
+    if (REFUSALS.has(code) || code.startsWith('STORAGE_') || code === 'SYNC_CLOSED') return;
+    this.#cluster.complain(`${what} on node ${this.#node} failed: ${describeError(error)}`);
+  }
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : String(error);
+}

@@ -1,0 +1,82 @@
+/**
+ * @module
+ * Owns the disk of a simulated node: a memory store whose reads, writes and fsyncs take virtual time, can be slowed down, can
+ * fail, and lose what was not synced when the node dies.
+ */
+import { StorageError } from '../../sync/errors.ts';
+import type { StoreAccess } from '../../sync/store/memory-store.ts';
+import { MemoryStore } from '../../sync/store/memory-store.ts';
+import type { SeededRandom } from './seeded-random.ts';
+import type { VirtualTime } from './virtual-time.ts';
+
+export interface DiskProfile {
+  /** Share of reads that are not served from the page cache. */
+  readonly coldReads: number;
+  readonly readMsMax: number;
+  readonly fsyncMsMin: number;
+  readonly fsyncMsMax: number;
+}
+
+export class SimDisk {
+  /** Multiplies every latency. */
+  slowdown = 1;
+  /** The next synced write fails, as a full or broken disk does. */
+  isBroken = false;
+  readonly #time: VirtualTime;
+  readonly #random: SeededRandom;
+  readonly #profile: DiskProfile;
+  #store = new MemoryStore();
+  #isAlive: () => boolean = () => false;
+
+  constructor(time: VirtualTime, random: SeededRandom, profile: DiskProfile) {
+    this.#time = time;
+    this.#random = random;
+    this.#profile = profile;
+  }
+
+  /** Mounts the disk for a new process, which must be the only one. */
+  open(isAlive: () => boolean): MemoryStore {
+    this.isBroken = false;
+    this.#isAlive = isAlive;
+    this.#store = this.#store.crash(0, { intercept: (access) => this.#intercept(access) });
+    return this.#store;
+  }
+
+  /**
+   * Cuts the power: keeps what was synced and `unsyncedKept` of the oldest other batches.
+   *
+   * @returns A private copy of what is left, for inspection.
+   */
+  crash(unsyncedKept: number): MemoryStore {
+    this.#isAlive = () => false;
+    this.#store = this.#store.crash(unsyncedKept, {});
+    return this.#store.crash(0, {});
+  }
+
+  /** Batches a crash at this moment may lose. */
+  get unsyncedBatches(): number {
+    return this.#store.unsyncedBatches;
+  }
+
+  #intercept(access: StoreAccess): void | Promise<void> {
+    const isAlive = this.#isAlive;
+    if (access.type === 'batch' && access.sync && this.isBroken) {
+      throw new StorageError('STORAGE_IO', 'simulated: the disk failed');
+    }
+    const delayMs = this.#latency(access) * this.slowdown;
+    if (delayMs === 0) return;
+    // After a crash nothing of the dead process goes on: its operations stay pending for ever.
+    return new Promise((resolve) => {
+      this.#time.after(delayMs, () => {
+        if (isAlive()) resolve();
+      });
+    });
+  }
+
+  #latency(access: StoreAccess): number {
+    const { coldReads, readMsMax, fsyncMsMin, fsyncMsMax } = this.#profile;
+    if (access.type !== 'batch') return this.#random.chance(coldReads) ? readMsMax * this.#random.float() : 0;
+    if (!access.sync) return 0;
+    return fsyncMsMin + (fsyncMsMax - fsyncMsMin) * this.#random.float() ** 3;
+  }
+}

@@ -1,0 +1,153 @@
+/**
+ * @module
+ * Owns one node of a simulated cluster: a machine with a disk and a clock, and the process on it that starts, dies and starts
+ * again. The process is the production replica; only its ports are simulated.
+ */
+import { Replica } from '../../sync/index.ts';
+import type { MemoryStore } from '../../sync/store/memory-store.ts';
+import type { Compressor } from '../../sync/port.ts';
+import type { NodePlan } from './plan.ts';
+import type { SeededRandom } from './seeded-random.ts';
+import type { SimDisk } from './sim-disk.ts';
+import { SimNetwork } from './sim-network.ts';
+import type { Host } from './sim-network.ts';
+import type { Trace } from './trace.ts';
+import { ProcessTimers } from './virtual-time.ts';
+import type { VirtualTime } from './virtual-time.ts';
+
+/** 2026-01-01: the wall clock at the start of every run. */
+const WALL_CLOCK_START_MS = 1_767_225_600_000;
+const CLUSTER_SECRET = new TextEncoder().encode('simulated cluster');
+
+export interface SimProcess {
+  readonly host: Host;
+  readonly startedAt: number;
+  /** Null while it starts. */
+  replica: Replica | null;
+  /** Storage failed: a supervisor would start it again. */
+  hasFailed: boolean;
+}
+
+export interface SimNodeParts {
+  readonly time: VirtualTime;
+  readonly trace: Trace;
+  readonly network: SimNetwork;
+  readonly disk: SimDisk;
+  readonly random: SeededRandom;
+  readonly compressor: Compressor;
+  readonly plan: NodePlan;
+  readonly link: { readonly snapshotRecordsMin: number; readonly windowBytes: number };
+  /** Whom it is told to join. */
+  readonly joins: readonly number[];
+  readonly complain: (problem: string) => void;
+  /** With a replica that reports a failed disk. */
+  readonly onFailure: (node: SimNode) => void;
+}
+
+export class SimNode {
+  readonly index: number;
+  readonly disk: SimDisk;
+  readonly #parts: SimNodeParts;
+  #process: SimProcess | null = null;
+  #clockJumpMs = 0;
+  #starts = 0;
+
+  constructor(index: number, parts: SimNodeParts) {
+    this.index = index;
+    this.disk = parts.disk;
+    this.#parts = parts;
+  }
+
+  get process(): SimProcess | null {
+    return this.#process;
+  }
+
+  /** The replica, if it is up and works. */
+  get replica(): Replica | null {
+    return this.#process?.hasFailed === false ? this.#process.replica : null;
+  }
+
+  jumpClock(byMs: number): void {
+    this.#clockJumpMs += byMs;
+  }
+
+  #wallClock(): number {
+    const { time, plan } = this.#parts;
+    const driftMs = (time.now / 1000) * plan.clockDriftMs;
+    return Math.floor(WALL_CLOCK_START_MS + plan.clockOffsetMs + time.now + driftMs + this.#clockJumpMs);
+  }
+
+  /** Starts a process, unless one runs. */
+  start(): void {
+    if (this.#process !== null) return;
+    const { time, network, trace } = this.#parts;
+    const host = network.attach(this.index);
+    const process: SimProcess = { host, startedAt: time.now, replica: null, hasFailed: false };
+    this.#process = process;
+    trace.event(time.now, `start ${this.index}`);
+    trace.count('starts');
+    this.#open(process).catch((error: unknown) => {
+      if (host.isAlive && !process.hasFailed) this.#parts.complain(`node ${this.index} does not start: ${String(error)}`);
+    });
+  }
+
+  async #open(process: SimProcess): Promise<void> {
+    const { time, network, trace, random, compressor, link, joins } = this.#parts;
+    const { host } = process;
+    const replica = await Replica.open({
+      store: this.disk.open(() => host.isAlive),
+      clock: { now: () => this.#wallClock() },
+      timers: new ProcessTimers(time, () => host.isAlive),
+      random: random.fork(`process ${this.index}.${++this.#starts}`),
+      dialer: network.dialer(host),
+      compressor,
+      name: `n${this.index}`,
+      advertise: SimNetwork.url(this.index),
+      clusterSecret: CLUSTER_SECRET,
+      cacheBytesMax: 64 * 1024,
+      link,
+      onFailure: (error) => {
+        trace.event(time.now, `storage failed on ${this.index}: ${error.code}`);
+        if (error.code.startsWith('STORAGE_')) this.#parts.onFailure(this);
+        else this.#parts.complain(`node ${this.index} failed: ${describeError(error)}`);
+        process.hasFailed = true;
+      },
+    });
+    if (!host.isAlive) return;
+    process.replica = replica;
+    host.accept = (channel) => replica.accept(channel);
+    for (const other of joins) replica.addPeer(SimNetwork.url(other));
+    trace.event(time.now, `ready ${this.index} origin ${replica.origin}`);
+  }
+
+  /**
+   * Kills the process. With `isPowerLoss` its peers hear nothing.
+   *
+   * @returns A copy of what is left on disk; null if there was no process.
+   */
+  crash(isPowerLoss: boolean, unsyncedKept: number): MemoryStore | null {
+    const process = this.#process;
+    if (process === null) return null;
+    const { network, trace, time } = this.#parts;
+    trace.event(time.now, `crash ${this.index} ${isPowerLoss ? 'power' : 'process'} unsynced ${this.disk.unsyncedBatches}`);
+    trace.count('unsynced batches at a crash', this.disk.unsyncedBatches);
+    network.kill(process.host, !isPowerLoss);
+    this.#process = null;
+    return this.disk.crash(unsyncedKept);
+  }
+
+  /** Stops the process as SIGTERM does. Resolves when the replica has closed, or false if it was not up. */
+  async stop(): Promise<boolean> {
+    const process = this.#process;
+    if (process === null || process.replica === null || process.hasFailed) return false;
+    await process.replica.close();
+    return this.#process === process;
+  }
+}
+
+export function describeError(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const code = 'code' in error ? `${String(error.code)} ` : '';
+  const cause = error.cause === undefined ? '' : `, caused by ${describeError(error.cause)}`;
+  return `${code}${error.stack ?? error.message}${cause}`;
+}
