@@ -1,0 +1,310 @@
+/**
+ * @module
+ * Owns the configuration of a node: one table of options, from which flags, environment variables, file keys, defaults and help
+ * are derived. Flags win over the environment, that over the file, that over defaults. README.md "Configuration".
+ */
+import { readFileSync } from 'node:fs';
+import { ConfigError } from './errors.ts';
+import { LOG_LEVELS, type LogLevel } from './log.ts';
+import { formatListen, parseListen, parseUrl, type ListenAddress } from './listen-address.ts';
+
+/** What a node needs to start. Absent members have the default of their option. */
+export interface NodeOptions {
+  readonly data: string;
+  readonly listen: ListenAddress;
+  readonly name?: string;
+  readonly advertise?: string;
+  readonly join: readonly string[];
+  readonly clusterSecretFile?: string;
+  readonly adminTokenFile?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly insecure: boolean;
+  readonly cacheBytes: number;
+  readonly bodyBytes: number;
+  readonly documentBytes: number;
+  readonly depth: number;
+  readonly connections: number;
+  readonly requestMs: number;
+  readonly drainMs: number;
+  readonly log: LogLevel;
+}
+
+type OptionName = keyof NodeOptions;
+type OptionKind = 'text' | 'switch' | 'integer' | 'listen' | 'url' | 'urls' | 'log-level';
+
+export interface OptionDefinition {
+  readonly name: OptionName;
+  /** Key in the file, and the flag without its dashes. */
+  readonly key: string;
+  readonly kind: OptionKind;
+  /** As it would be written; absent = none. */
+  readonly default?: string;
+  readonly unit?: string;
+  readonly min?: number;
+  readonly max?: number;
+  /** Shown in help as `--key PLACEHOLDER`. */
+  readonly placeholder?: string;
+  readonly description: string;
+}
+
+export const OPTIONS: readonly OptionDefinition[] = [
+  { name: 'data', key: 'data', kind: 'text', placeholder: 'DIR', description: 'Directory of this node; created if missing. Required.' },
+  {
+    name: 'listen',
+    key: 'listen',
+    kind: 'listen',
+    default: '127.0.0.1:7400',
+    placeholder: 'HOST:PORT',
+    description: 'Address for HTTP and websockets; port 0 picks a free one.',
+  },
+  { name: 'name', key: 'name', kind: 'text', placeholder: 'NAME', description: 'Name shown to people. Default: from the node id.' },
+  {
+    name: 'advertise',
+    key: 'advertise',
+    kind: 'url',
+    placeholder: 'URL',
+    description: 'The only address other nodes are told. Without it, nobody dials this node.',
+  },
+  { name: 'join', key: 'join', kind: 'urls', placeholder: 'URL', description: 'A member to keep a link to; may be repeated.' },
+  {
+    name: 'clusterSecretFile',
+    key: 'cluster-secret-file',
+    kind: 'text',
+    placeholder: 'FILE',
+    description: 'File with the secret all members share, at least 16 bytes.',
+  },
+  {
+    name: 'adminTokenFile',
+    key: 'admin-token-file',
+    kind: 'text',
+    placeholder: 'FILE',
+    description: 'File with the token every client has to send. Without it, only clients of this machine are served.',
+  },
+  { name: 'tlsCert', key: 'tls-cert', kind: 'text', placeholder: 'FILE', description: 'Certificate chain, PEM. Needs --tls-key.' },
+  { name: 'tlsKey', key: 'tls-key', kind: 'text', placeholder: 'FILE', description: 'Private key, PEM. Needs --tls-cert.' },
+  {
+    name: 'insecure',
+    key: 'insecure',
+    kind: 'switch',
+    default: 'false',
+    description: 'Allow an address beyond this machine without tokens or TLS. Shows in the status of the cluster.',
+  },
+  {
+    name: 'cacheBytes',
+    key: 'cache-bytes',
+    kind: 'integer',
+    default: '33554432',
+    unit: 'bytes',
+    min: 1_048_576,
+    placeholder: 'N',
+    description: 'Documents, and again their JSON, kept in memory per database.',
+  },
+  {
+    name: 'bodyBytes',
+    key: 'body-bytes',
+    kind: 'integer',
+    default: '1048576',
+    unit: 'bytes',
+    min: 1024,
+    max: 67_108_864,
+    placeholder: 'N',
+    description: 'Largest request body; bulk requests have no bound.',
+  },
+  {
+    name: 'documentBytes',
+    key: 'document-bytes',
+    kind: 'integer',
+    default: '1048576',
+    unit: 'bytes',
+    min: 1024,
+    max: 16_777_216,
+    placeholder: 'N',
+    description: 'Largest document, as canonical JSON.',
+  },
+  { name: 'depth', key: 'depth', kind: 'integer', default: '64', min: 1, max: 512, placeholder: 'N', description: 'Deepest nesting of a document.' },
+  {
+    name: 'connections',
+    key: 'connections',
+    kind: 'integer',
+    default: '10000',
+    min: 1,
+    max: 1_000_000,
+    placeholder: 'N',
+    description: 'Open connections; more are closed at once.',
+  },
+  {
+    name: 'requestMs',
+    key: 'request-ms',
+    kind: 'integer',
+    default: '30000',
+    unit: 'milliseconds',
+    min: 100,
+    max: 3_600_000,
+    placeholder: 'N',
+    description: 'Time in which the head of a request, and its body, must arrive.',
+  },
+  {
+    name: 'drainMs',
+    key: 'drain-ms',
+    kind: 'integer',
+    default: '0',
+    unit: 'milliseconds',
+    min: 0,
+    max: 600_000,
+    placeholder: 'N',
+    description: 'At shutdown, keep serving this long after readiness fails, so that load balancers notice.',
+  },
+  { name: 'log', key: 'log', kind: 'log-level', default: 'info', placeholder: 'LEVEL', description: `One of ${LOG_LEVELS.join(', ')}.` },
+];
+
+/** Where values come from; keys of `flags` and of the file are option keys, e.g. `tls-cert`. */
+export interface ConfigSources {
+  readonly flags?: Readonly<Record<string, unknown>>;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Path of a JSON file; `--config` or `ATOLL_CONFIG` name it on the command line. */
+  readonly file?: string;
+}
+
+/** Name of an option's environment variable, e.g. `ATOLL_TLS_CERT`. */
+export function environmentName(key: string): string {
+  return `ATOLL_${key.toUpperCase().replaceAll('-', '_')}`;
+}
+
+/**
+ * Merges all sources and checks every value.
+ *
+ * @throws ConfigError naming the option, where the value came from, and what would be right.
+ */
+export function resolveConfig({ flags = {}, env = {}, file = env['ATOLL_CONFIG'] }: ConfigSources): NodeOptions {
+  const fromFile = file === undefined ? {} : readConfigFile(file);
+  const result: Partial<Record<OptionName, unknown>> = {};
+  for (const option of OPTIONS) {
+    const variable = environmentName(option.key);
+    const [value, origin] = pick([
+      [flags[option.key], `--${option.key}`],
+      [env[variable], variable],
+      [fromFile[option.key], `${option.key} in ${file}`],
+      [option.default, `default of ${option.key}`],
+    ]);
+    if (value !== undefined) result[option.name] = parseValue(option, value, origin);
+  }
+  result.join ??= [];
+  if (result.data === undefined) throw invalid('data', '--data is required: the directory in which this node keeps its documents');
+  if ((result.tlsCert === undefined) !== (result.tlsKey === undefined)) {
+    throw invalid('tls-cert', '--tls-cert and --tls-key need each other: give both or none');
+  }
+  return result as unknown as NodeOptions;
+}
+
+/** The same for a program that embeds a node: members of `NodeOptions`, all but `data` optional, `listen` also as text. */
+export type OpenOptions = Partial<Omit<NodeOptions, 'data' | 'listen'>> & {
+  readonly data: string;
+  readonly listen?: string | ListenAddress;
+};
+
+/** Fills in defaults and checks every value. @throws ConfigError */
+export function completeOptions(options: OpenOptions): NodeOptions {
+  const flags: Record<string, unknown> = {};
+  for (const { name, key } of OPTIONS) flags[key] = options[name];
+  const { listen } = options;
+  if (typeof listen === 'object') flags['listen'] = formatListen(listen);
+  return resolveConfig({ flags });
+}
+
+function pick(candidates: readonly (readonly [unknown, string])[]): readonly [unknown, string] {
+  // An empty list of a repeatable flag, or an empty variable, is no value.
+  const isGiven = ([value]: readonly [unknown, string]): boolean =>
+    value !== undefined && value !== '' && !(Array.isArray(value) && value.length === 0);
+  return candidates.find(isGiven) ?? [undefined, ''];
+}
+
+function readConfigFile(path: string): Readonly<Record<string, unknown>> {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new ConfigError('CONFIG_FILE_UNREADABLE', `cannot read the configuration file ${path}: ${(cause as Error).message}`, {
+      cause,
+      details: { field: 'config' },
+    });
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new ConfigError('CONFIG_INVALID', `${path} is not JSON: ${(cause as Error).message}`, { cause, details: { field: 'config' } });
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid('config', `${path} must hold a JSON object`);
+  for (const key of Object.keys(value)) if (!OPTIONS.some((option) => option.key === key)) throw unknownKey(key, path);
+  return value as Record<string, unknown>;
+}
+
+function parseValue(option: OptionDefinition, value: unknown, origin: string): unknown {
+  switch (option.kind) {
+    case 'text':
+      return requireText(option, value, origin);
+    case 'switch':
+      return parseSwitch(option, value, origin);
+    case 'integer':
+      return parseInteger(option, value, origin);
+    case 'listen':
+      return parseListen(requireText(option, value, origin), origin);
+    case 'url':
+      return parseUrl(requireText(option, value, origin), option.key, origin);
+    case 'urls':
+      return requireTexts(option, value, origin).map((url) => parseUrl(url, option.key, origin));
+    case 'log-level':
+      if ((LOG_LEVELS as readonly unknown[]).includes(value)) return value;
+      throw invalid(option.key, `${origin} must be one of ${LOG_LEVELS.join(', ')}`);
+  }
+}
+
+function requireText(option: OptionDefinition, value: unknown, origin: string): string {
+  if (typeof value === 'string') return value;
+  throw invalid(option.key, `${origin} must be text`);
+}
+
+/** A list, or text with commas (environment variables have no lists). */
+function requireTexts(option: OptionDefinition, value: unknown, origin: string): readonly string[] {
+  if (typeof value === 'string') return value.split(',').map((part) => part.trim()).filter((part) => part !== '');
+  if (Array.isArray(value) && value.every((part) => typeof part === 'string')) return value as string[];
+  throw invalid(option.key, `${origin} must be a list of text`);
+}
+
+function parseSwitch(option: OptionDefinition, value: unknown, origin: string): boolean {
+  if (value === true || value === 'true' || value === '1') return true;
+  if (value === false || value === 'false' || value === '0') return false;
+  throw invalid(option.key, `${origin} must be true or false`);
+}
+
+function parseInteger(option: OptionDefinition, value: unknown, origin: string): number {
+  const { key, min = 0, max = Number.MAX_SAFE_INTEGER, unit } = option;
+  const number = typeof value === 'number' ? value : /^\d{1,15}$/.test(String(value)) ? Number(value) : Number.NaN;
+  if (Number.isInteger(number) && number >= min && number <= max) return number;
+  throw invalid(key, `${origin} must be a whole number${unit ? ` of ${unit}` : ''} from ${min} to ${max}`);
+}
+
+function unknownKey(key: string, path: string): ConfigError {
+  const nearest = [...OPTIONS].sort((a, b) => distance(a.key, key) - distance(b.key, key))[0]!.key;
+  const hint = distance(nearest, key) <= 3 ? `; did you mean ${nearest}?` : `; known are ${OPTIONS.map((option) => option.key).join(', ')}`;
+  return new ConfigError('CONFIG_KEY_UNKNOWN', `${path} has the unknown key ${key}${hint}`, { details: { field: key, nearest } });
+}
+
+/** Levenshtein distance. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const substitution = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, substitution));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}
+
+function invalid(field: string, message: string): ConfigError {
+  return new ConfigError('CONFIG_INVALID', message, { details: { field } });
+}

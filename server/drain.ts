@@ -1,0 +1,57 @@
+/**
+ * @module
+ * Owns taking a node apart without losing what is under way: readiness fails first, then new requests are refused, requests in
+ * flight finish, links flush, storage closes, sockets close. SPEC.md HT15.
+ */
+import type { FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import type { Replica } from '../sync/index.ts';
+import type { Health } from './http/health.ts';
+import type { SyncEndpoint } from './http/sync-endpoint.ts';
+
+/** Time for closing handshakes of links. */
+const LINK_CLOSE_MS = 500;
+
+export interface DrainParts {
+  readonly app: FastifyInstance;
+  readonly endpoint: SyncEndpoint;
+  readonly replica: Replica;
+  readonly health: Health;
+  readonly log: Logger;
+}
+
+export interface DrainOptions {
+  /** Serve on this long after readiness failed. */
+  readonly drainMs: number;
+  /** Requests in flight get this long at most. */
+  readonly requestMs: number;
+}
+
+export async function drainNode({ app, endpoint, replica, health, log }: DrainParts, options: DrainOptions): Promise<void> {
+  log.info({ inflight: health.inflight }, 'draining');
+  health.drain();
+  // A failed node has nothing to wait for, and every second it lingers is one its peers serve worse.
+  if (options.drainMs > 0 && health.failure === null) await delay(options.drainMs);
+  await withDeadline(health.refuse(), options.requestMs);
+  try {
+    await replica.close();
+  } finally {
+    await endpoint.close(LINK_CLOSE_MS);
+    if (health.inflight > 0) app.server.closeAllConnections();
+    await app.close();
+    log.info('closed');
+  }
+}
+
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+async function withDeadline(work: Promise<void>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([work, deadline]);
+  clearTimeout(timer);
+}

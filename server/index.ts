@@ -1,0 +1,16 @@
+/**
+ * @module
+ * The public surface of `atolldb`: run a whole node inside a program, or read a node's configuration.
+ *
+ * @public
+ */
+export { openNode } from './node.ts';
+export type { AtollNode } from './node.ts';
+export { environmentName, OPTIONS, resolveConfig } from './config.ts';
+export type { ConfigSources, NodeOptions, OpenOptions, OptionDefinition } from './config.ts';
+export { ConfigError } from './errors.ts';
+export type { ConfigErrorCode } from './errors.ts';
+export type { ListenAddress } from './listen-address.ts';
+export { createLog } from './log.ts';
+export type { LogLevel } from './log.ts';
+export type * from './api/index.ts';

@@ -1,0 +1,35 @@
+/**
+ * @module
+ * Owns the numbers that bound what a node takes in, derived from its options. Served at `/v1/_limits`. SPEC.md HT6.
+ */
+import { DEFAULT_LIMITS, type Limits as DocumentLimits } from '../crdt/index.ts';
+import { DOCUMENT_ID_BYTES_MAX } from '../sync/index.ts';
+import type { Limits } from './api/index.ts';
+import type { NodeOptions } from './config.ts';
+
+/** A bulk line holds a document and the few bytes around it. */
+const LINE_ENVELOPE_BYTES = 4096;
+
+type LimitOptions = Pick<NodeOptions, 'bodyBytes' | 'documentBytes' | 'depth' | 'requestMs' | 'connections'>;
+
+export function limitsOf({ bodyBytes, documentBytes, depth, requestMs, connections }: LimitOptions): Limits {
+  return {
+    bodyBytes,
+    documentBytes,
+    depth,
+    keyBytes: DEFAULT_LIMITS.keyBytesMax,
+    idBytes: DOCUMENT_ID_BYTES_MAX,
+    bulkLineBytes: documentBytes + LINE_ENVELOPE_BYTES,
+    bulkInflight: 1024,
+    listItems: 1000,
+    listBytes: 8_388_608,
+    frameBytes: 1_048_576,
+    requestMs,
+    connections,
+  };
+}
+
+/** The part that the document layer checks. */
+export function documentLimitsOf({ documentBytes, depth, keyBytes }: Limits): DocumentLimits {
+  return { depthMax: depth, documentBytesMax: documentBytes, keyBytesMax: keyBytes };
+}

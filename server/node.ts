@@ -1,0 +1,132 @@
+/**
+ * @module
+ * Owns putting a node together: storage, replica, HTTP and the websocket of peers. The composition root of the server.
+ */
+import type { AddressInfo } from 'node:net';
+import type { FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import type { AtollError } from '../crdt/index.ts';
+import { Replica, type Store } from '../sync/index.ts';
+import { createWebSocketDialer } from '../sync/transport/websocket.ts';
+import { completeOptions, type NodeOptions, type OpenOptions } from './config.ts';
+import { drainNode } from './drain.ts';
+import { ConfigError } from './errors.ts';
+import { readSecrets, requireProtection, type Secrets } from './exposure.ts';
+import { createApp } from './http/app.ts';
+import type { HttpContext } from './http/context.ts';
+import { Health } from './http/health.ts';
+import { createSyncEndpoint } from './http/sync-endpoint.ts';
+import { documentLimitsOf, limitsOf } from './limits.ts';
+import { formatHost, formatListen, isLoopbackHost } from './listen-address.ts';
+import { createLog } from './log.ts';
+import { RocksDbStore } from './storage/rocksdb-store.ts';
+import { cryptoRandom, systemClock, systemTimers } from './system-ports.ts';
+import { zlibCompressor } from './zlib-compressor.ts';
+
+/** A running node. @public */
+export interface AtollNode {
+  /** Where it listens, with the port it got. */
+  readonly url: string;
+  /** Name shown to people. */
+  readonly node: string;
+  readonly replica: Replica;
+  /** Resolves when storage failed: close the node and end the process with an error. Never rejects. */
+  readonly failed: Promise<AtollError>;
+  /** Drains: readiness fails, requests in flight finish, links flush, storage closes. Idempotent. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a node and serves it.
+ *
+ * @public
+ * @throws ConfigError for options that cannot work; StorageError when the directory cannot be opened.
+ */
+export async function openNode(given: OpenOptions): Promise<AtollNode> {
+  const options = completeOptions(given);
+  requireProtection(options);
+  const secrets = readSecrets(options);
+  const log = createLog(options.log, options.name === undefined ? {} : { node: options.name });
+  const health = new Health();
+  const { failed, onFailure } = watchStorage(health, log);
+  const store = await RocksDbStore.open(options.data);
+  const replica = await openReplica(options, secrets, store, onFailure).catch(async (error: unknown) => {
+    await store.close();
+    throw error;
+  });
+  const context = createContext(options, secrets, replica, health);
+  const app = createApp({ context, log, ...(secrets.tls && { tls: secrets.tls }) });
+  const endpoint = createSyncEndpoint(app.server, context);
+  const url = await listen(app, options).catch(async (error: unknown) => {
+    await replica.close();
+    throw error;
+  });
+  warnExposure(options, secrets, log);
+  for (const peer of options.join) replica.addPeer(peer);
+  log.info({ url, id: replica.nodeId }, 'listening');
+  let closing: Promise<void> | null = null;
+  const close = (): Promise<void> => (closing ??= drainNode({ app, endpoint, replica, health, log }, options));
+  return { url, node: replica.name, replica, failed, close };
+}
+
+function watchStorage(health: Health, log: Logger): { failed: Promise<AtollError>; onFailure: (error: AtollError) => void } {
+  let onFailure: (error: AtollError) => void = () => {};
+  const failed = new Promise<AtollError>((resolve) => {
+    onFailure = (error) => {
+      log.fatal({ code: error.code, err: error }, 'storage failed: this node acknowledges nothing more');
+      health.fail(error);
+      resolve(error);
+    };
+  });
+  return { failed, onFailure };
+}
+
+function openReplica(
+  options: NodeOptions,
+  secrets: Secrets,
+  store: Store,
+  onFailure: (error: AtollError) => void,
+): Promise<Replica> {
+  const { name, advertise, cacheBytes } = options;
+  return Replica.open({
+    store,
+    clock: systemClock,
+    timers: systemTimers,
+    random: cryptoRandom,
+    dialer: createWebSocketDialer(),
+    compressor: zlibCompressor,
+    ...(name !== undefined && { name }),
+    ...(advertise !== undefined && { advertise }),
+    ...(secrets.clusterSecret !== null && { clusterSecret: secrets.clusterSecret }),
+    cacheBytesMax: cacheBytes,
+    limits: documentLimitsOf(limitsOf(options)),
+    onFailure,
+  });
+}
+
+function createContext(options: NodeOptions, { adminTokenHash }: Secrets, replica: Replica, health: Health): HttpContext {
+  const limits = limitsOf(options);
+  const documentLimits = documentLimitsOf(limits);
+  const { insecure } = options;
+  return { replica, health, limits, documentLimits, clock: systemClock, random: cryptoRandom, adminTokenHash, insecure };
+}
+
+/** Returns the URL of the bound address; a wildcard is shown as loopback, which is where it works for sure. */
+async function listen(app: FastifyInstance, options: NodeOptions): Promise<string> {
+  const { host, port } = options.listen;
+  try {
+    await app.listen({ host, port });
+  } catch (cause) {
+    const message = `cannot listen on ${formatListen(options.listen)}: ${(cause as Error).message}; choose another with --listen`;
+    throw new ConfigError('CONFIG_LISTEN_FAILED', message, { cause, details: { field: 'listen' } });
+  }
+  const bound = app.server.address() as AddressInfo;
+  const shown = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+  return `${options.tlsCert === undefined ? 'http' : 'https'}://${formatHost(shown)}:${bound.port}`;
+}
+
+function warnExposure({ listen: { host }, insecure }: NodeOptions, { adminTokenHash }: Secrets, log: Logger): void {
+  if (adminTokenHash !== null) return;
+  if (insecure && !isLoopbackHost(host)) log.warn('no admin token and --insecure: anybody who can reach this node can change it');
+  else log.warn('no admin token: only clients of this machine are served');
+}
