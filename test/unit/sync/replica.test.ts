@@ -31,7 +31,7 @@ async function replicate(from: Replica, to: Replica): Promise<void> {
   }
 }
 
-test('a written document is read back with its version, and again after a restart', async () => {
+test('[I13] a written document is read back with its version, and again after a restart', async () => {
   const store = new MemoryStore();
   const replica = await openReplica(store);
   const database = await openDatabase(replica);
@@ -48,7 +48,7 @@ test('a written document is read back with its version, and again after a restar
   expect(reopened.database('app').digest()).toEqual(database.digest());
 });
 
-test('preconditions are checked against the version held here', async () => {
+test('[DB1] preconditions are checked against the version held here', async () => {
   const database = await openDatabase(await openReplica());
   const first = await database.write('c', 'x', { kind: 'replace', value: { v: 1 } }, { ifNoneMatch: '*' });
   const change = { kind: 'replace', value: { v: 2 } } as const;
@@ -65,14 +65,14 @@ test('preconditions are checked against the version held here', async () => {
   });
 });
 
-test('the same JSON again changes neither version nor log', async () => {
+test('[DB2] the same JSON again changes neither version nor log', async () => {
   const database = await openDatabase(await openReplica());
   const first = await database.write('c', 'x', { kind: 'replace', value: { v: 1 } });
   const again = await database.write('c', 'x', { kind: 'replace', value: { v: 1 } });
   expect(again).toEqual({ status: 'unchanged', etag: first.etag });
 });
 
-test('a list pages in byte order, skips deleted documents, keeps to a prefix', async () => {
+test('[DB3] a list pages in byte order, skips deleted documents, keeps to a prefix', async () => {
   const database = await openDatabase(await openReplica());
   for (const id of ['b1', 'a1', 'b2', 'b3', 'ä', 'b4']) {
     await database.write('c', id, { kind: 'replace', value: { id } });
@@ -124,7 +124,7 @@ test('[I6] a batch whose dependencies are missing is held back until they are co
   expect(again).toEqual([{ outcome: 'duplicate' }]);
 });
 
-test('an empty replica is filled by a snapshot and continues from the log', async () => {
+test('[DB6] an empty replica is filled by a snapshot and continues from the log', async () => {
   const [a, b] = [await openReplica(), await openReplica()];
   const left = await openDatabase(a);
   for (let i = 0; i < 50; i++) await left.write('c', `d${i}`, { kind: 'replace', value: { i, s: 'x'.repeat(i) } });
@@ -143,7 +143,7 @@ test('an empty replica is filled by a snapshot and continues from the log', asyn
   expect(right.digest()).toEqual(left.digest());
 });
 
-test('a dropped database is gone everywhere and comes back empty', async () => {
+test('[DB4] a dropped database is gone everywhere and comes back empty', async () => {
   const [a, b] = [await openReplica(), await openReplica()];
   await (await openDatabase(a)).write('c', 'x', { kind: 'replace', value: { v: 1 } });
   await replicate(a, b);
@@ -155,7 +155,7 @@ test('a dropped database is gone everywhere and comes back empty', async () => {
   expect(a.database('app').digest().documents).toBe(0);
 });
 
-test('a collection keeps its configuration and can be dropped', async () => {
+test('[DB5] a collection keeps its configuration and can be dropped', async () => {
   const database = await openDatabase(await openReplica());
   expect(await database.configureCollection('c', { deletePolicy: 'delete-wins' })).toEqual({ created: true });
   await database.write('c', 'x', { kind: 'replace', value: {} });

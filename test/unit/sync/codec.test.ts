@@ -1,0 +1,152 @@
+import { expect, test } from 'vitest';
+import { decodeBatch, decodeBatchHeader, encodeBatch, verifyChain } from '../../../sync/batch.ts';
+import type { LogRecord } from '../../../sync/batch.ts';
+import { DigestSum, computeElement } from '../../../sync/digest.ts';
+import {
+  decodeState,
+  decodeView,
+  encodeDocumentVector,
+  encodeState,
+  encodeView,
+} from '../../../sync/document-record.ts';
+import * as key from '../../../sync/key.ts';
+import { portableSha256 } from '../../../sync/sha256.ts';
+import { decodeSnapshotChunk, encodeSnapshotChunk } from '../../../sync/snapshot.ts';
+import { decodeToken, encodeToken } from '../../../sync/token.ts';
+import { GENESIS_CHAIN, decodeVector, dominates, encodeVector, join } from '../../../sync/version-vector.ts';
+
+const RECORDS: readonly LogRecord[] = [
+  { kind: 'origin', nodeId: 'abc' },
+  { kind: 'update', collection: 'cities', id: 'ä/1', update: Uint8Array.of(1, 2, 3) },
+  { kind: 'update', collection: 'other', id: 'x', update: new Uint8Array(300).fill(9) },
+];
+const BATCH = { origin: 2 ** 41 + 7, firstSeq: 5, stamp: 2 ** 50, deps: [[2 ** 33, 12]] as const, records: RECORDS };
+const chainOf = (byte: number): Uint8Array => new Uint8Array(16).fill(byte);
+
+test('[DB12] a batch decodes to what was encoded, and its header alone agrees', () => {
+  const bytes = encodeBatch(BATCH, GENESIS_CHAIN, portableSha256);
+  const { chain, count, ...rest } = decodeBatch(bytes);
+  expect(rest).toEqual(BATCH);
+  expect(count).toBe(3);
+  const header = decodeBatchHeader(bytes);
+  expect(header).toMatchObject({ origin: BATCH.origin, firstSeq: 5, count: 3, deps: BATCH.deps, chain });
+});
+
+test('[DB12] a batch cut anywhere is refused, never half understood', () => {
+  const bytes = encodeBatch(BATCH, GENESIS_CHAIN, portableSha256);
+  for (let length = 0; length < bytes.length; length++) {
+    expect(() => decodeBatch(bytes.subarray(0, length))).toThrow(
+      expect.objectContaining({ code: 'SYNC_BATCH_MALFORMED' }),
+    );
+  }
+  expect(() => decodeBatch(Uint8Array.of(...bytes, 0))).toThrow(/trailing/);
+});
+
+test('[I4] the hash chain notices any changed byte and any other predecessor', () => {
+  const bytes = encodeBatch(BATCH, chainOf(1), portableSha256);
+  expect(verifyChain(bytes, chainOf(1), portableSha256)).toBe(true);
+  expect(verifyChain(bytes, chainOf(2), portableSha256)).toBe(false);
+  for (let i = 1; i < bytes.length; i += 7) {
+    const damaged = bytes.slice();
+    damaged[i]! ^= 1;
+    expect(verifyChain(damaged, chainOf(1), portableSha256)).toBe(false);
+  }
+});
+
+test('[DB12] vectors and tokens decode to what was encoded', () => {
+  const vector = new Map([
+    [2 ** 41, { seq: 3, chain: chainOf(3) }],
+    [2 ** 33, { seq: 9_000_000_000, chain: chainOf(4) }],
+  ]);
+  expect(decodeVector(encodeVector(vector))).toEqual(vector);
+  expect([...decodeToken(encodeToken(vector))]).toEqual([
+    [2 ** 33, 9_000_000_000],
+    [2 ** 41, 3],
+  ]);
+  for (const token of ['', '!', 'AA', 'x'.repeat(20_000)]) {
+    expect(() => decodeToken(token)).toThrow(expect.objectContaining({ code: 'SYNC_TOKEN_INVALID' }));
+  }
+});
+
+test('[I3] vectors join pointwise, and dominate when they hold at least as much', () => {
+  const a = new Map([[1, { seq: 3, chain: chainOf(1) }]]);
+  const b = new Map([
+    [1, { seq: 2, chain: chainOf(2) }],
+    [2, { seq: 1, chain: chainOf(3) }],
+  ]);
+  const joined = join(a, b);
+  expect([...joined].map(([origin, { seq }]) => [origin, seq])).toEqual([
+    [1, 3],
+    [2, 1],
+  ]);
+  expect(dominates(joined, a) && dominates(joined, b)).toBe(true);
+  expect(dominates(a, b)).toBe(false);
+});
+
+test('[DB12] document records decode to what was encoded, and damage is a coded error', () => {
+  const vector = new Map([
+    [2 ** 40, 7],
+    [2 ** 33, 1],
+  ]);
+  const view = {
+    exists: true,
+    element: new Uint8Array(32).fill(5),
+    modified: 2 ** 52,
+    conflicts: 3,
+    json: new TextEncoder().encode('{"a":"ä"}'),
+  };
+  const encoded = encodeView(view, encodeDocumentVector(vector));
+  expect(decodeView(encoded)).toEqual({ ...view, vector });
+  const state = decodeState(encodeState(encodeDocumentVector(vector), Uint8Array.of(1, 2)));
+  expect(state).toEqual({ vector, state: Uint8Array.of(1, 2) });
+  expect(() => decodeView(encoded.subarray(0, 20))).toThrow(expect.objectContaining({ code: 'STORAGE_CORRUPT' }));
+  expect(() => decodeView(Uint8Array.of(99, ...encoded))).toThrow(
+    expect.objectContaining({ code: 'STORAGE_FORMAT_UNSUPPORTED' }),
+  );
+});
+
+test('[DB12] a snapshot chunk decodes to what was encoded', () => {
+  const chunk = {
+    origins: new Map([[2 ** 35, 'node']]),
+    rows: [{ collection: 'c', id: 'ü', vector: new Map([[2 ** 35, 4]]), state: Uint8Array.of(7, 8) }],
+  };
+  const bytes = encodeSnapshotChunk(chunk);
+  expect(decodeSnapshotChunk(bytes)).toEqual(chunk);
+  for (let length = 0; length < bytes.length; length++) {
+    expect(() => decodeSnapshotChunk(bytes.subarray(0, length))).toThrow(
+      expect.objectContaining({ code: 'SYNC_BATCH_MALFORMED' }),
+    );
+  }
+});
+
+test('[DB12] keys give back what they were made of, in numeric and byte order', () => {
+  expect(key.documentOf(key.viewKey(7, 'cities', 'ä'))).toEqual({ collection: 'cities', id: 'ä' });
+  expect(key.originOf(key.originKey(2 ** 41 + 5))).toBe(2 ** 41 + 5);
+  expect(key.vectorOriginOf(key.vectorKey(1, 2 ** 33))).toBe(2 ** 33);
+  expect(key.statsCollectionOf(key.statsKey(1, 'c'))).toBe('c');
+  expect(key.databaseNameOf(key.databaseKey('app.0'))).toBe('app.0');
+  const order = [
+    key.logKey(1, 2 ** 33, 255),
+    key.logKey(1, 2 ** 33, 256),
+    key.logKey(1, 2 ** 41, 1),
+    key.logKey(2, 1, 1),
+  ];
+  expect(order.toSorted((a, b) => Buffer.compare(a, b))).toEqual(order);
+  expect(key.successorOfPrefix(Uint8Array.of(1, 0xff, 0xff))).toEqual(Uint8Array.of(2));
+});
+
+test('[I9] a digest is the sum of its documents, whatever the order, and subtraction undoes addition', () => {
+  const element = (n: number): Uint8Array =>
+    computeElement(portableSha256, Uint8Array.of(1), Uint8Array.of(n), Uint8Array.of(n, n));
+  const forwards = new DigestSum();
+  const backwards = new DigestSum();
+  for (let n = 0; n < 200; n++) forwards.add(element(n));
+  for (let n = 199; n >= 0; n--) backwards.add(element(n));
+  expect(forwards.toHex()).toBe(backwards.toHex());
+  forwards.add(element(201));
+  expect(forwards.toHex()).not.toBe(backwards.toHex());
+  forwards.subtract(element(201));
+  expect(new DigestSum(forwards.toBytes()).toHex()).toBe(backwards.toHex());
+  for (let n = 0; n < 200; n++) forwards.subtract(element(n));
+  expect(forwards.toHex()).toBe('0'.repeat(64));
+});
