@@ -3,12 +3,13 @@
  * Owns `atoll dev`: a cluster on this machine whose links can be cut and whose nodes can be killed, by commands on standard
  * input. SPEC.md CL7–CL9.
  */
-import { createInterface } from 'node:readline';
+import { createInterface, type Interface } from 'node:readline';
 import type { CommandContext } from '../context.ts';
 import { DEV_DATABASE, DevCluster, type DevNodeStatus } from '../dev/dev-cluster.ts';
 import type { DevNode } from '../dev/dev-node.ts';
 import { CliError, EXIT, type ExitCode } from '../exit-code.ts';
 import { formatCount } from '../progress.ts';
+import { StopRequest } from '../stop-request.ts';
 
 export interface DevOptions {
   readonly nodes: number;
@@ -29,37 +30,22 @@ export async function runDev(context: CommandContext, options: DevOptions): Prom
   output.message(`starting ${options.nodes} nodes …`);
   const onCrash = (name: string, reason: string): void => output.warning(`${name} ended by itself (${reason}); its log is beside its data. Start it again with: start ${name}`);
   // Signals are kept from the start: an interrupt while nodes come up must stop those that are up.
-  const stopped = new StopRequest();
-  const cluster = await DevCluster.open({ nodes: options.nodes, port: options.port, dataPath: options.data ?? null, onCrash });
+  const stop = new StopRequest(() => process.exit(EXIT.error));
   try {
-    await announce(context, cluster);
-    readCommands(context, cluster, stopped);
-    await stopped.requested;
-    output.message('stopping the nodes …');
+    const cluster = await DevCluster.open({ nodes: options.nodes, port: options.port, dataPath: options.data ?? null, onCrash });
+    try {
+      await announce(context, cluster);
+      const lines = readCommands(context, cluster, stop);
+      await stop.requested;
+      lines.close();
+      output.message('stopping the nodes …');
+    } finally {
+      await cluster.close();
+    }
   } finally {
-    stopped.dispose();
-    await cluster.close();
+    stop.dispose();
   }
   return EXIT.ok;
-}
-
-/** Resolves once, at the first interrupt, termination or `quit`. */
-class StopRequest {
-  readonly requested: Promise<void>;
-  readonly request: () => void;
-
-  constructor() {
-    let resolveRequested = (): void => undefined;
-    this.requested = new Promise((resolve) => {
-      resolveRequested = resolve;
-    });
-    this.request = (): void => resolveRequested();
-    process.on('SIGINT', this.request).on('SIGTERM', this.request);
-  }
-
-  dispose(): void {
-    process.removeListener('SIGINT', this.request).removeListener('SIGTERM', this.request);
-  }
 }
 
 async function announce(context: CommandContext, cluster: DevCluster): Promise<void> {
@@ -82,16 +68,16 @@ function curlFor(url: string, index: number): string {
 }
 
 /** Commands run one after another, in order. The end of the input is not the end of the cluster. */
-function readCommands(context: CommandContext, cluster: DevCluster, stopped: StopRequest): void {
+function readCommands(context: CommandContext, cluster: DevCluster, stop: StopRequest): Interface {
   const isTerminal = context.io.stdin.isTTY === true;
   const prompt = (): void => {
     if (isTerminal) context.output.raw('atoll> ');
   };
   let running = Promise.resolve();
-  createInterface({ input: context.io.stdin, terminal: false }).on('line', (line) => {
+  const lines = createInterface({ input: context.io.stdin, terminal: false }).on('line', (line) => {
     running = running.then(async () => {
       try {
-        await runCommand(context, cluster, stopped, line.trim().split(/\s+/));
+        await runCommand(context, cluster, stop, line.trim().split(/\s+/));
       } catch (error) {
         context.output.failure(error);
       }
@@ -99,9 +85,10 @@ function readCommands(context: CommandContext, cluster: DevCluster, stopped: Sto
     });
   });
   prompt();
+  return lines;
 }
 
-async function runCommand(context: CommandContext, cluster: DevCluster, stopped: StopRequest, words: readonly string[]): Promise<void> {
+async function runCommand(context: CommandContext, cluster: DevCluster, stop: StopRequest, words: readonly string[]): Promise<void> {
   const [verb = '', ...names] = words;
   const { output } = context;
   const done = async (text: string, nodes: readonly DevNode[]): Promise<void> => {
@@ -130,7 +117,7 @@ async function runCommand(context: CommandContext, cluster: DevCluster, stopped:
       return output.result({ event: 'help', text: HELP }, () => HELP);
     case 'quit':
     case 'exit':
-      stopped.request();
+      stop.request();
       return;
     default:
       throw new CliError('CLI_USAGE', `unknown command ${JSON.stringify(verb)}; type help`);

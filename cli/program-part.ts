@@ -1,0 +1,39 @@
+/**
+ * @module
+ * Owns what the definitions of commands share: how a command gets its context, examples in help, and readers of option values.
+ */
+import { InvalidArgumentError, type Command } from 'commander';
+import type { CommandContext } from './context.ts';
+import type { ExitCode } from './exit-code.ts';
+
+/** What the definitions of commands share. */
+export interface ProgramParts {
+  /** Wraps what a command does: gives it its context and keeps the exit code it returns. */
+  readonly action: (work: (context: CommandContext) => Promise<ExitCode | void>) => (command: Command) => Promise<void>;
+}
+
+/** Examples come first: most people read nothing else. */
+export function addExamples(command: Command, examples: readonly string[]): Command {
+  return command.addHelpText('before', `Examples:\n${examples.map((example) => `  $ ${example}`).join('\n')}\n`);
+}
+
+/** Collects a repeatable option. */
+export function collect(value: string, previous: readonly string[] = []): readonly string[] {
+  return [...previous, value];
+}
+
+/** A whole number of at least `least` and at most `most`. */
+export function wholeNumber(least: number, most: number = Number.MAX_SAFE_INTEGER): (text: string) => number {
+  return (text) => {
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= least && value <= most) return value;
+    throw new InvalidArgumentError(`It must be a whole number of at least ${least}${most < Number.MAX_SAFE_INTEGER ? ` and at most ${most}` : ''}.`);
+  };
+}
+
+/** Seconds, fractions allowed. */
+export function seconds(text: string): number {
+  const value = /^\d{1,9}(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= 0) return value;
+  throw new InvalidArgumentError('It must be a number of seconds.');
+}
