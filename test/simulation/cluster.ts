@@ -28,6 +28,12 @@ const COMPRESSOR: Compressor = {
 const BUFFER_SLACK_BYTES = 64 * 1024;
 const PROBLEMS_MAX = 20;
 
+/** A disk as it was. */
+export interface Backup {
+  readonly content: MemoryStore;
+  readonly takenAt: number;
+}
+
 export class Cluster {
   readonly plan: Plan;
   readonly time: VirtualTime = new VirtualTime();
@@ -117,6 +123,23 @@ export class Cluster {
     const acknowledged = this.history.attempts.filter((attempt) => attempt.node === index && isAcknowledged(attempt));
     this.#watch(this.#inspect(index, left, acknowledged, false));
     this.time.after(forMs, () => node.start());
+  }
+
+  /** Takes a copy of a node's disk, for which the node is killed. */
+  backUp(index: number, forMs: number): Backup {
+    const node = this.nodes[index]!;
+    if (node.process !== null) this.crash(index, false, 0, forMs);
+    return { content: node.disk.copy(), takenAt: this.time.now };
+  }
+
+  /** Kills a node and starts it from an old disk. What only it held is gone; nothing else may be. */
+  restore(index: number, backup: Backup, forMs: number): void {
+    const node = this.nodes[index]!;
+    if (node.process !== null) this.crash(index, true, 0, forMs);
+    this.history.revoke(index, backup.takenAt);
+    this.#tap.forget(index);
+    node.disk.replace(backup.content);
+    this.trace.event(this.time.now, `disk of ${index} replaced by that of ${backup.takenAt.toFixed(1)}`);
   }
 
   /** Stops a node as an operator does: everything in flight completes first. */

@@ -2,6 +2,7 @@
  * @module
  * Owns the faults: what each kind does to a running cluster, and how it ends.
  */
+import { MemoryStore } from '../../sync/store/memory-store.ts';
 import type { Cluster } from './cluster.ts';
 import type { Fault } from './plan.ts';
 
@@ -33,6 +34,11 @@ export function injectFault(cluster: Cluster, fault: Fault): void {
     case 'crash-all':
       for (const node of nodes) cluster.crash(node.index, true, fault.unsyncedKept, fault.forMs);
       return;
+    case 'restore': {
+      const backup = fault.isEmpty ? { content: new MemoryStore(), takenAt: 0 } : cluster.backUp(fault.node, fault.forMs);
+      time.after(fault.afterMs, () => cluster.restore(fault.node, backup, fault.forMs));
+      return;
+    }
     case 'stop':
       cluster.stop(fault.node, fault.forMs).catch((error: unknown) => cluster.complain(`a clean stop failed: ${String(error)}`));
       return;

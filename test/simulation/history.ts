@@ -59,7 +59,6 @@ export function isPossiblyBefore(a: Attempt, b: Attempt): boolean {
 
 export class History {
   readonly attempts: Attempt[] = [];
-  /** Latest attempt per document, for the checks of a crashed disk. */
   #nextId = 1;
 
   begin(fields: Omit<Attempt, 'id' | 'status' | 'endedAt' | 'vectorAtReply' | 'outcome'>): Attempt {
@@ -82,6 +81,16 @@ export class History {
       attempt.status = 'indeterminate';
       attempt.endedAt = now;
       attempt.outcome = 'node died';
+    }
+  }
+
+  /** The disk of a node was replaced: nobody can say which of its answers since `since` still hold. */
+  revoke(node: number, since: number): void {
+    for (const attempt of this.attempts) {
+      if (attempt.node === node && attempt.status === 'acknowledged' && attempt.endedAt >= since) {
+        attempt.status = 'indeterminate';
+        attempt.outcome += ', disk replaced';
+      }
     }
   }
 

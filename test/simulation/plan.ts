@@ -21,6 +21,8 @@ export type Fault =
   /** Cuts the power at the very moment the next write is acknowledged. */
   | { readonly type: 'crash-after-reply'; readonly node: number; readonly forMs: number }
   | { readonly type: 'crash-all'; readonly unsyncedKept: number; readonly forMs: number }
+  /** Crashes a node; `afterMs` later its disk is replaced by a copy from that moment (or an empty one), as from a backup. */
+  | { readonly type: 'restore'; readonly node: number; readonly isEmpty: boolean; readonly afterMs: number; readonly forMs: number }
   | { readonly type: 'stop'; readonly node: number; readonly forMs: number }
   | { readonly type: 'slow-disk'; readonly node: number; readonly factor: number; readonly forMs: number }
   | { readonly type: 'disk-failure'; readonly node: number; readonly forMs: number }
@@ -162,7 +164,7 @@ function makeWrites(random: SeededRandom, nodes: number, activeMs: number, count
 function makeFaults(random: SeededRandom, nodes: number, activeMs: number): Action[] {
   const weights: Partial<Record<Fault['type'], number>> = {
     partition: 3, 'one-way': 2, swizzle: 1, flap: 1, 'slow-link': 1, crash: 3, 'crash-after-reply': 2, 'crash-all': 0.5,
-    stop: 1, 'slow-disk': 1, 'disk-failure': 1, 'clock-jump': 1,
+    restore: 1, stop: 1, 'slow-disk': 1, 'disk-failure': 1, 'clock-jump': 1,
   };
   const actions: Action[] = [];
   for (let i = random.int(0, 9); i > 0; i--) {
@@ -205,6 +207,8 @@ function makeFault(random: SeededRandom, nodes: number, activeMs: number, type: 
       return { type, node, factor: random.pick([5, 50]), forMs };
     case 'clock-jump':
       return { type, node, byMs: random.pick([-1, 1]) * random.pick([500, 90_000, 3_600_000, 315_360_000_000 / 100]) };
+    case 'restore':
+      return { type, node, isEmpty: random.chance(0.3), afterMs: 2 * forMs, forMs: forMs / 4 };
     case 'crash-after-reply':
     case 'stop':
     case 'disk-failure':

@@ -53,6 +53,16 @@ export class SimDisk {
     return this.#store.crash(0, {});
   }
 
+  /** A copy of a disk nobody uses. */
+  copy(): MemoryStore {
+    return this.#store.crash(0, {});
+  }
+
+  /** Puts other content on a disk nobody uses. */
+  replace(content: MemoryStore): void {
+    this.#store = content.crash(0, {});
+  }
+
   /** Batches a crash at this moment may lose. */
   get unsyncedBatches(): number {
     return this.#store.unsyncedBatches;

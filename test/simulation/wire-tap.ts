@@ -37,6 +37,11 @@ export class WireTap {
     return claims;
   }
 
+  /** A node was set back in time: what it said before no longer binds it. */
+  forget(node: number): void {
+    this.#claims.delete(node);
+  }
+
   /** Reads one outgoing frame. */
   onFrame(channel: object, node: number, frame: Uint8Array): void {
     let message: Message | null = decodeFrame(frame);
