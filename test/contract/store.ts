@@ -10,11 +10,11 @@ import type { RangeOptions, Store, StoreEntry, StoreOperation } from '../../sync
 export interface StoreFixture {
   readonly store: Store;
   /** Closes the current store, if it is open, and opens one over the same data. */
-  reopen(): Promise<Store>;
+  readonly reopen: () => Promise<Store>;
   /** Closes everything and removes the data. */
-  destroy(): Promise<void>;
+  readonly destroy: () => Promise<void>;
   /** Makes the next write fail as a disk would; called only with `supports.failingWrites`. */
-  failNextWrite?(): void;
+  readonly failNextWrite?: () => void;
 }
 
 /** What an adapter's fixture can do beyond the minimum. */
@@ -138,7 +138,7 @@ function ranges(current: () => StoreFixture): void {
   };
   beforeEach(() =>
     current().store.batch(
-      [...'hbdface g'].filter((c) => c !== ' ').map((c) => put(c, c + c)),
+      'hbdfaceg'.split('').map((c) => put(c, c + c)),
       { sync: false },
     ),
   );
