@@ -10,7 +10,9 @@ import { runProgram } from './program.ts';
 const EXIT_DELAY_MS = 1_000;
 
 // `atoll … | head` closes the pipe early; that is not an error of ours.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.error));
+process.stdout.on('error', (error: NodeJS.ErrnoException) =>
+  process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.error),
+);
 
 process.exitCode = await runProgram(process.argv.slice(2), process);
 setTimeout(() => process.exit(), EXIT_DELAY_MS).unref();

@@ -37,7 +37,10 @@ export class CommandContext {
   /** `--url`, else `ATOLL_URL` (several separated by commas), else the default port of this machine. */
   get urls(): readonly string[] {
     if (this.options.url !== undefined && this.options.url.length > 0) return this.options.url;
-    const named = (this.io.env['ATOLL_URL'] ?? '').split(',').map((url) => url.trim()).filter((url) => url !== '');
+    const named = (this.io.env['ATOLL_URL'] ?? '')
+      .split(',')
+      .map((url) => url.trim())
+      .filter((url) => url !== '');
     return named.length > 0 ? named : [DEFAULT_URL];
   }
 
@@ -52,7 +55,10 @@ export class CommandContext {
     if (this.io.stdin.isTTY !== true || this.io.stderr.isTTY !== true) {
       throw new CliError('CLI_CONFIRMATION_REQUIRED', `this would ${what}; repeat the command with --yes to do it`);
     }
-    const prompt = createInterface({ input: this.io.stdin, output: this.io.stderr as unknown as NodeJS.WritableStream });
+    const prompt = createInterface({
+      input: this.io.stdin,
+      output: this.io.stderr as unknown as NodeJS.WritableStream,
+    });
     try {
       const typed = await prompt.question(`This will ${what}. Type ${name} to go on: `);
       if (typed.trim() !== name) throw new CliError('CLI_CONFIRMATION_REQUIRED', 'not confirmed; nothing was changed');
@@ -67,7 +73,9 @@ export class CommandContext {
     try {
       return readFileSync(path, 'utf8').trim();
     } catch (error) {
-      throw new CliError('CLI_FILE', `cannot read the token file ${path}: ${(error as Error).message}`, { cause: error });
+      throw new CliError('CLI_FILE', `cannot read the token file ${path}: ${(error as Error).message}`, {
+        cause: error,
+      });
     }
   }
 }
@@ -81,7 +89,10 @@ export function contextOf(command: Command, io: CommandIo): CommandContext {
 export function parseCollection(text: string): { database: string; collection: string } {
   const [database = '', collection = '', ...rest] = text.split('/');
   if (database === '' || collection === '' || rest.length > 0) {
-    throw new CliError('CLI_USAGE', `${JSON.stringify(text)} does not name a collection; write DB/COLLECTION, for example app/people`);
+    throw new CliError(
+      'CLI_USAGE',
+      `${JSON.stringify(text)} does not name a collection; write DB/COLLECTION, for example app/people`,
+    );
   }
   return { database, collection };
 }
@@ -90,7 +101,10 @@ export function parseCollection(text: string): { database: string; collection: s
 export function parseDocument(text: string): { database: string; collection: string; id: string | null } {
   const match = /^([^/]+)\/([^/]+)(?:\/(.+))?$/su.exec(text);
   if (match === null) {
-    throw new CliError('CLI_USAGE', `${JSON.stringify(text)} does not name a document; write DB/COLLECTION/ID, for example app/people/ada`);
+    throw new CliError(
+      'CLI_USAGE',
+      `${JSON.stringify(text)} does not name a document; write DB/COLLECTION/ID, for example app/people/ada`,
+    );
   }
   return { database: match[1] as string, collection: match[2] as string, id: match[3] ?? null };
 }

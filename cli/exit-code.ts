@@ -41,7 +41,8 @@ export class CliError extends AtollError<CliErrorCode> {
 
 /** Maps a failure to the exit code that scripts can rely on. */
 export function exitCodeOf(error: unknown): ExitCode {
-  if (error instanceof CliError) return error.code === 'CLI_USAGE' || error.code === 'CLI_CONFIRMATION_REQUIRED' ? EXIT.usage : EXIT.error;
+  if (error instanceof CliError)
+    return error.code === 'CLI_USAGE' || error.code === 'CLI_CONFIRMATION_REQUIRED' ? EXIT.usage : EXIT.error;
   if (error instanceof ClientError) return exitCodeOfStatus(error);
   if (error instanceof AtollError && error.code.startsWith('CONFIG_')) return EXIT.usage;
   return EXIT.error;

@@ -102,7 +102,14 @@ export class Output {
     if (this.#io.stdout.isTTY !== true) return rows.map((row) => row.join('\t')).join('\n');
     const all = [columns.map((column) => this.paint('bold', column)), ...rows];
     const widths = columns.map((_, column) => Math.max(...all.map((row) => width(row[column] ?? ''))));
-    return all.map((row) => row.map((cell, column) => cell + ' '.repeat((widths[column] ?? 0) - width(cell))).join('  ').trimEnd()).join('\n');
+    return all
+      .map((row) =>
+        row
+          .map((cell, column) => cell + ' '.repeat((widths[column] ?? 0) - width(cell)))
+          .join('  ')
+          .trimEnd(),
+      )
+      .join('\n');
   }
 
   #paint(stream: OutputStream, style: Style, text: string): string {
@@ -135,7 +142,10 @@ function describeFields(errors: unknown): string[] {
   if (!Array.isArray(errors)) return [];
   return (errors as Record<string, string | number | undefined>[]).map((field) => {
     const where = field['pointer'] ?? field['parameter'] ?? '';
-    const limit = field['limit'] === undefined ? '' : ` (limit ${field['limit']}${field['max'] === undefined ? '' : `: ${field['max']}`})`;
+    const limit =
+      field['limit'] === undefined
+        ? ''
+        : ` (limit ${field['limit']}${field['max'] === undefined ? '' : `: ${field['max']}`})`;
     const detail = `${field['detail'] ?? ''}${limit}`;
     return where === '' ? detail : `${where}: ${detail}`;
   });

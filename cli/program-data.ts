@@ -3,8 +3,8 @@
  * Owns the definitions of the commands that read and write data.
  */
 import { Option, type Command } from 'commander';
-import type { CollectionSetOptions } from './command/database.ts';
-import type { ListOptions, PatchOptions, WriteOptions } from './command/document.ts';
+import type * as databaseCommands from './command/database.ts';
+import type * as documentCommands from './command/document.ts';
 import type { ExportCommandOptions } from './command/export.ts';
 import type { ImportCommandOptions } from './command/import.ts';
 import { addExamples, collect, seconds, wholeNumber, type ProgramParts } from './program-part.ts';
@@ -17,52 +17,76 @@ export function addDataCommands(program: Command, parts: ProgramParts): void {
   addExport(program, parts);
 }
 
+/** Loaded when a command runs, so that `--help` and every other command start fast. */
+const loadDatabase = async (): Promise<typeof databaseCommands> => import('./command/database.ts');
+const loadDocument = async (): Promise<typeof documentCommands> => import('./command/document.ts');
+
 function addDatabase(program: Command, { action }: ProgramParts): void {
-  const load = (): Promise<typeof import('./command/database.ts')> => import('./command/database.ts');
   const db = program.command('db').description('databases');
   addExamples(db, ['atoll db create app', 'atoll db ls', 'atoll db info app', 'atoll db rm app --yes']);
   db.command('ls')
     .description('list databases')
-    .action((_: object, command: Command) => action(async (context) => (await load()).listDatabases(context))(command));
+    .action((_: object, command: Command) =>
+      action(async (context) => (await loadDatabase()).listDatabases(context))(command),
+    );
   db.command('create <db>')
     .description('create a database; no harm if it exists')
-    .action((name: string, _: object, command: Command) => action(async (context) => (await load()).createDatabase(context, name))(command));
+    .action((name: string, _: object, command: Command) =>
+      action(async (context) => (await loadDatabase()).createDatabase(context, name))(command),
+    );
   db.command('info <db>')
     .description('collections, counts, size and digest')
-    .action((name: string, _: object, command: Command) => action(async (context) => (await load()).showDatabase(context, name))(command));
+    .action((name: string, _: object, command: Command) =>
+      action(async (context) => (await loadDatabase()).showDatabase(context, name))(command),
+    );
   db.command('rm <db>')
     .description('delete a database and everything in it, on every node')
-    .action((name: string, _: object, command: Command) => action(async (context) => (await load()).removeDatabase(context, name))(command));
+    .action((name: string, _: object, command: Command) =>
+      action(async (context) => (await loadDatabase()).removeDatabase(context, name))(command),
+    );
 }
 
 function addCollection(program: Command, { action }: ProgramParts): void {
-  const load = (): Promise<typeof import('./command/database.ts')> => import('./command/database.ts');
   const collection = program.command('collection').description('collections of a database');
-  addExamples(collection, ['atoll collection set app/people --type /tags=set --type /bio=text', 'atoll collection ls app', 'atoll collection rm app/people --yes']);
+  addExamples(collection, [
+    'atoll collection set app/people --type /tags=set --type /bio=text',
+    'atoll collection ls app',
+    'atoll collection rm app/people --yes',
+  ]);
   collection
     .command('ls <db>')
     .description('list collections')
-    .action((db: string, _: object, command: Command) => action(async (context) => (await load()).listCollections(context, db))(command));
+    .action((db: string, _: object, command: Command) =>
+      action(async (context) => (await loadDatabase()).listCollections(context, db))(command),
+    );
   collection
     .command('set <db/collection>')
     .description('create or configure a collection')
-    .addOption(new Option('--delete-policy <policy>', 'what a deletion does to a concurrent update').choices(['update-wins', 'delete-wins']))
+    .addOption(
+      new Option('--delete-policy <policy>', 'what a deletion does to a concurrent update').choices([
+        'update-wins',
+        'delete-wins',
+      ]),
+    )
     .option('--type <path=type>', 'how a path merges: text, set, array or counter; may be repeated', collect)
-    .action((target: string, options: CollectionSetOptions, command: Command) =>
-      action(async (context) => (await load()).setCollection(context, target, options))(command),
+    .action((target: string, options: databaseCommands.CollectionSetOptions, command: Command) =>
+      action(async (context) => (await loadDatabase()).setCollection(context, target, options))(command),
     );
   collection
     .command('info <db/collection>')
     .description('settings and counts')
-    .action((target: string, _: object, command: Command) => action(async (context) => (await load()).showCollection(context, target))(command));
+    .action((target: string, _: object, command: Command) =>
+      action(async (context) => (await loadDatabase()).showCollection(context, target))(command),
+    );
   collection
     .command('rm <db/collection>')
     .description('delete a collection and its documents, on every node')
-    .action((target: string, _: object, command: Command) => action(async (context) => (await load()).removeCollection(context, target))(command));
+    .action((target: string, _: object, command: Command) =>
+      action(async (context) => (await loadDatabase()).removeCollection(context, target))(command),
+    );
 }
 
 function addDocument(program: Command, { action }: ProgramParts): void {
-  const load = (): Promise<typeof import('./command/document.ts')> => import('./command/document.ts');
   const doc = program.command('doc').description('single documents');
   addExamples(doc, [
     `atoll doc put app/people/ada '{"name":"Ada"}'`,
@@ -74,47 +98,65 @@ function addDocument(program: Command, { action }: ProgramParts): void {
   doc
     .command('get <db/collection/id>')
     .description('print a document')
-    .action((target: string, _: object, command: Command) => action(async (context) => (await load()).getDocument(context, target))(command));
+    .action((target: string, _: object, command: Command) =>
+      action(async (context) => (await loadDocument()).getDocument(context, target))(command),
+    );
   const put = doc
     .command('put <db/collection/id> [json]')
     .description('write a document; without an id the node makes one. JSON from the argument, --file or standard input')
     .option('--if-new', 'only if the document does not exist');
-  addWriteOptions(put).action((target: string, json: string | undefined, options: WriteOptions, command: Command) =>
-    action(async (context) => (await load()).putDocument(context, target, json, options))(command),
+  addWriteOptions(put).action(
+    (target: string, json: string | undefined, options: documentCommands.WriteOptions, command: Command) =>
+      action(async (context) => (await loadDocument()).putDocument(context, target, json, options))(command),
   );
   const patch = doc
     .command('patch <db/collection/id> [json]')
     .description('change a document; JSON from the argument, --file or standard input')
-    .addOption(new Option('--type <type>', 'merge (RFC 7396), json (RFC 6902) or ops (intents)').choices(['merge', 'json', 'ops']).default('merge'));
-  addWriteOptions(patch).action((target: string, json: string | undefined, options: PatchOptions, command: Command) =>
-    action(async (context) => (await load()).patchDocument(context, target, json, options))(command),
+    .addOption(
+      new Option('--type <type>', 'merge (RFC 7396), json (RFC 6902) or ops (intents)')
+        .choices(['merge', 'json', 'ops'])
+        .default('merge'),
+    );
+  addWriteOptions(patch).action(
+    (target: string, json: string | undefined, options: documentCommands.PatchOptions, command: Command) =>
+      action(async (context) => (await loadDocument()).patchDocument(context, target, json, options))(command),
   );
   doc
     .command('rm <db/collection/id>')
     .description('delete a document')
     .option('--if-match <etag>', 'only if this is still its version')
-    .action((target: string, options: WriteOptions, command: Command) => action(async (context) => (await load()).removeDocument(context, target, options))(command));
+    .action((target: string, options: documentCommands.WriteOptions, command: Command) =>
+      action(async (context) => (await loadDocument()).removeDocument(context, target, options))(command),
+    );
   doc
     .command('conflicts <db/collection/id>')
     .description('values that lost against a concurrent write')
-    .action((target: string, _: object, command: Command) => action(async (context) => (await load()).showConflicts(context, target))(command));
+    .action((target: string, _: object, command: Command) =>
+      action(async (context) => (await loadDocument()).showConflicts(context, target))(command),
+    );
   doc
     .command('ls <db/collection>')
     .description('list documents in the order of their ids')
     .option('--prefix <text>', 'only ids that start with this')
     .option('--fields <names>', 'only these fields, separated by commas')
     .option('--limit <count>', 'how many; 0 = all', wholeNumber(0), 100)
-    .action((target: string, options: ListOptions, command: Command) => action(async (context) => (await load()).listDocuments(context, target, options))(command));
+    .action((target: string, options: documentCommands.ListOptions, command: Command) =>
+      action(async (context) => (await loadDocument()).listDocuments(context, target, options))(command),
+    );
 }
 
 function addWriteOptions(command: Command): Command {
-  return command.option('--file <file>', 'read the JSON from a file; - is standard input').option('--if-match <etag>', 'only if this is still its version');
+  return command
+    .option('--file <file>', 'read the JSON from a file; - is standard input')
+    .option('--if-match <etag>', 'only if this is still its version');
 }
 
 function addImport(program: Command, { action }: ProgramParts): void {
   const command = program
     .command('import <file> <db/collection>')
-    .description('write documents from newline-delimited JSON or a JSON array of any size; - is standard input. Interrupted, it continues when run again')
+    .description(
+      'write documents from newline-delimited JSON or a JSON array of any size; - is standard input. Interrupted, it continues when run again',
+    )
     .option('--id <field>', 'field that holds the id (default: _id, else id, else an id is made)')
     .option('--drop-id', 'take the id field out of the documents (_id always is)')
     .addOption(new Option('--format <format>', 'default: told by the first character').choices(['ndjson', 'array']))
@@ -127,7 +169,11 @@ function addImport(program: Command, { action }: ProgramParts): void {
     .action((file: string, target: string, options: ImportCommandOptions, self: Command) =>
       action(async (context) => (await import('./command/import.ts')).importFile(context, file, target, options))(self),
     );
-  addExamples(command, ['atoll import people.ndjson app/people', 'atoll import cities.json app/cities --id name', 'zcat big.ndjson.gz | atoll import - app/events']);
+  addExamples(command, [
+    'atoll import people.ndjson app/people',
+    'atoll import cities.json app/cities --id name',
+    'zcat big.ndjson.gz | atoll import - app/events',
+  ]);
 }
 
 function addExport(program: Command, { action }: ProgramParts): void {
@@ -135,10 +181,17 @@ function addExport(program: Command, { action }: ProgramParts): void {
     .command('export <db/collection> [file]')
     .description('write all documents to a file or standard output')
     .option('--id <field>', 'field that carries the id', '_id')
-    .addOption(new Option('--format <format>', 'default: array for a file that ends with .json, else ndjson').choices(['ndjson', 'array']))
+    .addOption(
+      new Option('--format <format>', 'default: array for a file that ends with .json, else ndjson').choices([
+        'ndjson',
+        'array',
+      ]),
+    )
     .option('--prefix <text>', 'only ids that start with this')
     .action((target: string, file: string | undefined, options: ExportCommandOptions, self: Command) =>
-      action(async (context) => (await import('./command/export.ts')).exportCollection(context, target, file, options))(self),
+      action(async (context) => (await import('./command/export.ts')).exportCollection(context, target, file, options))(
+        self,
+      ),
     );
   addExamples(command, ['atoll export app/people people.ndjson', 'atoll export app/people | jq .name']);
 }

@@ -29,7 +29,10 @@ export async function runProgram(args: readonly string[], io: CommandIo): Promis
   const program = await createProgram(parts, args);
   for (const command of allCommands(program)) {
     command.exitOverride().showHelpAfterError(`See: ${commandPath(command)} --help`);
-    command.configureOutput({ writeOut: (text) => void io.stdout.write(text), writeErr: (text) => void io.stderr.write(text) });
+    command.configureOutput({
+      writeOut: (text) => void io.stdout.write(text),
+      writeErr: (text) => void io.stderr.write(text),
+    });
   }
   try {
     await program.parseAsync([...args], { from: 'user' });
@@ -51,10 +54,18 @@ async function createProgram(parts: ProgramParts, args: readonly string[]): Prom
     .option('--quiet', 'no messages or progress on standard error')
     .option('--no-color', 'no colours (also: NO_COLOR)')
     .option('--yes', 'do not ask before deleting');
-  addExamples(program, ['atoll dev', `atoll doc put app/people/ada '{"name":"Ada"}'`, 'atoll import people.ndjson app/people', 'atoll status --watch']);
+  addExamples(program, [
+    'atoll dev',
+    `atoll doc put app/people/ada '{"name":"Ada"}'`,
+    'atoll import people.ndjson app/people',
+    'atoll status --watch',
+  ]);
   await addNodeCommands(program, parts, args);
   addDataCommands(program, parts);
-  program.addHelpText('after', '\nExit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 precondition, 5 degraded, 6 timeout, 7 auth');
+  program.addHelpText(
+    'after',
+    '\nExit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 precondition, 5 degraded, 6 timeout, 7 auth',
+  );
   return program;
 }
 

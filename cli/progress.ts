@@ -52,7 +52,8 @@ export class Progress {
     const last = this.#samples.at(-1) as Sample;
     if (atMs - last.atMs >= REDRAW_INTERVAL_MS) {
       this.#samples.push({ atMs, done, documents });
-      while (this.#samples.length > 2 && atMs - (this.#samples[1] as Sample).atMs > RATE_WINDOW_MS) this.#samples.shift();
+      while (this.#samples.length > 2 && atMs - (this.#samples[1] as Sample).atMs > RATE_WINDOW_MS)
+        this.#samples.shift();
     }
     if (this.#options.write === null) return;
     if (atMs - this.#shownAtMs < (this.#options.redraw ? REDRAW_INTERVAL_MS : LINE_INTERVAL_MS)) return;
@@ -86,7 +87,8 @@ export class Progress {
     }
     parts.push(`${formatCount(current.documents)} documents`, `${formatCount(perSecond)}/s`);
     const unitsPerSecond = (current.done - first.done) / seconds;
-    if (total !== null && unitsPerSecond > 0) parts.push(`${formatDuration((Math.max(total - current.done, 0) / unitsPerSecond) * 1000)} left`);
+    if (total !== null && unitsPerSecond > 0)
+      parts.push(`${formatDuration((Math.max(total - current.done, 0) / unitsPerSecond) * 1000)} left`);
     return parts.join('  ');
   }
 }

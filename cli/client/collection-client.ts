@@ -43,7 +43,13 @@ export class CollectionClient<T = JsonObject> {
 
   /** Creates or configures the collection. A first write creates it with defaults, so this is optional. */
   async configure(settings: CollectionRequest, options: CallOptions = {}): Promise<void> {
-    await this.#send({ method: 'PUT', path: this.#path, headers: { 'content-type': JSON_TYPE }, body: JSON.stringify(settings), signal: options.signal });
+    await this.#send({
+      method: 'PUT',
+      path: this.#path,
+      headers: { 'content-type': JSON_TYPE },
+      body: JSON.stringify(settings),
+      signal: options.signal,
+    });
   }
 
   async info(options: CallOptions = {}): Promise<CollectionAnswer> {
@@ -102,7 +108,12 @@ export class CollectionClient<T = JsonObject> {
   /** Resolves false when there was nothing to delete. */
   async delete(id: string, options: WriteCallOptions = {}): Promise<boolean> {
     try {
-      await this.#send({ method: 'DELETE', path: this.#document(id), headers: preconditions(options), signal: options.signal });
+      await this.#send({
+        method: 'DELETE',
+        path: this.#document(id),
+        headers: preconditions(options),
+        signal: options.signal,
+      });
       return true;
     } catch (error) {
       if (isMissingDocument(error)) return false;
@@ -142,7 +153,10 @@ export class CollectionClient<T = JsonObject> {
    * of lines. Not atomic: lines before a failure stand. Read the results to the end, or break to abandon the rest. A string
    * is a line that is encoded already.
    */
-  async *bulk(lines: Lines | AsyncIterable<BulkLine | string>, options: CallOptions = {}): AsyncGenerator<BulkAnswerLine, void, undefined> {
+  async *bulk(
+    lines: Lines | AsyncIterable<BulkLine | string>,
+    options: CallOptions = {},
+  ): AsyncGenerator<BulkAnswerLine, void, undefined> {
     const answer = await this.#connection.stream({ ...this.#bulkCall(options), body: encodeNdjson(lines) });
     yield* decodeNdjson<BulkAnswerLine>(answer);
   }
@@ -161,15 +175,29 @@ export class CollectionClient<T = JsonObject> {
 
   #document(id: string): string {
     // URL parsers swallow the segments `.` and `..`, also percent-encoded.
-    if (id === '.' || id === '..') throw new ClientError('SYNC_DOCUMENT_ID_INVALID', `the document id ${JSON.stringify(id)} cannot be said in a URL`, { status: 400 });
+    if (id === '.' || id === '..')
+      throw new ClientError(
+        'SYNC_DOCUMENT_ID_INVALID',
+        `the document id ${JSON.stringify(id)} cannot be said in a URL`,
+        { status: 400 },
+      );
     try {
       return `${this.#path}/docs/${encodeURIComponent(id)}`;
     } catch (error) {
-      throw new ClientError('SYNC_DOCUMENT_ID_INVALID', 'the document id is not well-formed Unicode', { status: 400, cause: error });
+      throw new ClientError('SYNC_DOCUMENT_ID_INVALID', 'the document id is not well-formed Unicode', {
+        status: 400,
+        cause: error,
+      });
     }
   }
 
-  async #write(method: 'PUT' | 'POST' | 'PATCH', path: string, type: string, body: unknown, options: WriteCallOptions): Promise<WriteResult> {
+  async #write(
+    method: 'PUT' | 'POST' | 'PATCH',
+    path: string,
+    type: string,
+    body: unknown,
+    options: WriteCallOptions,
+  ): Promise<WriteResult> {
     const headers = { 'content-type': type, ...preconditions(options) };
     const answer = await this.#send({ method, path, headers, body: JSON.stringify(body), signal: options.signal });
     const { id, etag } = parseBody<WriteAnswer>(answer);
@@ -186,11 +214,15 @@ export function parseBody<T>(answer: Answer): T {
   try {
     return JSON.parse(answer.text) as T;
   } catch (error) {
-    throw new ClientError('CLIENT_RESPONSE_INVALID', `${answer.endpoint} answered ${answer.status} with something that is not JSON: is this an Atoll node?`, {
-      status: answer.status,
-      endpoint: answer.endpoint,
-      cause: error,
-    });
+    throw new ClientError(
+      'CLIENT_RESPONSE_INVALID',
+      `${answer.endpoint} answered ${answer.status} with something that is not JSON: is this an Atoll node?`,
+      {
+        status: answer.status,
+        endpoint: answer.endpoint,
+        cause: error,
+      },
+    );
   }
 }
 

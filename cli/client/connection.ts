@@ -46,7 +46,8 @@ export class Connection {
 
   constructor(options: ConnectionOptions) {
     const endpoints = typeof options.endpoints === 'string' ? [options.endpoints] : options.endpoints;
-    if (endpoints.length === 0) throw new ClientError('CLIENT_ENDPOINT_INVALID', 'no endpoint given: pass at least one URL');
+    if (endpoints.length === 0)
+      throw new ClientError('CLIENT_ENDPOINT_INVALID', 'no endpoint given: pass at least one URL');
     this.endpoints = endpoints.map(normaliseEndpoint);
     this.#headers = options.token === undefined ? {} : { authorization: `Bearer ${options.token}` };
     this.#timeoutMs = options.timeoutMs ?? REQUEST_TIMEOUT_MS;
@@ -65,7 +66,11 @@ export class Connection {
       call.signal?.throwIfAborted();
       const endpoint = this.endpoints[this.#current] ?? '';
       if (timeout?.aborted === true) {
-        throw new ClientError('CLIENT_TIMEOUT', `${endpoint} did not answer within ${this.#timeoutMs} ms`, { endpoint, retryable: true, cause: error });
+        throw new ClientError('CLIENT_TIMEOUT', `${endpoint} did not answer within ${this.#timeoutMs} ms`, {
+          endpoint,
+          retryable: true,
+          cause: error,
+        });
       }
       throw unreachable([endpoint], error);
     }
@@ -74,7 +79,11 @@ export class Connection {
   /** Sends a request whose answer is read as it arrives. The body of the answer must be consumed or cancelled. */
   async stream(call: Call): Promise<ReadableStream<Uint8Array>> {
     const { response, endpoint } = await this.#open(call, call.signal);
-    if (response.body === null) throw new ClientError('CLIENT_RESPONSE_INVALID', `${endpoint} sent no body`, { status: response.status, endpoint });
+    if (response.body === null)
+      throw new ClientError('CLIENT_RESPONSE_INVALID', `${endpoint} sent no body`, {
+        status: response.status,
+        endpoint,
+      });
     return response.body as ReadableStream<Uint8Array>;
   }
 
@@ -121,10 +130,17 @@ export function normaliseEndpoint(endpoint: string): string {
   try {
     url = new URL(endpoint);
   } catch (error) {
-    throw new ClientError('CLIENT_ENDPOINT_INVALID', `${JSON.stringify(endpoint)} is not a URL; use for example http://127.0.0.1:7400`, { cause: error });
+    throw new ClientError(
+      'CLIENT_ENDPOINT_INVALID',
+      `${JSON.stringify(endpoint)} is not a URL; use for example http://127.0.0.1:7400`,
+      { cause: error },
+    );
   }
   if (url.protocol !== 'http:' && url.protocol !== 'https:') {
-    throw new ClientError('CLIENT_ENDPOINT_INVALID', `${endpoint}: only http and https endpoints are supported, for example http://127.0.0.1:7400`);
+    throw new ClientError(
+      'CLIENT_ENDPOINT_INVALID',
+      `${endpoint}: only http and https endpoints are supported, for example http://127.0.0.1:7400`,
+    );
   }
   return url.origin + url.pathname.replace(/\/+$/, '');
 }
@@ -146,7 +162,9 @@ function causeCode(error: unknown): string {
 }
 
 function isRefused(error: unknown): boolean {
-  return ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT'].includes(causeCode(error));
+  return ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT'].includes(
+    causeCode(error),
+  );
 }
 
 function unreachable(tried: readonly string[], error: unknown): ClientError {

@@ -40,6 +40,8 @@ export class DatabaseClient {
   }
 
   async digest(options: CallOptions = {}): Promise<DigestAnswer> {
-    return parseBody(await this.#connection.send({ method: 'GET', path: `${this.#path}/_digest`, signal: options.signal }));
+    return parseBody(
+      await this.#connection.send({ method: 'GET', path: `${this.#path}/_digest`, signal: options.signal }),
+    );
   }
 }

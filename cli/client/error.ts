@@ -48,11 +48,15 @@ export function problemError(status: number, body: string, endpoint: string): Cl
   const problem = parseProblem(body);
   if (problem === null) {
     const shown = body.trim().slice(0, 200);
-    return new ClientError('CLIENT_RESPONSE_INVALID', `${endpoint} answered ${status} without a problem document${shown ? `: ${shown}` : ''}`, {
-      status,
-      endpoint,
-      retryable: status === 502 || status === 503 || status === 504,
-    });
+    return new ClientError(
+      'CLIENT_RESPONSE_INVALID',
+      `${endpoint} answered ${status} without a problem document${shown ? `: ${shown}` : ''}`,
+      {
+        status,
+        endpoint,
+        retryable: status === 502 || status === 503 || status === 504,
+      },
+    );
   }
   return new ClientError(problem.code, problem.detail ?? problem.title ?? problem.code, {
     status,

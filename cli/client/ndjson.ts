@@ -68,7 +68,10 @@ export async function* decodeNdjson<T>(stream: ReadableStream<Uint8Array>): Asyn
 function brokenStream(error: unknown): never {
   const name = error instanceof Error ? error.name : '';
   if (name === 'AbortError' || name === 'TimeoutError') throw error;
-  throw new ClientError('CLIENT_UNREACHABLE', 'the connection broke before the end of the answer', { retryable: true, cause: error });
+  throw new ClientError('CLIENT_UNREACHABLE', 'the connection broke before the end of the answer', {
+    retryable: true,
+    cause: error,
+  });
 }
 
 /** Yields the value of a line; nothing for an empty one. */
@@ -78,7 +81,11 @@ export function* parseLine<T>(line: string): Generator<T, void, undefined> {
   try {
     value = JSON.parse(line) as T;
   } catch (error) {
-    throw new ClientError('CLIENT_RESPONSE_INVALID', `the answer holds a line that is not JSON: ${line.slice(0, 100)}`, { cause: error });
+    throw new ClientError(
+      'CLIENT_RESPONSE_INVALID',
+      `the answer holds a line that is not JSON: ${line.slice(0, 100)}`,
+      { cause: error },
+    );
   }
   yield value;
 }

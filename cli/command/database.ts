@@ -14,7 +14,12 @@ export async function listDatabases(context: CommandContext): Promise<void> {
   const client = context.client();
   const databases = [];
   for (const name of await client.databases()) databases.push(await client.database(name).info());
-  const summary = databases.map(({ name, documents, bytes, collections }) => ({ name, collections: collections.length, documents, bytes }));
+  const summary = databases.map(({ name, documents, bytes, collections }) => ({
+    name,
+    collections: collections.length,
+    documents,
+    bytes,
+  }));
   await context.output.result(summary, () => {
     if (summary.length === 0) context.output.message('no databases yet; create one with: atoll db create app');
     return context.output.table({
@@ -32,8 +37,14 @@ export async function createDatabase(context: CommandContext, name: string): Pro
 export async function showDatabase(context: CommandContext, name: string): Promise<void> {
   const info = await context.client().database(name).info();
   await context.output.result(info, () => {
-    const lines = [`database   ${info.name}`, `documents  ${formatCount(info.documents)}`, `bytes      ${formatCount(info.bytes)}`, `digest     ${info.digest}`];
-    for (const { name: collection, documents } of info.collections) lines.push(`collection ${collection}  ${formatCount(documents)} documents`);
+    const lines = [
+      `database   ${info.name}`,
+      `documents  ${formatCount(info.documents)}`,
+      `bytes      ${formatCount(info.bytes)}`,
+      `digest     ${info.digest}`,
+    ];
+    for (const { name: collection, documents } of info.collections)
+      lines.push(`collection ${collection}  ${formatCount(documents)} documents`);
     return lines.join('\n');
   });
 }
@@ -49,7 +60,10 @@ export async function removeDatabase(context: CommandContext, name: string): Pro
 export async function listCollections(context: CommandContext, database: string): Promise<void> {
   const { collections } = await context.client().database(database).info();
   await context.output.result(collections, () =>
-    context.output.table({ columns: ['COLLECTION', 'DOCUMENTS'], rows: collections.map(({ name, documents }) => [name, String(documents)]) }),
+    context.output.table({
+      columns: ['COLLECTION', 'DOCUMENTS'],
+      rows: collections.map(({ name, documents }) => [name, String(documents)]),
+    }),
   );
 }
 
@@ -59,7 +73,11 @@ export interface CollectionSetOptions {
   readonly type?: readonly string[];
 }
 
-export async function setCollection(context: CommandContext, target: string, options: CollectionSetOptions): Promise<void> {
+export async function setCollection(
+  context: CommandContext,
+  target: string,
+  options: CollectionSetOptions,
+): Promise<void> {
   const { database, collection } = parseCollection(target);
   const settings: CollectionRequest = {
     ...(options.deletePolicy === undefined ? {} : { deletePolicy: options.deletePolicy }),
@@ -76,7 +94,10 @@ function parseTypes(declarations: readonly string[]): Record<string, FieldType> 
     const at = declaration.lastIndexOf('=');
     const type = FIELD_TYPES.find((name) => name === declaration.slice(at + 1));
     if (at < 1 || !declaration.startsWith('/') || type === undefined) {
-      throw new CliError('CLI_USAGE', `--type ${declaration}: write /path=TYPE with TYPE one of ${FIELD_TYPES.join(', ')}, for example /tags=set`);
+      throw new CliError(
+        'CLI_USAGE',
+        `--type ${declaration}: write /path=TYPE with TYPE one of ${FIELD_TYPES.join(', ')}, for example /tags=set`,
+      );
     }
     types[declaration.slice(0, at)] = type;
   }
@@ -87,7 +108,11 @@ export async function showCollection(context: CommandContext, target: string): P
   const { database, collection } = parseCollection(target);
   const info = await context.client().database(database).collection(collection).info();
   await context.output.result(info, () => {
-    const lines = [`collection     ${target}`, `documents      ${formatCount(info.documents)}`, `delete policy  ${info.deletePolicy ?? 'update-wins'}`];
+    const lines = [
+      `collection     ${target}`,
+      `documents      ${formatCount(info.documents)}`,
+      `delete policy  ${info.deletePolicy ?? 'update-wins'}`,
+    ];
     if (info.bytes !== undefined) lines.push(`bytes          ${formatCount(info.bytes)}`);
     for (const [path, type] of Object.entries(info.types ?? {})) lines.push(`type           ${path} is a ${type}`);
     return lines.join('\n');
@@ -98,7 +123,10 @@ export async function removeCollection(context: CommandContext, target: string):
   const { database, collection } = parseCollection(target);
   const client = context.client().database(database).collection(collection);
   const { documents } = await client.info();
-  await context.confirm(`delete collection ${target} with ${formatCount(documents)} documents on every node`, collection);
+  await context.confirm(
+    `delete collection ${target} with ${formatCount(documents)} documents on every node`,
+    collection,
+  );
   await client.drop();
   await context.output.result({ name: target, removed: true }, () => `${target} removed`);
 }

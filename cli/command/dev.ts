@@ -28,11 +28,19 @@ quit        stop all nodes`;
 export async function runDev(context: CommandContext, options: DevOptions): Promise<ExitCode> {
   const { output } = context;
   output.message(`starting ${options.nodes} nodes …`);
-  const onCrash = (name: string, reason: string): void => output.warning(`${name} ended by itself (${reason}); its log is beside its data. Start it again with: start ${name}`);
+  const onCrash = (name: string, reason: string): void =>
+    output.warning(
+      `${name} ended by itself (${reason}); its log is beside its data. Start it again with: start ${name}`,
+    );
   // Signals are kept from the start: an interrupt while nodes come up must stop those that are up.
   const stop = new StopRequest(() => process.exit(EXIT.error));
   try {
-    const cluster = await DevCluster.open({ nodes: options.nodes, port: options.port, dataPath: options.data ?? null, onCrash });
+    const cluster = await DevCluster.open({
+      nodes: options.nodes,
+      port: options.port,
+      dataPath: options.data ?? null,
+      onCrash,
+    });
     try {
       await announce(context, cluster);
       const lines = readCommands(context, cluster, stop);
@@ -52,8 +60,14 @@ async function announce(context: CommandContext, cluster: DevCluster): Promise<v
   const { output } = context;
   const nodes = cluster.nodes.map(({ name, url }) => ({ name, url }));
   await output.result({ event: 'ready', database: DEV_DATABASE, data: cluster.dataPath, nodes }, () => {
-    const lines = cluster.nodes.map(({ name, url }, index) => `${output.paint('bold', name)}  ${url}\n    ${curlFor(url, index)}`);
-    return [`${nodes.length} nodes are ready; each takes reads and writes. Database: ${DEV_DATABASE}. Data: ${cluster.dataPath}`, '', ...lines].join('\n');
+    const lines = cluster.nodes.map(
+      ({ name, url }, index) => `${output.paint('bold', name)}  ${url}\n    ${curlFor(url, index)}`,
+    );
+    return [
+      `${nodes.length} nodes are ready; each takes reads and writes. Database: ${DEV_DATABASE}. Data: ${cluster.dataPath}`,
+      '',
+      ...lines,
+    ].join('\n');
   });
   const urls = nodes.map(({ url }) => `--url ${url}`).join(' ');
   output.message(`\ncompare the nodes with: atoll verify ${urls}\n\n${HELP}\n`);
@@ -63,7 +77,8 @@ async function announce(context: CommandContext, cluster: DevCluster): Promise<v
 function curlFor(url: string, index: number): string {
   const document = `${url}/v1/${DEV_DATABASE}/people/docs/ada`;
   if (index === 0) return `curl -X PUT ${document} -H 'content-type: application/json' -d '{"name":"Ada","visits":0}'`;
-  if (index === 1) return `curl -X PATCH ${document} -H 'content-type: application/vnd.atoll.ops+json' -d '[{"op":"increment","path":"/visits","value":1}]'`;
+  if (index === 1)
+    return `curl -X PATCH ${document} -H 'content-type: application/vnd.atoll.ops+json' -d '[{"op":"increment","path":"/visits","value":1}]'`;
   return `curl ${document}`;
 }
 
@@ -88,7 +103,12 @@ function readCommands(context: CommandContext, cluster: DevCluster, stop: StopRe
   return lines;
 }
 
-async function runCommand(context: CommandContext, cluster: DevCluster, stop: StopRequest, words: readonly string[]): Promise<void> {
+async function runCommand(
+  context: CommandContext,
+  cluster: DevCluster,
+  stop: StopRequest,
+  words: readonly string[],
+): Promise<void> {
   const [verb = '', ...names] = words;
   const { output } = context;
   const done = async (text: string, nodes: readonly DevNode[]): Promise<void> => {
@@ -101,7 +121,8 @@ async function runCommand(context: CommandContext, cluster: DevCluster, stop: St
     case 'heal': {
       const [first, second] = parseNodes(cluster, verb, names, 1, 2) as [DevNode, DevNode | undefined];
       cluster[verb](first, second ?? null);
-      const between = second === undefined ? `all links of ${first.name}` : `the link between ${first.name} and ${second.name}`;
+      const between =
+        second === undefined ? `all links of ${first.name}` : `the link between ${first.name} and ${second.name}`;
       return done(`${between} ${verb === 'cut' ? 'cut' : 'healed'}`, second === undefined ? [first] : [first, second]);
     }
     case 'kill':
@@ -124,9 +145,18 @@ async function runCommand(context: CommandContext, cluster: DevCluster, stop: St
   }
 }
 
-function parseNodes(cluster: DevCluster, verb: string, names: readonly string[], least: number, most: number): DevNode[] {
+function parseNodes(
+  cluster: DevCluster,
+  verb: string,
+  names: readonly string[],
+  least: number,
+  most: number,
+): DevNode[] {
   if (names.length < least || names.length > most) {
-    throw new CliError('CLI_USAGE', `${verb} takes ${least === most ? `${least} node` : `${least} or ${most} nodes`}, for example: ${verb} ${most === 2 ? 'n1 n2' : 'n1'}`);
+    throw new CliError(
+      'CLI_USAGE',
+      `${verb} takes ${least === most ? `${least} node` : `${least} or ${most} nodes`}, for example: ${verb} ${most === 2 ? 'n1 n2' : 'n1'}`,
+    );
   }
   return names.map((name) => cluster.node(name));
 }
@@ -136,7 +166,10 @@ async function reportStatus(context: CommandContext, cluster: DevCluster): Promi
   const cuts = cluster.cuts();
   await context.output.result({ event: 'status', nodes, cuts }, () => {
     const rows = nodes.map((node) => [node.name, stateOf(node), linksOf(node), ...databaseOf(node), node.url]);
-    const table = context.output.table({ columns: ['NODE', 'STATE', 'REACHES', 'DOCUMENTS', 'DIGEST', 'ADDRESS'], rows });
+    const table = context.output.table({
+      columns: ['NODE', 'STATE', 'REACHES', 'DOCUMENTS', 'DIGEST', 'ADDRESS'],
+      rows,
+    });
     return cuts.length === 0 ? table : `${table}\ncut: ${cuts.map((pair) => pair.join('-')).join(', ')}`;
   });
 }

@@ -3,7 +3,14 @@
  * Owns `atoll doc`: reading and writing single documents.
  */
 import { readFile } from 'node:fs/promises';
-import { ClientError, type CollectionClient, type IntentLine, type JsonObject, type WriteCallOptions, type WriteResult } from '../client.ts';
+import {
+  ClientError,
+  type CollectionClient,
+  type IntentLine,
+  type JsonObject,
+  type WriteCallOptions,
+  type WriteResult,
+} from '../client.ts';
 import { parseCollection, parseDocument, type CommandContext } from '../context.ts';
 import { CliError } from '../exit-code.ts';
 
@@ -12,8 +19,11 @@ export async function getDocument(context: CommandContext, target: string): Prom
   const found = await collection.get(id);
   if (found === null) throw missingDocument(target);
   const modified = found.modifiedMs === null ? null : new Date(found.modifiedMs).toISOString();
-  await context.output.result({ id, etag: found.etag, modified, conflicts: found.conflicts, doc: found.doc }, () => JSON.stringify(found.doc, null, 2));
-  if (found.conflicts > 0) context.output.message(`${found.conflicts} conflicting values are kept: atoll doc conflicts ${target}`);
+  await context.output.result({ id, etag: found.etag, modified, conflicts: found.conflicts, doc: found.doc }, () =>
+    JSON.stringify(found.doc, null, 2),
+  );
+  if (found.conflicts > 0)
+    context.output.message(`${found.conflicts} conflicting values are kept: atoll doc conflicts ${target}`);
 }
 
 export interface WriteOptions {
@@ -22,7 +32,12 @@ export interface WriteOptions {
   readonly ifNew?: boolean;
 }
 
-export async function putDocument(context: CommandContext, target: string, text: string | undefined, options: WriteOptions): Promise<void> {
+export async function putDocument(
+  context: CommandContext,
+  target: string,
+  text: string | undefined,
+  options: WriteOptions,
+): Promise<void> {
   const { database, collection, id } = parseDocument(target);
   const client = context.client().database(database).collection(collection);
   const document = requireObject(parseInput(await readInput(context, text, options.file)));
@@ -34,13 +49,23 @@ export interface PatchOptions extends WriteOptions {
   readonly type: 'merge' | 'json' | 'ops';
 }
 
-export async function patchDocument(context: CommandContext, target: string, text: string | undefined, options: PatchOptions): Promise<void> {
+export async function patchDocument(
+  context: CommandContext,
+  target: string,
+  text: string | undefined,
+  options: PatchOptions,
+): Promise<void> {
   const { collection, id } = documentOf(context, target);
   const patch = parseInput(await readInput(context, text, options.file));
   await reportWrite(context, await sendPatch(collection, id, patch, options));
 }
 
-async function sendPatch(collection: CollectionClient, id: string, patch: unknown, options: PatchOptions): Promise<WriteResult> {
+async function sendPatch(
+  collection: CollectionClient,
+  id: string,
+  patch: unknown,
+  options: PatchOptions,
+): Promise<WriteResult> {
   switch (options.type) {
     case 'merge':
       return collection.mergePatch(id, requireObject(patch), preconditions(options));
@@ -102,7 +127,8 @@ export async function listDocuments(context: CommandContext, target: string, opt
 
 function documentOf(context: CommandContext, target: string): { collection: CollectionClient; id: string } {
   const { database, collection, id } = parseDocument(target);
-  if (id === null) throw new CliError('CLI_USAGE', `${target} names a collection; add the id of a document: ${target}/ID`);
+  if (id === null)
+    throw new CliError('CLI_USAGE', `${target} names a collection; add the id of a document: ${target}/ID`);
   return { collection: context.client().database(database).collection(collection), id };
 }
 
@@ -111,7 +137,10 @@ function missingDocument(target: string): ClientError {
 }
 
 async function reportWrite(context: CommandContext, result: WriteResult): Promise<void> {
-  await context.output.result(result, () => `${result.id} ${result.created ? 'created' : 'written'}, version ${result.etag}`);
+  await context.output.result(
+    result,
+    () => `${result.id} ${result.created ? 'created' : 'written'}, version ${result.etag}`,
+  );
 }
 
 function preconditions(options: WriteOptions): WriteCallOptions {
@@ -143,7 +172,10 @@ function parseInput(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new CliError('CLI_INPUT_INVALID', `not valid JSON: ${(error as Error).message}`, { cause: error, hint: `quote it for the shell, for example '{"name":"Ada"}'` });
+    throw new CliError('CLI_INPUT_INVALID', `not valid JSON: ${(error as Error).message}`, {
+      cause: error,
+      hint: `quote it for the shell, for example '{"name":"Ada"}'`,
+    });
   }
 }
 
@@ -154,5 +186,8 @@ function requireObject(value: unknown): JsonObject {
 
 function requireArray(value: unknown): unknown[] {
   if (Array.isArray(value)) return value;
-  throw new CliError('CLI_INPUT_INVALID', 'expected a JSON array of operations, for example [{"op":"increment","path":"/visits","value":1}]');
+  throw new CliError(
+    'CLI_INPUT_INVALID',
+    'expected a JSON array of operations, for example [{"op":"increment","path":"/visits","value":1}]',
+  );
 }

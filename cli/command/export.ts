@@ -18,7 +18,12 @@ export interface ExportCommandOptions {
   readonly prefix?: string;
 }
 
-export async function exportCollection(context: CommandContext, target: string, file: string | undefined, options: ExportCommandOptions): Promise<void> {
+export async function exportCollection(
+  context: CommandContext,
+  target: string,
+  file: string | undefined,
+  options: ExportCommandOptions,
+): Promise<void> {
   const { database, collection } = parseCollection(target);
   const client = context.client().database(database).collection(collection);
   const { output } = context;
@@ -26,8 +31,16 @@ export async function exportCollection(context: CommandContext, target: string, 
   const limits = await context.client().limits();
   const path = file === undefined || file === '-' ? null : file;
   const write = output.quiet || path === null ? null : (text: string): void => output.raw(text);
-  const progress = new Progress({ label: 'exporting', total: options.prefix === undefined ? total : null, write, redraw: output.isInteractive });
-  const items = client.list({ limit: Math.min(PAGE_DOCUMENTS, limits.listItems), ...(options.prefix === undefined ? {} : { prefix: options.prefix }) });
+  const progress = new Progress({
+    label: 'exporting',
+    total: options.prefix === undefined ? total : null,
+    write,
+    redraw: output.isInteractive,
+  });
+  const items = client.list({
+    limit: Math.min(PAGE_DOCUMENTS, limits.listItems),
+    ...(options.prefix === undefined ? {} : { prefix: options.prefix }),
+  });
   const format = options.format ?? (path?.endsWith('.json') === true ? 'array' : 'ndjson');
   const sink = path === null ? null : await ExportFile.open(path);
   let documents = 0;
@@ -45,7 +58,11 @@ export async function exportCollection(context: CommandContext, target: string, 
     progress.clear();
   }
   if (path === null) return;
-  await output.result({ target, file: path, documents }, () => `${formatCount(documents)} documents of ${target} exported to ${path} in ${formatDuration(progress.elapsedMs())}`);
+  await output.result(
+    { target, file: path, documents },
+    () =>
+      `${formatCount(documents)} documents of ${target} exported to ${path} in ${formatDuration(progress.elapsedMs())}`,
+  );
 }
 
 /** Appears under its name only when complete, so that a cut-off export is never taken for a whole one. */

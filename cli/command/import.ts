@@ -30,14 +30,21 @@ export interface ImportCommandOptions {
   readonly errorsMax: number;
 }
 
-export async function importFile(context: CommandContext, file: string, target: string, options: ImportCommandOptions): Promise<ExitCode> {
+export async function importFile(
+  context: CommandContext,
+  file: string,
+  target: string,
+  options: ImportCommandOptions,
+): Promise<ExitCode> {
   const { database, collection } = parseCollection(target);
   const client = context.client();
   const journal = await Journal.open(journalPath(file, options), target, file === '-' ? null : file);
   const { bulkLineBytes } = await client.limits();
   const run = new ImportRun(context, journal, options);
   if (journal.state.position.number > 0) {
-    context.output.message(`continuing after element ${formatCount(journal.state.position.number)}, as noted in ${journal.path}`);
+    context.output.message(
+      `continuing after element ${formatCount(journal.state.position.number)}, as noted in ${journal.path}`,
+    );
   }
   const reader = openInput(context, file, journal, options.format, bulkLineBytes, run.signal);
   await run.execute(client.database(database).collection(collection), reader, bulkLineBytes);
@@ -50,17 +57,37 @@ function journalPath(file: string, options: ImportCommandOptions): string | null
   return options.resume === false || file === '-' ? null : `${file}.atoll-import`;
 }
 
-function openInput(context: CommandContext, file: string, journal: Journal, format: InputFormat | undefined, limit: number, signal: AbortSignal): InputReader {
+function openInput(
+  context: CommandContext,
+  file: string,
+  journal: Journal,
+  format: InputFormat | undefined,
+  limit: number,
+  signal: AbortSignal,
+): InputReader {
   const { position, format: known } = journal.state;
   const choice = known ?? format;
-  if (file !== '-') return readElements(openInputFile(file, position, signal), { elementBytesMax: limit, format: choice, start: position });
+  if (file !== '-')
+    return readElements(openInputFile(file, position, signal), {
+      elementBytesMax: limit,
+      format: choice,
+      start: position,
+    });
   const stdin = Readable.from(context.io.stdin, { objectMode: false, signal });
   const reader = readElements(stdin, { elementBytesMax: limit, format: choice });
-  return { get format() { return reader.format; }, elements: () => skip(reader.elements(), position.number) };
+  return {
+    get format() {
+      return reader.format;
+    },
+    elements: () => skip(reader.elements(), position.number),
+  };
 }
 
 /** Standard input begins at its start again, so what is acknowledged is read past. */
-async function* skip(elements: AsyncIterable<InputElement>, count: number): AsyncGenerator<InputElement, void, undefined> {
+async function* skip(
+  elements: AsyncIterable<InputElement>,
+  count: number,
+): AsyncGenerator<InputElement, void, undefined> {
   for await (const element of elements) if (element.number > count) yield element;
 }
 
@@ -82,14 +109,22 @@ class ImportRun {
     const { output } = context;
     const { position, imported, input } = journal.state;
     const write = output.quiet ? null : (text: string): void => output.raw(text);
-    this.#progress = new Progress({ label: 'importing', total: input?.size ?? null, write, redraw: output.isInteractive }, position.offset, imported);
+    this.#progress = new Progress(
+      { label: 'importing', total: input?.size ?? null, write, redraw: output.isInteractive },
+      position.offset,
+      imported,
+    );
   }
 
   get signal(): AbortSignal {
     return this.#abort.signal;
   }
 
-  async execute(collection: Parameters<typeof importDocuments>[1]['collection'], reader: InputReader, limit: number): Promise<void> {
+  async execute(
+    collection: Parameters<typeof importDocuments>[1]['collection'],
+    reader: InputReader,
+    limit: number,
+  ): Promise<void> {
     const stop = (): void => this.#abort.abort(this.#stopped('interrupted'));
     process.once('SIGINT', stop).once('SIGTERM', stop);
     try {
@@ -120,7 +155,8 @@ class ImportRun {
     const elapsedMs = this.#progress.elapsedMs();
     const perSecond = Math.round(((imported - this.#startedImported) / Math.max(elapsedMs, 1)) * 1000);
     const { output } = this.#context;
-    if (this.#refusedNow > REFUSALS_SHOWN) output.warning(`${formatCount(this.#refusedNow - REFUSALS_SHOWN)} more documents were refused`);
+    if (this.#refusedNow > REFUSALS_SHOWN)
+      output.warning(`${formatCount(this.#refusedNow - REFUSALS_SHOWN)} more documents were refused`);
     await output.result({ target, imported, refused, seconds: elapsedMs / 1000 }, () => {
       const counts = `${formatCount(imported)} documents imported into ${target}${refused > 0 ? `, ${formatCount(refused)} refused` : ''}`;
       return `${counts} in ${formatDuration(elapsedMs)} (${formatCount(perSecond)}/s)`;
@@ -139,14 +175,17 @@ class ImportRun {
     await this.#journal.record({ format, position, ...counts });
     this.#progress.update(position.offset, counts.imported);
     const { errorsMax } = this.#options;
-    if (errorsMax > 0 && this.#refusedNow >= errorsMax) throw this.#stopped(`${formatCount(this.#refusedNow)} documents were refused (--errors-max ${errorsMax})`);
+    if (errorsMax > 0 && this.#refusedNow >= errorsMax)
+      throw this.#stopped(`${formatCount(this.#refusedNow)} documents were refused (--errors-max ${errorsMax})`);
   }
 
   #refuse({ number, line, id, code, message }: Refusal): void {
     this.#refusedNow += 1;
     if (this.#refusedNow > REFUSALS_SHOWN) return;
     this.#progress.clear();
-    this.#context.output.warning(`document ${formatCount(number)}, line ${formatCount(line)}${id === null ? '' : `, id ${JSON.stringify(id)}`}: ${message} [${code}]`);
+    this.#context.output.warning(
+      `document ${formatCount(number)}, line ${formatCount(line)}${id === null ? '' : `, id ${JSON.stringify(id)}`}: ${message} [${code}]`,
+    );
   }
 
   #noteRetry(error: ClientError): void {
@@ -161,7 +200,10 @@ class ImportRun {
   #stopped(reason: string): CliError {
     const { path, state } = this.#journal;
     const message = `${reason}; ${formatCount(state.imported)} documents are imported`;
-    const hint = path === null ? 'a rerun starts over, which is safe when the documents have ids' : 'run the same command again to continue';
+    const hint =
+      path === null
+        ? 'a rerun starts over, which is safe when the documents have ids'
+        : 'run the same command again to continue';
     return new CliError('CLI_IMPORT_STOPPED', message, { hint });
   }
 }

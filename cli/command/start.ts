@@ -3,6 +3,7 @@
  * Owns `atoll start`: one node in this process, from its configuration to its drained end. The only command that loads the
  * server. SPEC.md CL4.
  */
+import type { OptionDefinition } from '../../server/index.ts';
 import type { CommandContext } from '../context.ts';
 import { EXIT, type ExitCode } from '../exit-code.ts';
 import { StopRequest } from '../stop-request.ts';
@@ -18,7 +19,17 @@ export interface StartOptions {
   readonly exitWithParent: boolean;
 }
 
-export async function startNode(context: CommandContext, { flags, config, exitWithParent }: StartOptions): Promise<ExitCode> {
+export type { OptionDefinition };
+
+/** The server's table of options: flags, environment, file and help are all made from it. */
+export async function loadStartOptions(): Promise<readonly OptionDefinition[]> {
+  return (await import('../../server/index.ts')).OPTIONS;
+}
+
+export async function startNode(
+  context: CommandContext,
+  { flags, config, exitWithParent }: StartOptions,
+): Promise<ExitCode> {
   const { openNode, resolveConfig } = await import('../../server/index.ts');
   const options = resolveConfig({ flags, env: context.io.env, ...(config === undefined ? {} : { file: config }) });
   // From here on a signal drains; one that comes while the node opens is honoured once it is open.

@@ -50,30 +50,69 @@ export function isDegraded(status: ClusterStatus): boolean {
 }
 
 export function renderStatus(output: Output, status: ClusterStatus): string {
-  const lines = [`you are looking at node ${output.paint('bold', status.name)} (${status.node})${status.insecure ? output.paint('yellow', ', insecure: serves anyone') : ''}`];
-  if (status.failure !== null) lines.push(output.paint('red', `storage has failed: ${status.failure}. This node accepts no writes; restart it after repairing the disk.`));
+  const lines = [
+    `you are looking at node ${output.paint('bold', status.name)} (${status.node})${status.insecure ? output.paint('yellow', ', insecure: serves anyone') : ''}`,
+  ];
+  if (status.failure !== null)
+    lines.push(
+      output.paint(
+        'red',
+        `storage has failed: ${status.failure}. This node accepts no writes; restart it after repairing the disk.`,
+      ),
+    );
   const away = status.members.filter(({ self, linked }) => !self && !linked).map(({ name }) => name);
-  if (away.length > 0) lines.push(output.paint('yellow', `it has no link to ${away.join(', ')}; it serves reads and writes, and catches up by itself`));
-  lines.push('', output.table({ columns: ['MEMBER', 'LINK', 'BEHIND', 'FOR', 'ROUND TRIP', 'ADDRESS', 'LAST ERROR'], rows: memberRows(status, output) }));
-  const databases = status.databases.map(({ name, documents, bytes, digest }) => [name, formatCount(documents), formatCount(bytes), digest.slice(0, 16)]);
-  if (databases.length > 0) lines.push('', output.table({ columns: ['DATABASE', 'DOCUMENTS', 'BYTES', 'DIGEST'], rows: databases }));
+  if (away.length > 0)
+    lines.push(
+      output.paint(
+        'yellow',
+        `it has no link to ${away.join(', ')}; it serves reads and writes, and catches up by itself`,
+      ),
+    );
+  lines.push(
+    '',
+    output.table({
+      columns: ['MEMBER', 'LINK', 'BEHIND', 'FOR', 'ROUND TRIP', 'ADDRESS', 'LAST ERROR'],
+      rows: memberRows(status, output),
+    }),
+  );
+  const databases = status.databases.map(({ name, documents, bytes, digest }) => [
+    name,
+    formatCount(documents),
+    formatCount(bytes),
+    digest.slice(0, 16),
+  ]);
+  if (databases.length > 0)
+    lines.push('', output.table({ columns: ['DATABASE', 'DOCUMENTS', 'BYTES', 'DIGEST'], rows: databases }));
   return lines.join('\n');
 }
 
 function memberRows(status: ClusterStatus, output: Output): string[][] {
   const rows = status.members.map((member) => {
     if (member.self) return [member.name, 'this node', '', '', '', member.url ?? '', ''];
-    const link = status.links.find(({ node, state }) => node === member.node && state === 'live') ?? status.links.find(({ node }) => node === member.node);
+    const link =
+      status.links.find(({ node, state }) => node === member.node && state === 'live') ??
+      status.links.find(({ node }) => node === member.node);
     return [member.name, ...linkCells(link, output), link?.url ?? member.url ?? '', link?.lastError ?? ''];
   });
   const known = new Set(status.members.map(({ node }) => node));
   const dials = status.dials.filter(({ node, state }) => state !== 'linked' && (node === null || !known.has(node)));
-  return [...rows, ...dials.map((dial) => ['?', output.paint('yellow', dial.state), '', '', '', dial.url, dial.lastError ?? ''])];
+  return [
+    ...rows,
+    ...dials.map((dial) => ['?', output.paint('yellow', dial.state), '', '', '', dial.url, dial.lastError ?? '']),
+  ];
 }
 
 function linkCells(link: ClusterLink | undefined, output: Output): string[] {
   if (link === undefined) return [output.paint('red', 'none'), '', '', ''];
-  const state = link.state === 'live' ? output.paint('green', link.lagging ? 'live, lagging' : 'live') : output.paint('yellow', link.state);
+  const state =
+    link.state === 'live'
+      ? output.paint('green', link.lagging ? 'live, lagging' : 'live')
+      : output.paint('yellow', link.state);
   const behind = link.lag.entries === 0 ? '0' : `${formatCount(link.lag.entries)} writes`;
-  return [state, behind, `${link.lag.seconds.toFixed(1)} s`, link.roundTripMs === null ? '' : `${link.roundTripMs.toFixed(1)} ms`];
+  return [
+    state,
+    behind,
+    `${link.lag.seconds.toFixed(1)} s`,
+    link.roundTripMs === null ? '' : `${link.roundTripMs.toFixed(1)} ms`,
+  ];
 }

@@ -75,7 +75,10 @@ async function findNodes(context: CommandContext): Promise<VerifiedNode[]> {
   const status = await client.cluster();
   return status.members.map((member) => {
     if (member.self) return { label: member.name, url, client };
-    const address = member.url ?? status.links.find(({ node, direction }) => node === member.node && direction === 'dialed')?.url ?? null;
+    const address =
+      member.url ??
+      status.links.find(({ node, direction }) => node === member.node && direction === 'dialed')?.url ??
+      null;
     return { label: member.name, url: address, client: address === null ? null : context.client(address) };
   });
 }
@@ -91,15 +94,22 @@ async function compareNodes(nodes: readonly VerifiedNode[], only: string | undef
   const names = new Set(results.flatMap((result) => (result.status === 'fulfilled' ? [...result.value.keys()] : [])));
   if (only !== undefined) names.add(only);
   const comparisons = [...names].sort().map((database): Comparison => {
-    const digests = results.map((result) => (result.status === 'fulfilled' ? (result.value.get(database) ?? null) : null));
+    const digests = results.map((result) =>
+      result.status === 'fulfilled' ? (result.value.get(database) ?? null) : null,
+    );
     const answered = digests.filter((_, index) => failures[index] === null);
     return { database, nodes: digests, equal: new Set(answered.map((found) => found?.digest ?? null)).size <= 1 };
   });
-  const missing = only !== undefined && comparisons.every(({ nodes: found }) => found.every((digest) => digest === null));
+  const missing =
+    only !== undefined && comparisons.every(({ nodes: found }) => found.every((digest) => digest === null));
   if (missing && failures.every((failure) => failure === null)) {
     throw new ClientError('SYNC_DATABASE_NOT_FOUND', `no node has a database ${only}`, { status: 404 });
   }
-  return { comparisons, failures, equal: failures.every((failure) => failure === null) && comparisons.every(({ equal }) => equal) };
+  return {
+    comparisons,
+    failures,
+    equal: failures.every((failure) => failure === null) && comparisons.every(({ equal }) => equal),
+  };
 }
 
 async function readDigests(node: VerifiedNode, only: string | undefined): Promise<Map<string, NodeDigest>> {
@@ -116,7 +126,11 @@ async function readDigests(node: VerifiedNode, only: string | undefined): Promis
   return found;
 }
 
-async function locateDifference(nodes: readonly VerifiedNode[], look: Look, database: string): Promise<Difference | null> {
+async function locateDifference(
+  nodes: readonly VerifiedNode[],
+  look: Look,
+  database: string,
+): Promise<Difference | null> {
   const answering = nodes.map((node, index) => (look.failures[index] === null ? node.client : null));
   const present = answering.filter((client) => client !== null);
   const found = await findFirstDifference(present.map((client) => client.database(database)));
@@ -130,22 +144,39 @@ function describe(reason: unknown): string {
   return reason instanceof Error ? reason.message : String(reason);
 }
 
-async function report(context: CommandContext, nodes: readonly VerifiedNode[], look: Look, differences: ReadonlyMap<string, Difference | null>): Promise<void> {
+async function report(
+  context: CommandContext,
+  nodes: readonly VerifiedNode[],
+  look: Look,
+  differences: ReadonlyMap<string, Difference | null>,
+): Promise<void> {
   const { output } = context;
   const value = {
     equal: look.equal,
     nodes: nodes.map(({ label, url }, index) => ({ name: label, url, error: look.failures[index] ?? null })),
-    databases: look.comparisons.map((comparison) => ({ ...comparison, firstDifference: differences.get(comparison.database) ?? null })),
+    databases: look.comparisons.map((comparison) => ({
+      ...comparison,
+      firstDifference: differences.get(comparison.database) ?? null,
+    })),
   };
   await output.result(value, () => {
     const rows = look.comparisons.flatMap(({ database, equal, nodes: found }) =>
-      nodes.map(({ label }, index) => [database, label, ...cells(found[index] ?? null, look.failures[index] ?? null), verdict(output, equal, look.failures[index] ?? null)]),
+      nodes.map(({ label }, index) => [
+        database,
+        label,
+        ...cells(found[index] ?? null, look.failures[index] ?? null),
+        verdict(output, equal, look.failures[index] ?? null),
+      ]),
     );
     return output.table({ columns: ['DATABASE', 'NODE', 'DOCUMENTS', 'DIGEST', ''], rows });
   });
-  for (const [index, failure] of look.failures.entries()) if (failure !== null) output.warning(`${nodes[index]?.label}: ${failure}`);
+  for (const [index, failure] of look.failures.entries())
+    if (failure !== null) output.warning(`${nodes[index]?.label}: ${failure}`);
   for (const [database, difference] of differences) output.message(tellDifference(nodes, look, database, difference));
-  if (look.equal) output.message(`${nodes.length} nodes hold the same ${look.comparisons.length === 1 ? 'database' : `${look.comparisons.length} databases`}`);
+  if (look.equal)
+    output.message(
+      `${nodes.length} nodes hold the same ${look.comparisons.length === 1 ? 'database' : `${look.comparisons.length} databases`}`,
+    );
 }
 
 function cells(found: NodeDigest | null, failure: string | null): string[] {
@@ -158,8 +189,16 @@ function verdict(output: Output, equal: boolean, failure: string | null): string
   return equal ? output.paint('green', 'equal') : output.paint('red', 'different');
 }
 
-function tellDifference(nodes: readonly VerifiedNode[], look: Look, database: string, difference: Difference | null): string {
-  if (difference === null) return `${database}: every document now lists the same on all nodes; what differs are deletions, or writes that arrived meanwhile`;
-  const versions = nodes.flatMap(({ label }, index) => (look.failures[index] === null ? [`${label} ${difference.etags[index] ?? 'has none'}`] : []));
+function tellDifference(
+  nodes: readonly VerifiedNode[],
+  look: Look,
+  database: string,
+  difference: Difference | null,
+): string {
+  if (difference === null)
+    return `${database}: every document now lists the same on all nodes; what differs are deletions, or writes that arrived meanwhile`;
+  const versions = nodes.flatMap(({ label }, index) =>
+    look.failures[index] === null ? [`${label} ${difference.etags[index] ?? 'has none'}`] : [],
+  );
   return `first difference: ${database}/${difference.collection}/${difference.id}: ${versions.join(', ')}`;
 }

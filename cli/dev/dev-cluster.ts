@@ -75,7 +75,10 @@ export class DevCluster {
         nodes.push(node);
       }
       await Promise.all(nodes.map((node) => node.start()));
-      await cluster.client(nodes[0] as DevNode).database(DEV_DATABASE).create();
+      await cluster
+        .client(nodes[0] as DevNode)
+        .database(DEV_DATABASE)
+        .create();
     } catch (error) {
       await cluster.close();
       throw error;
@@ -87,7 +90,10 @@ export class DevCluster {
   node(name: string): DevNode {
     const found = this.nodes.find((node) => node.name === name || node.name === `n${name}`);
     if (found !== undefined) return found;
-    throw new CliError('CLI_USAGE', `there is no node ${JSON.stringify(name)}; the nodes are ${this.nodes.map((node) => node.name).join(', ')}`);
+    throw new CliError(
+      'CLI_USAGE',
+      `there is no node ${JSON.stringify(name)}; the nodes are ${this.nodes.map((node) => node.name).join(', ')}`,
+    );
   }
 
   /** Cuts the wire between two nodes, or all wires of one. */
@@ -110,7 +116,11 @@ export class DevCluster {
         name: node.name,
         url: node.url,
         running: node.isRunning,
-        cluster: node.isRunning ? await this.client(node, STATUS_TIMEOUT_MS).cluster().catch(() => null) : null,
+        cluster: node.isRunning
+          ? await this.client(node, STATUS_TIMEOUT_MS)
+              .cluster()
+              .catch(() => null)
+          : null,
       })),
     );
   }

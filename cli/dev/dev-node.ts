@@ -57,7 +57,18 @@ export class DevNode {
     const join = joinUrls.flatMap((url) => ['--join', url]);
     // The script that runs now: the same build, whether it came from a checkout or a package.
     const script = process.argv[1] as string;
-    const args = [script, 'start', '--data', dataPath, '--listen', `127.0.0.1:${this.#port}`, '--name', this.name, ...join, '--exit-with-parent'];
+    const args = [
+      script,
+      'start',
+      '--data',
+      dataPath,
+      '--listen',
+      `127.0.0.1:${this.#port}`,
+      '--name',
+      this.name,
+      ...join,
+      '--exit-with-parent',
+    ];
     // A group of its own, so that Ctrl-C reaches only this process, which then lets the nodes drain.
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', log, 'ipc'], detached: true });
     closeSync(log);
@@ -104,7 +115,9 @@ export class DevNode {
     const found = await ready;
     if (found === null) {
       this.#isStopping = true;
-      throw new CliError('CLI_NODE_FAILED', `${this.name} did not start:\n${this.#logTail()}`, { hint: `its log is ${this.#options.logPath}` });
+      throw new CliError('CLI_NODE_FAILED', `${this.name} did not start:\n${this.#logTail()}`, {
+        hint: `its log is ${this.#options.logPath}`,
+      });
     }
     this.#port = Number(new URL(found.url).port);
   }

@@ -61,7 +61,9 @@ export class ArraySplitter implements ElementSplitter {
   finish(): InputElement[] {
     if (this.#state === 'end') return [];
     if (this.#state === 'before-array') throw new InputSyntaxError('the input is empty; expected a JSON array');
-    throw new InputSyntaxError(`the JSON array is cut off after element ${this.#number}, at line ${this.#line}: its closing ] is missing`);
+    throw new InputSyntaxError(
+      `the JSON array is cut off after element ${this.#number}, at line ${this.#line}: its closing ] is missing`,
+    );
   }
 
   /** Reads the field anew: narrowing does not see that a method changed it. */
@@ -79,7 +81,10 @@ export class ArraySplitter implements ElementSplitter {
     else if (this.#state === 'after' && byte === BYTE.comma) this.#state = 'next';
     else if ((this.#state === 'after' || this.#state === 'first') && closes) this.#state = 'end';
     else if ((this.#state === 'first' || this.#state === 'next') && !closes && byte !== BYTE.comma) this.#begin();
-    else throw new InputSyntaxError(`unexpected ${JSON.stringify(String.fromCharCode(byte))} at line ${this.#line}, after element ${this.#number} of the JSON array`);
+    else
+      throw new InputSyntaxError(
+        `unexpected ${JSON.stringify(String.fromCharCode(byte))} at line ${this.#line}, after element ${this.#number} of the JSON array`,
+      );
   }
 
   #begin(): void {

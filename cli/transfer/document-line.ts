@@ -43,9 +43,19 @@ const NUMBER_DIGITS = 10;
 
 export function prepareDocument(element: InputElement, rule: IdRule, elementBytesMax: number): DocumentLine | Refusal {
   const { number, line, end } = element;
-  const refuse = (message: string, code = 'CLI_INPUT_INVALID'): Refusal => ({ number, line, end, id: null, code, message });
+  const refuse = (message: string, code = 'CLI_INPUT_INVALID'): Refusal => ({
+    number,
+    line,
+    end,
+    id: null,
+    code,
+    message,
+  });
   if (element.bytes === null) {
-    return refuse(`${element.size.toLocaleString('en')} bytes are more than the limit of ${elementBytesMax.toLocaleString('en')} bytes for one document`, 'HTTP_LINE_TOO_LARGE');
+    return refuse(
+      `${element.size.toLocaleString('en')} bytes are more than the limit of ${elementBytesMax.toLocaleString('en')} bytes for one document`,
+      'HTTP_LINE_TOO_LARGE',
+    );
   }
   let text: string;
   let value: unknown;
@@ -55,7 +65,8 @@ export function prepareDocument(element: InputElement, rule: IdRule, elementByte
   } catch (error) {
     return refuse(error instanceof SyntaxError ? `not valid JSON: ${error.message}` : 'not valid UTF-8');
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return refuse('a document must be a JSON object');
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    return refuse('a document must be a JSON object');
   const document = value as Record<string, unknown>;
   const found = findId(document, rule, number);
   if ('message' in found) return refuse(found.message);
@@ -68,11 +79,13 @@ type FoundId = { readonly id: string; readonly field: string; readonly drop: boo
 
 function findId(document: Record<string, unknown>, rule: IdRule, number: number): FoundId {
   const field = rule.field ?? ['_id', 'id'].find((name) => Object.hasOwn(document, name));
-  if (field === undefined) return { id: `${rule.run}-${String(number).padStart(NUMBER_DIGITS, '0')}`, field: '', drop: false };
+  if (field === undefined)
+    return { id: `${rule.run}-${String(number).padStart(NUMBER_DIGITS, '0')}`, field: '', drop: false };
   if (!Object.hasOwn(document, field)) return { message: `the id field ${JSON.stringify(field)} is missing` };
   const id = document[field];
   const drop = rule.drop || field === '_id';
-  if (typeof id === 'string') return id === '' ? { message: `the id field ${JSON.stringify(field)} is empty` } : { id, field, drop };
+  if (typeof id === 'string')
+    return id === '' ? { message: `the id field ${JSON.stringify(field)} is empty` } : { id, field, drop };
   if (typeof id === 'number') return { id: String(id), field, drop };
   return { message: `the id field ${JSON.stringify(field)} must be a string or a number` };
 }

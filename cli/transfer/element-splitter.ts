@@ -82,7 +82,12 @@ export class ElementBuffer {
   /** Hands the element out and starts the next one. */
   take(): { size: number; bytes: Uint8Array | null } {
     const size = this.#size;
-    const bytes = size > this.#bytesMax ? null : this.#pieces.length === 1 ? (this.#pieces[0] as Uint8Array) : Buffer.concat(this.#pieces);
+    const bytes =
+      size > this.#bytesMax
+        ? null
+        : this.#pieces.length === 1
+          ? (this.#pieces[0] as Uint8Array)
+          : Buffer.concat(this.#pieces);
     this.#pieces = [];
     this.#size = 0;
     return { size, bytes };

@@ -22,7 +22,10 @@ export interface ExportChunk {
 }
 
 /** Encodes documents into chunks of text; memory holds one chunk. */
-export async function* encodeExport(items: AsyncIterable<ReadDocument>, options: ExportFormat): AsyncGenerator<ExportChunk, void, undefined> {
+export async function* encodeExport(
+  items: AsyncIterable<ReadDocument>,
+  options: ExportFormat,
+): AsyncGenerator<ExportChunk, void, undefined> {
   const isArray = options.format === 'array';
   let text = isArray ? '[' : '';
   let documents = 0;
@@ -41,9 +44,13 @@ export async function* encodeExport(items: AsyncIterable<ReadDocument>, options:
 function withId({ id, doc }: ReadDocument, field: string | null): JsonObject {
   if (field === null) return doc;
   if (Object.hasOwn(doc, field) && doc[field] !== id) {
-    throw new CliError('CLI_INPUT_INVALID', `document ${JSON.stringify(id)} has a field ${JSON.stringify(field)} of its own, which the id would replace`, {
-      hint: 'name another field for the id with --id FIELD, and use the same with import --id FIELD --drop-id',
-    });
+    throw new CliError(
+      'CLI_INPUT_INVALID',
+      `document ${JSON.stringify(id)} has a field ${JSON.stringify(field)} of its own, which the id would replace`,
+      {
+        hint: 'name another field for the id with --id FIELD, and use the same with import --id FIELD --drop-id',
+      },
+    );
   }
   // An array of entries keeps a key such as `__proto__` an ordinary one.
   return Object.fromEntries([[field, id], ...Object.entries(doc)]);

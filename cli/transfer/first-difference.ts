@@ -29,7 +29,9 @@ export async function findFirstDifference(databases: readonly DatabaseClient[]):
 }
 
 /** Walks ordered lists; exported for tests, which bring their own. */
-export async function compareLists(lists: readonly AsyncIterator<Pick<ReadDocument, 'id' | 'etag'>>[]): Promise<Omit<Difference, 'collection'> | null> {
+export async function compareLists(
+  lists: readonly AsyncIterator<Pick<ReadDocument, 'id' | 'etag'>>[],
+): Promise<Omit<Difference, 'collection'> | null> {
   const heads = await Promise.all(lists.map((list) => nextItem(list)));
   for (;;) {
     const present = heads.filter((head) => head !== null);
@@ -55,7 +57,10 @@ async function nextItem<T>(list: AsyncIterator<T>): Promise<T | null> {
   return next.done === true ? null : next.value;
 }
 
-async function* listVersions(database: DatabaseClient, collection: string): AsyncGenerator<ReadDocument, void, undefined> {
+async function* listVersions(
+  database: DatabaseClient,
+  collection: string,
+): AsyncGenerator<ReadDocument, void, undefined> {
   try {
     yield* database.collection(collection).list({ limit: PAGE_DOCUMENTS, fields: NO_FIELDS });
   } catch (error) {

@@ -40,7 +40,10 @@ interface SentBatch extends Batch {
 }
 
 /** Sends everything; resolves when all of it is acknowledged. Rejects with the first failure that retrying did not cure. */
-export async function importDocuments(entries: AsyncIterable<DocumentLine | Refusal>, options: ImportOptions): Promise<void> {
+export async function importDocuments(
+  entries: AsyncIterable<DocumentLine | Refusal>,
+  options: ImportOptions,
+): Promise<void> {
   const inflight: SentBatch[] = [];
   let batch = createBatch();
   try {
@@ -137,7 +140,10 @@ interface Attempt {
 async function sendOnce(documents: readonly DocumentLine[], options: ImportOptions): Promise<Attempt> {
   let answers: readonly BulkAnswerLine[];
   try {
-    answers = await options.collection.writeMany(documents.map((document) => document.text), { signal: options.signal });
+    answers = await options.collection.writeMany(
+      documents.map((document) => document.text),
+      { signal: options.signal },
+    );
   } catch (error) {
     if (!(error instanceof ClientError)) throw error;
     return { settled: 0, refusals: [], error };
@@ -147,12 +153,24 @@ async function sendOnce(documents: readonly DocumentLine[], options: ImportOptio
   for (const [index, document] of documents.entries()) {
     const answer = answers[index];
     if (answer === undefined) {
-      return { settled: index, refusals, error: new ClientError('CLIENT_UNREACHABLE', 'the answer ended before its last line', { retryable: true }) };
+      return {
+        settled: index,
+        refusals,
+        error: new ClientError('CLIENT_UNREACHABLE', 'the answer ended before its last line', { retryable: true }),
+      };
     }
     if (!('error' in answer)) continue;
     const { code, detail, retryable } = answer.error;
-    if (retryable) return { settled: index, refusals, error: new ClientError(code, detail, { status: answer.status, retryable }) };
-    refusals.push({ number: document.number, line: document.line, end: document.end, id: document.id, code, message: detail });
+    if (retryable)
+      return { settled: index, refusals, error: new ClientError(code, detail, { status: answer.status, retryable }) };
+    refusals.push({
+      number: document.number,
+      line: document.line,
+      end: document.end,
+      id: document.id,
+      code,
+      message: detail,
+    });
   }
   return { settled: documents.length, refusals, error: null };
 }

@@ -5,7 +5,15 @@
  */
 import { createReadStream } from 'node:fs';
 import { ArraySplitter } from './array-splitter.ts';
-import { BYTE, INPUT_START, isBlank, type ElementSplitter, type InputElement, type InputFormat, type InputPosition } from './element-splitter.ts';
+import {
+  BYTE,
+  INPUT_START,
+  isBlank,
+  type ElementSplitter,
+  type InputElement,
+  type InputFormat,
+  type InputPosition,
+} from './element-splitter.ts';
 import { LineSplitter } from './line-splitter.ts';
 
 /** Bytes per read: large enough that the scan dominates, small against the memory of a batch. */

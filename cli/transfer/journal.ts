@@ -44,13 +44,31 @@ export class Journal {
    */
   static async open(path: string | null, target: string, inputPath: string | null): Promise<Journal> {
     const input = inputPath === null ? null : await describeInput(inputPath);
-    const fresh: JournalState = { version: JOURNAL_VERSION, target, input, format: null, run: createRun(), position: INPUT_START, imported: 0, refused: 0 };
+    const fresh: JournalState = {
+      version: JOURNAL_VERSION,
+      target,
+      input,
+      format: null,
+      run: createRun(),
+      position: INPUT_START,
+      imported: 0,
+      refused: 0,
+    };
     const found = path === null ? null : await readState(path);
     if (path === null || found === null) return new Journal(path, fresh);
     const hint = `to start over: rm ${path}`;
-    if (found.target !== target) throw new CliError('CLI_INPUT_CHANGED', `the journal ${path} belongs to an import into ${found.target}, not ${target}`, { hint });
+    if (found.target !== target)
+      throw new CliError(
+        'CLI_INPUT_CHANGED',
+        `the journal ${path} belongs to an import into ${found.target}, not ${target}`,
+        { hint },
+      );
     if (found.input?.size !== input?.size || found.input?.modifiedMs !== input?.modifiedMs) {
-      throw new CliError('CLI_INPUT_CHANGED', `${inputPath ?? 'the input'} has changed since the import that ${path} would continue`, { hint });
+      throw new CliError(
+        'CLI_INPUT_CHANGED',
+        `${inputPath ?? 'the input'} has changed since the import that ${path} would continue`,
+        { hint },
+      );
     }
     return new Journal(path, found);
   }
@@ -60,7 +78,10 @@ export class Journal {
   }
 
   /** Notes progress; writes the file at most every 200 ms unless `force`. */
-  async record(change: Partial<Pick<JournalState, 'format' | 'position' | 'imported' | 'refused'>>, force = false): Promise<void> {
+  async record(
+    change: Partial<Pick<JournalState, 'format' | 'position' | 'imported' | 'refused'>>,
+    force = false,
+  ): Promise<void> {
     this.#state = { ...this.#state, ...change };
     if (this.path === null) return;
     const nowMs = performance.now();
@@ -84,9 +105,12 @@ function createRun(): string {
 
 async function describeInput(path: string): Promise<{ size: number; modifiedMs: number }> {
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
-    throw new CliError('CLI_FILE', `cannot read ${path}: ${error.code === 'ENOENT' ? 'no such file' : error.message}`, { cause: error });
+    throw new CliError('CLI_FILE', `cannot read ${path}: ${error.code === 'ENOENT' ? 'no such file' : error.message}`, {
+      cause: error,
+    });
   });
-  if (found.isDirectory()) throw new CliError('CLI_FILE', `${path} is a directory; give a file, or - for standard input`);
+  if (found.isDirectory())
+    throw new CliError('CLI_FILE', `${path} is a directory; give a file, or - for standard input`);
   return { size: found.size, modifiedMs: Math.trunc(found.mtimeMs) };
 }
 

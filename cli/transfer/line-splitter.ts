@@ -2,7 +2,15 @@
  * @module
  * Owns cutting newline-delimited JSON into lines. Blank lines are skipped.
  */
-import { BYTE, ElementBuffer, INPUT_START, isBlank, type ElementSplitter, type InputElement, type InputPosition } from './element-splitter.ts';
+import {
+  BYTE,
+  ElementBuffer,
+  INPUT_START,
+  isBlank,
+  type ElementSplitter,
+  type InputElement,
+  type InputPosition,
+} from './element-splitter.ts';
 
 export class LineSplitter implements ElementSplitter {
   readonly #buffer: ElementBuffer;
