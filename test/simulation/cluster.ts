@@ -44,6 +44,8 @@ export class Cluster {
   readonly problems: string[] = [];
   /** A node to be killed at the moment it acknowledges its next write. */
   readonly armed: Map<number, number> = new Map();
+  /** No fault begins any more. */
+  isHealed = false;
   readonly #tap: WireTap;
   /** Database key and vector → digest: invariant I9 across replicas and time. */
   readonly #digests = new Map<string, string>();
@@ -89,6 +91,19 @@ export class Cluster {
         time.after(1, () => this.crash(node.index, false, 0, 500));
       },
     });
+  }
+
+  /** Ends every fault for good, and starts whoever is down. */
+  heal(): void {
+    this.isHealed = true;
+    this.network.healAll();
+    this.armed.clear();
+    for (const node of this.nodes) {
+      node.disk.slowdown = 1;
+      node.disk.isBroken = false;
+      node.start();
+    }
+    this.trace.event(this.time.now, 'healed');
   }
 
   isConnected(a: number, b: number): boolean {

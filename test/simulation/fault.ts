@@ -14,7 +14,9 @@ export function injectFault(cluster: Cluster, fault: Fault): void {
     case 'swizzle':
     case 'flap':
       for (const { direction, afterMs, forMs } of fault.cuts) {
-        time.after(afterMs, () => network.cut(...direction));
+        time.after(afterMs, () => {
+          if (!cluster.isHealed) network.cut(...direction);
+        });
         time.after(afterMs + forMs, () => network.mend(...direction));
       }
       return;
@@ -36,7 +38,9 @@ export function injectFault(cluster: Cluster, fault: Fault): void {
       return;
     case 'restore': {
       const backup = fault.isEmpty ? { content: new MemoryStore(), takenAt: 0 } : cluster.backUp(fault.node, fault.forMs);
-      time.after(fault.afterMs, () => cluster.restore(fault.node, backup, fault.forMs));
+      time.after(fault.afterMs, () => {
+        if (!cluster.isHealed) cluster.restore(fault.node, backup, fault.forMs);
+      });
       return;
     }
     case 'stop':

@@ -61,17 +61,12 @@ export async function runPlan(plan: Plan, isVerbose = false): Promise<RunReport>
 }
 
 async function run(cluster: Cluster): Promise<number> {
-  const { plan, time, nodes, trace } = cluster;
+  const { plan, time, nodes } = cluster;
   const workloads = createWorkloads(plan);
   for (const node of nodes) time.after(plan.nodes[node.index]!.startsAt, () => node.start());
   for (const action of plan.actions) time.after(action.at, () => perform(cluster, workloads, action));
   await time.run(plan.activeMs, () => isBroken(cluster));
-  cluster.network.healAll();
-  cluster.armed.clear();
-  for (const { disk } of nodes) disk.slowdown = 1;
-  trace.event(time.now, 'healed');
-  // Faults still under way end by themselves; the dead come back now.
-  for (const node of nodes) node.start();
+  cluster.heal();
   const healedAt = time.now;
   const isDone = await waitForConvergence(cluster);
   const convergenceMs = time.now - healedAt;

@@ -3,7 +3,7 @@
  * Owns one node of a simulated cluster: a machine with a disk and a clock, and the process on it that starts, dies and starts
  * again. The process is the production replica; only its ports are simulated.
  */
-import { Replica } from '../../sync/index.ts';
+import { Replica, StorageError } from '../../sync/index.ts';
 import type { MemoryStore } from '../../sync/store/memory-store.ts';
 import type { Compressor } from '../../sync/port.ts';
 import type { NodePlan } from './plan.ts';
@@ -87,7 +87,10 @@ export class SimNode {
     trace.event(time.now, `start ${this.index}`);
     trace.count('starts');
     this.#open(process).catch((error: unknown) => {
-      if (host.isAlive && !process.hasFailed) this.#parts.complain(`node ${this.index} does not start: ${String(error)}`);
+      if (!host.isAlive || process.hasFailed) return;
+      process.hasFailed = true;
+      if (error instanceof StorageError && error.code === 'STORAGE_IO') this.#parts.onFailure(this);
+      else this.#parts.complain(`node ${this.index} does not start: ${describeError(error)}`);
     });
   }
 
