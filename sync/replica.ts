@@ -128,7 +128,7 @@ export class Replica {
     }
     this.#learnMembers();
     await this.#announce(system);
-    await this.#clearDropped();
+    await this.#followCatalog();
   }
 
   /** Keeps our own entry of the member list true; writes nothing when it is. */
@@ -147,7 +147,7 @@ export class Replica {
     if (!isChanged) return;
     this.#learnMembers();
     // A failed removal shows as a failed store; what is left of it is removed at the next start.
-    this.#clearDropped().catch(() => undefined);
+    this.#followCatalog().catch(() => undefined);
   }
 
   #learnMembers(): void {
@@ -156,8 +156,13 @@ export class Replica {
     }
   }
 
-  async #clearDropped(): Promise<void> {
+  /** Removes what was dropped, and opens what was created elsewhere, so that a listed database can be used while empty. */
+  async #followCatalog(): Promise<void> {
     for (const key of this.#set.keys()) if (this.#catalog.isDropped(key)) await this.#set.remove(key);
+    for (const name of this.databases()) {
+      const key = this.#catalog.liveKey(name);
+      if (key !== undefined) await this.#set.ensure(key);
+    }
   }
 
   /** Names of the user's databases, sorted. */
