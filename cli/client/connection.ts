@@ -170,8 +170,8 @@ function isRefused(error: unknown): boolean {
 function unreachable(tried: readonly string[], error: unknown): ClientError {
   const code = causeCode(error);
   const what = isRefused(error) ? 'no node answers at' : 'the connection broke to';
-  const cause = code || (error instanceof Error ? error.message : String(error));
-  return new ClientError('CLIENT_UNREACHABLE', `${what} ${tried.join(', ')} (${cause})`, {
+  const reason = (error as { cause?: { message?: string } } | null)?.cause?.message ?? String(error);
+  return new ClientError('CLIENT_UNREACHABLE', `${what} ${tried.join(', ')} (${code || reason})`, {
     endpoint: tried.at(-1) ?? '',
     retryable: true,
     cause: error,
