@@ -49,5 +49,4 @@ export interface LinkContext extends LinkShared {
   close(code: number, reason: string): void;
   /** Somebody else writes as our origin. */
   reportOriginConflict(reason: string): void;
-  reportError(reason: string): void;
 }

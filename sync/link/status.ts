@@ -30,6 +30,8 @@ export interface LinkStatus {
   readonly lag: LinkLag;
   readonly sentBytes: number;
   readonly receivedBytes: number;
+  /** Memory held because of this peer; at most the window and 64 KB (I10). */
+  readonly heldBytes: number;
   /** Peer's wall clock minus ours, ms; null until measured. */
   readonly clockSkewMs: number | null;
   readonly roundTripMs: number | null;

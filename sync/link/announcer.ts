@@ -1,0 +1,129 @@
+/**
+ * @module
+ * Owns what we tell a peer about our durable vector: changes soon and coalesced, everything with each heartbeat. What the peer
+ * knows already, from our data or acknowledgements, is not repeated before the heartbeat.
+ */
+import type { OriginId } from '../engine.ts';
+import { fromHex } from '../protocol/authentication.ts';
+import { CHAIN_PREFIX_BYTES } from '../protocol/limit.ts';
+import type { DatabasePositions, Position } from '../protocol/message.ts';
+import { sequenceOf } from '../version-vector.ts';
+import type { VersionVector } from '../version-vector.ts';
+import type { LinkContext } from './context.ts';
+
+export class Announcer {
+  readonly #context: LinkContext;
+  readonly #takeOffset: () => number;
+  /** Database → origins that moved since we last looked. */
+  readonly #changed = new Map<string, Set<OriginId>>();
+  readonly #told = new Map<string, Map<OriginId, number>>();
+  readonly #declined = new Set<string>();
+  #areLinksChanged = false;
+  #cancel: (() => void) | null = null;
+  #isClosed = false;
+
+  /** @param takeOffset - The offset to acknowledge; every VECTOR repeats it, because an ACK may be lost. */
+  constructor(context: LinkContext, takeOffset: () => number) {
+    this.#context = context;
+    this.#takeOffset = takeOffset;
+  }
+
+  noteChanged(database: string, origins: Iterable<OriginId>): void {
+    let changed = this.#changed.get(database);
+    if (changed === undefined) this.#changed.set(database, (changed = new Set()));
+    for (const origin of origins) changed.add(origin);
+    this.#arm();
+  }
+
+  noteTold(database: string, origin: OriginId, seq: number): void {
+    const told = this.#toldOf(database);
+    if ((told.get(origin) ?? 0) < seq) told.set(origin, seq);
+  }
+
+  /** What we told the peer seems to be lost. */
+  noteForgotten(database: string, origin: OriginId): void {
+    this.#told.get(database)?.delete(origin);
+  }
+
+  noteLinks(): void {
+    this.#areLinksChanged = true;
+    this.#arm();
+  }
+
+  /** We want nothing of this database (it was dropped here). */
+  decline(database: string): void {
+    if (this.#declined.has(database)) return;
+    this.#declined.add(database);
+    this.#send({ complete: false, databases: [{ database, kind: 'declined', positions: [] }] });
+  }
+
+  /** Entries that moved and that the peer has not been told, which the caller is going to tell it. */
+  takeChanges(): DatabasePositions[] {
+    const result: DatabasePositions[] = [];
+    for (const [database, origins] of this.#changed) {
+      const vector = this.#context.engine.vector(database);
+      const told = this.#toldOf(database);
+      const news = [...origins].filter((origin) => (told.get(origin) ?? 0) < sequenceOf(vector, origin));
+      if (news.length > 0) result.push(this.#describe(database, 'changed', vector, news));
+    }
+    this.#changed.clear();
+    return result;
+  }
+
+  /** Sends our whole vector. */
+  announceAll(): void {
+    const held = new Set(this.#context.engine.databases());
+    const databases: DatabasePositions[] = [];
+    for (const database of held) {
+      this.#declined.delete(database);
+      const vector = this.#context.engine.vector(database);
+      databases.push(this.#describe(database, 'full', vector, vector.keys()));
+    }
+    for (const database of this.#declined) databases.push({ database, kind: 'declined', positions: [] });
+    this.#changed.clear();
+    this.#areLinksChanged = true;
+    this.#send({ complete: true, databases });
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#cancel?.();
+  }
+
+  #arm(): void {
+    if (this.#cancel !== null || this.#isClosed) return;
+    this.#cancel = this.#context.timers.after(this.#context.options.announceMs, () => {
+      this.#cancel = null;
+      const databases = this.takeChanges();
+      if (databases.length > 0 || this.#areLinksChanged) this.#send({ complete: false, databases });
+    });
+  }
+
+  #send(message: { complete: boolean; databases: readonly DatabasePositions[] }): void {
+    const links = this.#areLinksChanged ? this.#context.linkedNodes().map(fromHex) : null;
+    this.#areLinksChanged = false;
+    this.#context.send({ type: 'vector', offset: this.#takeOffset(), links, ...message });
+  }
+
+  #describe(
+    database: string,
+    kind: 'full' | 'changed',
+    vector: VersionVector,
+    origins: Iterable<OriginId>,
+  ): DatabasePositions {
+    const positions: Position[] = [];
+    for (const origin of origins) {
+      const entry = vector.get(origin);
+      if (entry === undefined) continue;
+      positions.push({ origin, seq: entry.seq, chainPrefix: entry.chain.subarray(0, CHAIN_PREFIX_BYTES) });
+      this.noteTold(database, origin, entry.seq);
+    }
+    return { database, kind, positions };
+  }
+
+  #toldOf(database: string): Map<OriginId, number> {
+    let told = this.#told.get(database);
+    if (told === undefined) this.#told.set(database, (told = new Map()));
+    return told;
+  }
+}

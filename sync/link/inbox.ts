@@ -1,0 +1,198 @@
+/**
+ * @module
+ * Owns what arrived for one database and is not durable yet: a queue worked off one engine call at a time, so that groups grow
+ * while the previous one is being persisted, and the batches that wait for something they miss.
+ */
+import { decodeBatchHeader, lastSeqOf } from '../batch.ts';
+import type { BatchHeader } from '../batch.ts';
+import type { Engine, IngestResult, OriginId, SequenceRange } from '../engine.ts';
+import { sequenceOf } from '../version-vector.ts';
+import type { VersionVector } from '../version-vector.ts';
+import type { SnapshotFetch } from './snapshot-fetch.ts';
+import type { FlowToken } from './flow.ts';
+
+export interface ReceivedBatch {
+  readonly header: BatchHeader;
+  readonly bytes: Uint8Array;
+  readonly token: FlowToken;
+}
+
+interface HeldBatch extends ReceivedBatch {
+  readonly missing: readonly SequenceRange[];
+}
+
+export type InboxItem =
+  | { readonly kind: 'batch'; readonly batch: ReceivedBatch }
+  | { readonly kind: 'chunk'; readonly fetch: SnapshotFetch; readonly index: number; readonly bytes: Uint8Array; readonly token: FlowToken }
+  | { readonly kind: 'end'; readonly fetch: SnapshotFetch; readonly chunks: number; readonly vector: VersionVector };
+
+export interface InboxHooks {
+  settle(token: FlowToken): void;
+  /** A batch of `origin` is durable here, by this call or before it. */
+  noteDurable(database: string, origin: OriginId, isDuplicate: boolean): void;
+  /** After every engine call. `isIdle`: nothing is queued behind it. */
+  handleProgress(isIdle: boolean): void;
+  /** Something waits for what it misses. */
+  handleHeld(): void;
+  /** The engine does not want this database. */
+  handleDeclined(database: string): void;
+  handleSnapshotAdopted(fetch: SnapshotFetch): void;
+  handleFailure(error: unknown): void;
+}
+
+/** Ranges per PULL. */
+const RANGES_MAX = 64;
+
+export class Inbox {
+  readonly #database: string;
+  readonly #engine: Engine;
+  readonly #hooks: InboxHooks;
+  #queue: InboxItem[] = [];
+  #held: HeldBatch[] = [];
+  #isBusy = false;
+  #isClosed = false;
+
+  constructor(database: string, engine: Engine, hooks: InboxHooks) {
+    this.#database = database;
+    this.#engine = engine;
+    this.#hooks = hooks;
+  }
+
+  get isHolding(): boolean {
+    return this.#held.length > 0;
+  }
+
+  get heldBytes(): number {
+    return this.#held.reduce((sum, each) => sum + each.bytes.length, 0);
+  }
+
+  get isWorking(): boolean {
+    return this.#isBusy;
+  }
+
+  push(items: readonly InboxItem[]): void {
+    this.#queue.push(...items);
+    this.#run();
+  }
+
+  /** The vector advanced: what was held may be next now. */
+  retryHeld(): void {
+    if (this.#held.length === 0 || this.#isClosed) return;
+    const vector = this.#engine.vector(this.#database);
+    if (!this.#held.some((each) => isCovered(vector, each.missing) || isCovered(vector, [rangeOf(each.header)]))) return;
+    const items = this.#held.map((batch): InboxItem => ({ kind: 'batch', batch }));
+    this.#held = [];
+    this.#queue.unshift(...items);
+    this.#run();
+  }
+
+  /** Gives up what is held; the peer will be asked for it again. */
+  dropHeld(): void {
+    const held = this.#held;
+    this.#held = [];
+    for (const { token } of held) this.#hooks.settle(token);
+  }
+
+  /** What the held batches wait for and none of them is. */
+  computeMissing(): SequenceRange[] {
+    const vector = this.#engine.vector(this.#database);
+    const ranges = new Map<number, SequenceRange>();
+    for (const { missing } of this.#held) {
+      for (const { origin, to } of missing) {
+        const from = sequenceOf(vector, origin) + 1;
+        if (to < from || this.#holds(origin, from)) continue;
+        const known = ranges.get(origin);
+        // Of a gap only the part before what we hold: the shortest range ends there.
+        if (known === undefined || to < known.to) ranges.set(origin, { origin, from, to });
+      }
+    }
+    return [...ranges.values()].slice(0, RANGES_MAX);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#queue = [];
+    this.#held = [];
+  }
+
+  #holds(origin: number, seq: number): boolean {
+    return this.#held.some(({ header }) => header.origin === origin && header.firstSeq <= seq && seq <= lastSeqOf(header));
+  }
+
+  #run(): void {
+    if (this.#isBusy || this.#isClosed || this.#queue.length === 0) return;
+    this.#isBusy = true;
+    this.#work().then(
+      () => {
+        this.#isBusy = false;
+        if (this.#isClosed) return;
+        this.#hooks.handleProgress(this.#queue.length === 0);
+        this.retryHeld();
+        this.#run();
+      },
+      (error: unknown) => {
+        this.#isBusy = false;
+        if (!this.#isClosed) this.#hooks.handleFailure(error);
+      },
+    );
+  }
+
+  async #work(): Promise<void> {
+    const first = this.#queue[0]!;
+    if (first.kind === 'batch') return this.#ingest(this.#takeBatches());
+    this.#queue.shift();
+    if (first.kind === 'chunk') {
+      await this.#engine.ingestSnapshot(this.#database, first.bytes);
+      first.fetch.noteChunk(first.index);
+      this.#hooks.settle(first.token);
+    } else {
+      first.fetch.noteEnd(first.chunks, first.vector);
+    }
+    const vector = first.fetch.takeVector();
+    if (vector === null) return;
+    await this.#engine.adoptVector(this.#database, vector);
+    if (!this.#isClosed) this.#hooks.handleSnapshotAdopted(first.fetch);
+  }
+
+  #takeBatches(): ReceivedBatch[] {
+    const end = this.#queue.findIndex((item) => item.kind !== 'batch');
+    const items = this.#queue.splice(0, end === -1 ? this.#queue.length : end);
+    return items.flatMap((item) => (item.kind === 'batch' ? [item.batch] : []));
+  }
+
+  async #ingest(batches: readonly ReceivedBatch[]): Promise<void> {
+    const results = await this.#engine.ingest(
+      this.#database,
+      batches.map((batch) => batch.bytes),
+    );
+    if (this.#isClosed) return;
+    batches.forEach((batch, i) => this.#handleResult(batch, results[i]!));
+    if (this.#held.length > 0) this.#hooks.handleHeld();
+  }
+
+  #handleResult(batch: ReceivedBatch, result: IngestResult): void {
+    if (result.outcome === 'blocked') {
+      const isHeld = this.#holds(batch.header.origin, batch.header.firstSeq);
+      if (isHeld) this.#hooks.settle(batch.token);
+      else this.#held.push({ ...batch, missing: result.missing });
+      return;
+    }
+    this.#hooks.settle(batch.token);
+    this.#hooks.noteDurable(this.#database, batch.header.origin, result.outcome === 'duplicate');
+    if (result.outcome !== 'duplicate') return;
+    if (!this.#engine.databases().includes(this.#database)) this.#hooks.handleDeclined(this.#database);
+  }
+}
+
+/** @throws SyncError `SYNC_BATCH_MALFORMED` */
+export function receiveBatch(bytes: Uint8Array, token: FlowToken): ReceivedBatch {
+  return { header: decodeBatchHeader(bytes), bytes, token };
+}
+
+function rangeOf(header: BatchHeader): SequenceRange {
+  return { origin: header.origin, from: header.firstSeq, to: lastSeqOf(header) };
+}
+
+function isCovered(vector: VersionVector, ranges: readonly SequenceRange[]): boolean {
+  return ranges.every(({ origin, to }) => sequenceOf(vector, origin) >= to);
+}

@@ -1,0 +1,392 @@
+/**
+ * @module
+ * Owns one link: handshake, liveness, and the dispatch of messages to its sending and receiving half. A state machine over
+ * injected ports: connecting → hello → auth → live → closed. PROTOCOL.md section "States".
+ */
+import { SyncError } from '../errors.ts';
+import type { DurableBatch } from '../engine.ts';
+import type { Channel } from '../port.ts';
+import type { LinkRole } from '../protocol/authentication.ts';
+import { toHex } from '../protocol/authentication.ts';
+import { CLOSE_CODES, describeCloseCode } from '../protocol/close-code.ts';
+import { PartAssembler, decodeFrame, encodeFrames } from '../protocol/frame.ts';
+import { FRAME_BYTES_MAX_UNAUTHENTICATED, FRAME_HEADER_BYTES, REASON_BYTES_MAX } from '../protocol/limit.ts';
+import { MESSAGE_TYPES } from '../protocol/message.ts';
+import type { HelloMessage, Message, PongMessage } from '../protocol/message.ts';
+import { Announcer } from './announcer.ts';
+import type { LinkContext, LinkShared, PeerIdentity } from './context.ts';
+import { IncomingFlow } from './flow.ts';
+import { Handshake } from './handshake.ts';
+import { Receiver } from './receiver.ts';
+import { Sender } from './sender.ts';
+import type { LinkState, LinkStatus } from './status.ts';
+
+export interface LinkOwner {
+  /** The peer proved the secret. The owner may close the link right here (duplicates). */
+  handleAuthenticated(link: Link): void;
+  /** The link is live: others may be told. */
+  handleLive(link: Link): void;
+  /** Exactly once. `isRemote`: the other side or the transport closed. */
+  handleClosed(link: Link, code: number, reason: string, isRemote: boolean): void;
+  handleVectorMoved(database: string): void;
+  handleOriginConflict(link: Link, reason: string): void;
+}
+
+export interface LinkSetup {
+  readonly shared: LinkShared;
+  readonly owner: LinkOwner;
+  readonly channel: Channel;
+  readonly role: LinkRole;
+  /** The address we dialed. */
+  readonly url: string | null;
+  readonly hello: HelloMessage;
+  readonly secret: Uint8Array;
+}
+
+/** What exists only while live. */
+interface Halves {
+  readonly sender: Sender;
+  readonly receiver: Receiver;
+  readonly announcer: Announcer;
+}
+
+interface SentPing {
+  readonly sentAtMs: number;
+  readonly offset: number;
+  readonly isProbe: boolean;
+}
+
+/** Unanswered PINGs remembered. */
+const PINGS_MAX = 8;
+
+export class Link {
+  readonly role: LinkRole;
+  readonly url: string | null;
+  readonly #setup: LinkSetup;
+  readonly #channel: Channel;
+  readonly #handshake: Handshake;
+  readonly #assembler: PartAssembler;
+  readonly #pings = new Map<number, SentPing>();
+  #state: LinkState = 'connecting';
+  #sinceMs: number;
+  #peer: PeerIdentity | null = null;
+  #halves: Halves | null = null;
+  #cancelTimer: () => void = () => {};
+  #silentTicks = 0;
+  #ticks = 0;
+  #nextPing = 1;
+  #nextPart = 1;
+  #sentBytes = 0;
+  #receivedBytes = 0;
+  #skewMs: number | null = null;
+  #roundTripMs: number | null = null;
+  #lastError: string | null = null;
+
+  constructor(setup: LinkSetup) {
+    this.#setup = setup;
+    this.role = setup.role;
+    this.url = setup.url;
+    this.#channel = setup.channel;
+    this.#handshake = new Handshake(setup.role, setup.secret, setup.hello);
+    this.#assembler = new PartAssembler(setup.shared.options.messageBytesMax);
+    this.#sinceMs = setup.shared.clock.now();
+  }
+
+  get state(): LinkState {
+    return this.#state;
+  }
+
+  /** Null before the peer proved the secret. */
+  get peer(): PeerIdentity | null {
+    return this.#peer;
+  }
+
+  /** Bytes held because of this peer (I10). */
+  get heldBytes(): number {
+    const sending = this.#halves?.sender.heldBytes ?? 0;
+    const receiving = this.#halves?.receiver.pendingBytes ?? 0;
+    return sending + receiving + this.#assembler.heldBytes + this.#channel.bufferedBytes;
+  }
+
+  /** Takes the channel over and says HELLO. */
+  start(): void {
+    this.#channel.onMessage = (frame): void => this.#handleFrame(frame);
+    this.#channel.onClose = (code, reason): void => this.#handleClosed(code, reason, true);
+    this.#enter('hello');
+    const { options, timers } = this.#setup.shared;
+    this.#cancelTimer = timers.after(options.handshakeMs, () =>
+      this.close(CLOSE_CODES.HANDSHAKE_TIMEOUT, `no proof within ${options.handshakeMs} ms`),
+    );
+    this.#sendFrame(this.#handshake.helloFrame);
+  }
+
+  handleDurable(database: string, batches: readonly DurableBatch[]): void {
+    const halves = this.#halves;
+    if (halves === null) return;
+    this.#guard(() => {
+      halves.sender.handleDurable(database, batches);
+      halves.announcer.noteChanged(
+        database,
+        batches.map((batch) => batch.origin),
+      );
+      halves.receiver.handleDurable(database);
+    });
+  }
+
+  /** Our vector moved without batches. */
+  handleVectorMoved(database: string): void {
+    const halves = this.#halves;
+    if (halves === null) return;
+    this.#guard(() => {
+      halves.announcer.noteChanged(database, this.#setup.shared.engine.vector(database).keys());
+      halves.sender.handleVectorMoved(database);
+      halves.receiver.handleDurable(database);
+    });
+  }
+
+  /** The set of nodes we are linked to changed. */
+  handleLinksChanged(): void {
+    this.#halves?.announcer.noteLinks();
+  }
+
+  status(): LinkStatus {
+    const claimed = this.#handshake.claimed;
+    return {
+      node: this.#peer?.nodeId ?? claimed?.nodeId ?? null,
+      name: this.#peer?.name ?? claimed?.name ?? null,
+      url: this.url ?? this.#peer?.url ?? null,
+      direction: this.role === 'dialer' ? 'dialed' : 'accepted',
+      state: this.#state,
+      lagging: this.#halves?.sender.isLagging ?? false,
+      since: this.#sinceMs,
+      lag: this.#halves?.sender.computeLag() ?? { entries: 0, bytes: 0, seconds: 0 },
+      sentBytes: this.#sentBytes,
+      receivedBytes: this.#receivedBytes,
+      heldBytes: this.heldBytes,
+      clockSkewMs: this.#skewMs,
+      roundTripMs: this.#roundTripMs,
+      duplicates: this.#halves?.receiver.duplicates ?? 0,
+      snapshots: this.#halves?.receiver.snapshots ?? [],
+      lastError: this.#lastError,
+    };
+  }
+
+  close(code: number, reason: string): void {
+    if (this.#state === 'closed') return;
+    const text = shorten(reason);
+    // The reason may tell a stranger about us: before the proof only the code goes out.
+    this.#send({ type: 'bye', code, reason: this.#peer === null ? '' : text });
+    this.#handleClosed(code, text, false);
+  }
+
+  #enter(state: LinkState): void {
+    this.#state = state;
+    this.#sinceMs = this.#setup.shared.clock.now();
+  }
+
+  #handleClosed(code: number, reason: string, isRemote: boolean): void {
+    if (this.#state === 'closed') return;
+    this.#enter('closed');
+    this.#lastError = `${describeCloseCode(code)}${reason === '' ? '' : `: ${reason}`}`;
+    this.#cancelTimer();
+    this.#halves?.receiver.close();
+    this.#halves?.sender.close();
+    this.#halves?.announcer.close();
+    this.#halves = null;
+    this.#channel.close(code, reason);
+    this.#setup.owner.handleClosed(this, code, reason, isRemote);
+  }
+
+  // --- frames
+
+  #handleFrame(frame: Uint8Array): void {
+    if (this.#state === 'closed') return;
+    this.#receivedBytes += frame.length;
+    this.#silentTicks = 0;
+    this.#guard(() => {
+      if (this.#halves === null) return this.#handleEarlyFrame(frame);
+      const message = decodeFrame(frame);
+      const whole = message.type === 'part' ? this.#assembler.add(message) : message;
+      if (whole !== null) this.#dispatch(this.#halves, whole);
+    });
+  }
+
+  /** Before the proof: small frames, and only the three types that may come then are parsed. */
+  #handleEarlyFrame(frame: Uint8Array): void {
+    if (frame.length > FRAME_BYTES_MAX_UNAUTHENTICATED) {
+      return this.close(CLOSE_CODES.FRAME_TOO_LARGE, `${frame.length} bytes before authentication`);
+    }
+    const type = frame[FRAME_HEADER_BYTES - 1];
+    if (type !== MESSAGE_TYPES.hello && type !== MESSAGE_TYPES.auth && type !== MESSAGE_TYPES.bye) return;
+    const message = decodeFrame(frame);
+    if (message.type === 'bye') return this.#handleClosed(message.code, message.reason, true);
+    const step = this.#handshake.receive(message, frame);
+    if (step.send !== undefined) {
+      this.#sendFrame(step.send);
+      this.#enter('auth');
+    }
+    if (step.refusal !== undefined) return this.close(step.refusal.code, step.refusal.reason);
+    if (step.peer !== undefined) this.#authenticate(step.peer);
+  }
+
+  #dispatch({ sender, receiver, announcer }: Halves, message: Message): void {
+    switch (message.type) {
+      case 'vector':
+        if (message.links !== null) sender.handleLinks(message.links.map(toHex));
+        sender.handleOffset(message.offset);
+        sender.handlePositions(message.databases);
+        return message.complete ? sender.handleComplete() : undefined;
+      case 'data':
+        return receiver.handleData(message);
+      case 'ack':
+        sender.handlePositions(message.databases);
+        return sender.handleOffset(message.offset);
+      case 'pull':
+        return sender.handlePull(message);
+      case 'offer':
+        return receiver.handleOffer(message);
+      case 'snapshot-request':
+        return sender.handleSnapshotRequest(message);
+      case 'snapshot-chunk':
+        return receiver.handleChunk(message);
+      case 'snapshot-end':
+        return receiver.handleEnd(message);
+      case 'ping':
+        if (message.probe) announcer.announceAll();
+        return this.#send({
+          type: 'pong',
+          id: message.id,
+          wallMs: this.#setup.shared.clock.now(),
+          pendingBytes: receiver.pendingBytes,
+        });
+      case 'pong':
+        return this.#handlePong(sender, message);
+      case 'bye':
+        return this.#handleClosed(message.code, message.reason, true);
+      case 'hello':
+      case 'auth':
+        return; // a repetition
+      case 'part':
+        throw new SyncError('SYNC_FRAME_MALFORMED', 'A part within a part.');
+    }
+  }
+
+  #handlePong(sender: Sender, message: PongMessage): void {
+    const ping = this.#pings.get(message.id);
+    if (ping === undefined) return;
+    this.#pings.delete(message.id);
+    const now = this.#setup.shared.clock.now();
+    this.#roundTripMs = Math.max(0, now - ping.sentAtMs);
+    // Cristian: the peer read its clock about half a round trip ago.
+    this.#skewMs = Math.round(message.wallMs + this.#roundTripMs / 2 - now);
+    if (ping.isProbe && message.pendingBytes === 0) sender.handleProbed(ping.offset);
+  }
+
+  // --- live
+
+  #authenticate(peer: PeerIdentity): void {
+    this.#peer = peer;
+    this.#setup.owner.handleAuthenticated(this);
+    if (this.#state === 'closed') return;
+    this.#cancelTimer();
+    this.#enter('live');
+    this.#halves = this.#createHalves(peer);
+    this.#setup.owner.handleLive(this);
+    this.#beat();
+    this.#armTick();
+  }
+
+  #createHalves(peer: PeerIdentity): Halves {
+    const context: LinkContext = {
+      ...this.#setup.shared,
+      selfNode: this.#setup.hello.nodeId,
+      selfOrigin: this.#setup.hello.origin,
+      peer,
+      send: (message) => this.#send(message),
+      channelBytes: () => this.#channel.bufferedBytes,
+      close: (code, reason) => this.close(code, reason),
+      reportOriginConflict: (reason) => this.#setup.owner.handleOriginConflict(this, reason),
+    };
+    const flow = new IncomingFlow();
+    const announcer = new Announcer(context, () => flow.take());
+    const sender = new Sender(context, {
+      noteTold: (database, origin, seq) => announcer.noteTold(database, origin, seq),
+      probe: () => this.#ping(true),
+    });
+    const receiver = new Receiver(context, flow, announcer, {
+      noteReceived: (database, origin, seq) => sender.noteReceived(database, origin, seq),
+      handleVectorMoved: (database) => this.#setup.owner.handleVectorMoved(database),
+    });
+    return { sender, receiver, announcer };
+  }
+
+  /** Ticks count instead of clocks, which may jump. */
+  #armTick(): void {
+    const { options, timers } = this.#setup.shared;
+    this.#cancelTimer = timers.after(options.tickMs, () => {
+      this.#armTick();
+      this.#guard(() => this.#tick());
+    });
+  }
+
+  #tick(): void {
+    const { options } = this.#setup.shared;
+    this.#ticks++;
+    this.#silentTicks++;
+    if (this.#silentTicks > options.silenceTicksMax) {
+      return this.close(CLOSE_CODES.PEER_SILENT, `silent for ${options.silenceTicksMax} ticks of ${options.tickMs} ms`);
+    }
+    if (this.#ticks % options.heartbeatTicks === 0) this.#beat();
+    this.#halves?.receiver.tick();
+    this.#halves?.sender.tick();
+  }
+
+  #beat(): void {
+    this.#halves?.announcer.announceAll();
+    this.#ping(false);
+  }
+
+  #ping(isProbe: boolean): void {
+    if (this.#halves === null) return;
+    const id = this.#nextPing++;
+    this.#pings.set(id, { sentAtMs: this.#setup.shared.clock.now(), offset: this.#halves.sender.offset, isProbe });
+    if (this.#pings.size > PINGS_MAX) this.#pings.delete(this.#pings.keys().next().value!);
+    this.#send({ type: 'ping', id, probe: isProbe });
+  }
+
+  // --- output
+
+  #send(message: Message): void {
+    for (const frame of encodeFrames(message, () => this.#nextPart++)) this.#sendFrame(frame);
+  }
+
+  #sendFrame(frame: Uint8Array): void {
+    this.#sentBytes += frame.length;
+    this.#channel.send(frame);
+  }
+
+  /** A peer's mistake closes its link and nothing else: this runs inside the engine's commit as well. */
+  #guard(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      const code = error instanceof SyncError ? CODES_BY_ERROR[error.code] : undefined;
+      this.close(code ?? CLOSE_CODES.INTERNAL_ERROR, error instanceof Error ? error.message : String(error));
+    }
+  }
+}
+
+const CODES_BY_ERROR: Readonly<Record<string, number>> = {
+  SYNC_FRAME_MALFORMED: CLOSE_CODES.FRAME_MALFORMED,
+  SYNC_FRAME_TOO_LARGE: CLOSE_CODES.FRAME_TOO_LARGE,
+  SYNC_VERSION_UNSUPPORTED: CLOSE_CODES.VERSION_UNSUPPORTED,
+  SYNC_BATCH_MALFORMED: CLOSE_CODES.BATCH_REFUSED,
+  SYNC_CHAIN_FORKED: CLOSE_CODES.CHAIN_FORKED,
+};
+
+/** Close reasons travel in a WebSocket control frame, which ends at 123 bytes. */
+function shorten(reason: string): string {
+  const bytes = new TextEncoder().encode(reason);
+  if (bytes.length <= REASON_BYTES_MAX) return reason;
+  return new TextDecoder().decode(bytes.subarray(0, REASON_BYTES_MAX - 4)).replace(/\uFFFD+$/u, '') + '…';
+}

@@ -1,0 +1,232 @@
+/**
+ * @module
+ * Owns the receiving half of a link: batches and snapshot chunks to the engine, acknowledgements back once they are durable (I1,
+ * I11), and asking again for what is missing.
+ */
+import type { OriginId } from '../engine.ts';
+import { AtollError } from '../../crdt/index.ts';
+import { lastSeqOf } from '../batch.ts';
+import { CLOSE_CODES } from '../protocol/close-code.ts';
+import { malformed } from '../protocol/codec.ts';
+import { CHAIN_PREFIX_BYTES } from '../protocol/limit.ts';
+import type { DataMessage, OfferMessage, SnapshotChunkMessage, SnapshotEndMessage } from '../protocol/message.ts';
+import type { Announcer } from './announcer.ts';
+import type { LinkContext } from './context.ts';
+import { IncomingFlow } from './flow.ts';
+import type { FlowToken } from './flow.ts';
+import { Inbox, receiveBatch } from './inbox.ts';
+import type { InboxHooks, InboxItem } from './inbox.ts';
+import { SnapshotFetch } from './snapshot-fetch.ts';
+
+export interface ReceiverHooks {
+  /** The peer sent a batch, so it has everything of its origin up to it. */
+  noteReceived(database: string, origin: OriginId, seq: number): void;
+  /** A snapshot was adopted: every link has to look at our vector again. */
+  handleVectorMoved(database: string): void;
+}
+
+export class Receiver {
+  readonly #context: LinkContext;
+  readonly #hooks: ReceiverHooks;
+  readonly #flow: IncomingFlow;
+  readonly #announcer: Announcer;
+  readonly #inboxes = new Map<string, Inbox>();
+  readonly #fetches = new Map<string, SnapshotFetch>();
+  #duplicates = 0;
+  #nextTransfer = 1;
+  #cancelAck: (() => void) | null = null;
+  #cancelPull: (() => void) | null = null;
+  #isClosed = false;
+
+  constructor(context: LinkContext, flow: IncomingFlow, announcer: Announcer, hooks: ReceiverHooks) {
+    this.#context = context;
+    this.#flow = flow;
+    this.#announcer = announcer;
+    this.#hooks = hooks;
+  }
+
+  get duplicates(): number {
+    return this.#duplicates;
+  }
+
+  /** Databases being fetched from this peer. */
+  get snapshots(): readonly string[] {
+    return [...this.#fetches.keys()];
+  }
+
+  /** Bytes received and not durable yet, apart from batches that wait for something they miss. */
+  get pendingBytes(): number {
+    let held = 0;
+    let working = 0;
+    for (const inbox of this.#inboxes.values()) {
+      held += inbox.heldBytes;
+      working += inbox.isWorking ? 1 : 0;
+    }
+    return Math.max(working, this.#flow.heldBytes - held);
+  }
+
+  handleData(message: DataMessage): void {
+    const all = this.#context.payloads.decodeBatches(message.payload);
+    if (all.reduce((sum, bytes) => sum + bytes.length, 0) !== message.weight) throw malformed('a weight is wrong');
+    const token = this.#receive(message.offset, message.weight, all.length);
+    const batches = all.map((bytes) => receiveBatch(bytes, token));
+    for (const { header } of batches) this.#hooks.noteReceived(message.database, header.origin, lastSeqOf(header));
+    this.#inbox(message.database).push(batches.map((batch): InboxItem => ({ kind: 'batch', batch })));
+  }
+
+  handleOffer(message: OfferMessage): void {
+    const { database } = message;
+    const { fetches, engine } = this.#context;
+    if (fetches.has(database)) return;
+    fetches.set(database, this);
+    const fetch = new SnapshotFetch(database, this.#nextTransfer++);
+    this.#fetches.set(database, fetch);
+    this.#context.send({
+      type: 'snapshot-request',
+      database,
+      transfer: fetch.transfer,
+      since: engine.vector(database),
+    });
+  }
+
+  handleChunk(message: SnapshotChunkMessage): void {
+    const fetch = this.#findFetch(message.transfer);
+    const token = this.#receive(message.offset, message.weight, fetch === undefined ? 0 : 1);
+    if (fetch === undefined) return this.#scheduleAck(true);
+    fetch.stallTicks = 0;
+    const bytes = this.#context.payloads.decodeChunk(message.payload);
+    if (bytes.length !== message.weight) throw malformed('a weight is wrong');
+    this.#inbox(fetch.database).push([{ kind: 'chunk', fetch, index: message.index, bytes, token }]);
+  }
+
+  handleEnd(message: SnapshotEndMessage): void {
+    const fetch = this.#findFetch(message.transfer);
+    if (fetch === undefined) return;
+    fetch.stallTicks = 0;
+    const { chunks, vector } = message;
+    this.#inbox(fetch.database).push([{ kind: 'end', fetch, chunks, vector }]);
+  }
+
+  /** Our vector advanced, through any link. */
+  handleDurable(database: string): void {
+    this.#inboxes.get(database)?.retryHeld();
+  }
+
+  tick(): void {
+    for (const [database, fetch] of this.#fetches) {
+      if (this.#inboxes.get(database)?.isWorking === true) continue;
+      if (++fetch.stallTicks >= this.#context.options.snapshotStallTicks) this.#endFetch(fetch);
+    }
+    if ([...this.#inboxes.values()].some((inbox) => inbox.isHolding)) this.#pullMissing();
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#cancelAck?.();
+    this.#cancelPull?.();
+    for (const inbox of this.#inboxes.values()) inbox.close();
+    for (const fetch of [...this.#fetches.values()]) this.#endFetch(fetch);
+  }
+
+  #inbox(database: string): Inbox {
+    let inbox = this.#inboxes.get(database);
+    if (inbox === undefined) {
+      this.#inboxes.set(database, (inbox = new Inbox(database, this.#context.engine, this.#inboxHooks())));
+    }
+    return inbox;
+  }
+
+  #inboxHooks(): InboxHooks {
+    return {
+      settle: (token: FlowToken) => this.#flow.settle(token),
+      noteDurable: (database, origin, isDuplicate) => {
+        if (isDuplicate) this.#duplicates++;
+        // A peer that sends what we have does not know that we have it.
+        if (isDuplicate) this.#announcer.noteForgotten(database, origin);
+        this.#announcer.noteChanged(database, [origin]);
+      },
+      handleProgress: (isIdle) => this.#scheduleAck(isIdle),
+      handleHeld: () => this.#handleHeld(),
+      handleDeclined: (database) => this.#announcer.decline(database),
+      handleSnapshotAdopted: (fetch) => {
+        this.#endFetch(fetch);
+        this.#hooks.handleVectorMoved(fetch.database);
+      },
+      handleFailure: (error) => this.#handleFailure(error),
+    };
+  }
+
+  /** A peer that ignores our window is cut off: what it sends would be ours to hold. */
+  #receive(offset: number, weight: number, open: number): FlowToken {
+    if (this.#flow.heldBytes > this.#context.options.windowBytes * 2) throw malformed('more than our window in flight');
+    return this.#flow.receive(offset, weight, open);
+  }
+
+  #findFetch(transfer: number): SnapshotFetch | undefined {
+    for (const fetch of this.#fetches.values()) if (fetch.transfer === transfer) return fetch;
+    return undefined;
+  }
+
+  #endFetch(fetch: SnapshotFetch): void {
+    this.#fetches.delete(fetch.database);
+    if (this.#context.fetches.get(fetch.database) === this) this.#context.fetches.delete(fetch.database);
+  }
+
+  /** At once when there is nothing else to wait for or half a window is due; else coalesced. */
+  #scheduleAck(isIdle: boolean): void {
+    if (this.#isClosed) return;
+    if (isIdle || this.#flow.creditBytes >= this.#context.options.windowBytes / 2) return this.#sendAck();
+    this.#cancelAck ??= this.#context.timers.after(this.#context.options.ackDelayMs, () => this.#sendAck());
+  }
+
+  #sendAck(): void {
+    this.#cancelAck?.();
+    this.#cancelAck = null;
+    const databases = this.#announcer.takeChanges();
+    if (databases.length === 0 && this.#flow.creditBytes === 0) return;
+    this.#context.send({ type: 'ack', offset: this.#flow.take(), databases });
+  }
+
+  /** Credit is cumulative: what waits must not keep half a window of what does not. */
+  #handleHeld(): void {
+    const { windowBytes, pullDelayMs } = this.#context.options;
+    if (this.#flow.blockedBytes > windowBytes / 2) {
+      for (const [database, inbox] of this.#inboxes) {
+        if (!inbox.isHolding) continue;
+        inbox.dropHeld();
+        this.#pull(database, []);
+      }
+      return;
+    }
+    this.#cancelPull ??= this.#context.timers.after(pullDelayMs, () => {
+      this.#cancelPull = null;
+      this.#pullMissing();
+    });
+  }
+
+  #pullMissing(): void {
+    for (const [database, inbox] of this.#inboxes) {
+      if (!inbox.isHolding) continue;
+      inbox.retryHeld();
+      const ranges = inbox.computeMissing();
+      if (ranges.length > 0) this.#pull(database, ranges);
+    }
+  }
+
+  #pull(database: string, ranges: ReturnType<Inbox['computeMissing']>): void {
+    const positions = [...this.#context.engine.vector(database)].map(([origin, { seq, chain }]) => ({
+      origin,
+      seq,
+      chainPrefix: chain.subarray(0, CHAIN_PREFIX_BYTES),
+    }));
+    this.#context.send({ type: 'pull', database, positions, ranges });
+  }
+
+  #handleFailure(error: unknown): void {
+    const code = error instanceof AtollError ? error.code : '';
+    const reason = error instanceof Error ? error.message : String(error);
+    if (code === 'SYNC_CHAIN_FORKED') this.#context.close(CLOSE_CODES.CHAIN_FORKED, reason);
+    else if (code.startsWith('SYNC_') || code.startsWith('CRDT_')) this.#context.close(CLOSE_CODES.BATCH_REFUSED, reason);
+    else this.#context.close(CLOSE_CODES.INTERNAL_ERROR, reason);
+  }
+}
