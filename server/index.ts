@@ -13,4 +13,6 @@ export type { ConfigErrorCode } from './errors.ts';
 export type { ListenAddress } from './listen-address.ts';
 export { createLog } from './log.ts';
 export type { LogLevel } from './log.ts';
+export { RocksDbStore } from './storage/rocksdb-store.ts';
+export type { RocksDbOptions } from './storage/rocksdb-store.ts';
 export type * from './api/index.ts';

@@ -1,0 +1,79 @@
+/**
+ * @module
+ * Owns every magnitude of the benchmarks: how much, how long, how often, and which targets a number is held against.
+ */
+
+export interface BenchConfig {
+  /** Everything random comes from it. */
+  readonly seed: number;
+  readonly http: {
+    readonly connections: number;
+    readonly documents: number;
+    /** More than the node's cache of open documents holds. */
+    readonly coldDocuments: number;
+    readonly documentBytes: number;
+    readonly rounds: number;
+    readonly roundMs: number;
+    readonly warmUpMs: number;
+  };
+  readonly bulk: { readonly documents: number; readonly rounds: number };
+  readonly propagation: { readonly writes: number; readonly perSecond: number };
+  readonly catchUp: { readonly documents: number; readonly rounds: number; readonly updates: number };
+  readonly crdt: {
+    readonly documents: number;
+    readonly overwrites: number;
+    readonly rounds: number;
+    readonly roundMs: number;
+  };
+  readonly store: { readonly batches: number; readonly rounds: number };
+  readonly memory: { readonly documents: number; readonly settleMs: number };
+}
+
+export const CONFIG: BenchConfig = {
+  seed: 20_261_122,
+  http: {
+    connections: 32,
+    documents: 1_000,
+    coldDocuments: 20_000,
+    documentBytes: 1_024,
+    rounds: 5,
+    roundMs: 4_000,
+    warmUpMs: 3_000,
+  },
+  bulk: { documents: Number.POSITIVE_INFINITY, rounds: 3 },
+  propagation: { writes: 1_000, perSecond: 50 },
+  catchUp: { documents: 20_000, rounds: 3, updates: 200 },
+  crdt: { documents: 1_000, overwrites: 100_000, rounds: 5, roundMs: 1_000 },
+  store: { batches: 200, rounds: 5 },
+  memory: { documents: 100_000, settleMs: 5_000 },
+};
+
+/** For development: shows that everything runs; its numbers mean little. */
+export const QUICK_CONFIG: BenchConfig = {
+  ...CONFIG,
+  http: { ...CONFIG.http, coldDocuments: 5_000, rounds: 3, roundMs: 1_500, warmUpMs: 1_500 },
+  bulk: { documents: 20_000, rounds: 1 },
+  propagation: { writes: 150, perSecond: 50 },
+  catchUp: { documents: 20_000, rounds: 1, updates: 50 },
+  crdt: { documents: 200, overwrites: 100_000, rounds: 3, roundMs: 300 },
+  store: { batches: 40, rounds: 3 },
+  memory: { documents: 20_000, settleMs: 2_000 },
+};
+
+/** Bounds promised by the project. Rates per second, sizes in bytes, times in milliseconds. */
+export const TARGET = {
+  getRatioMin: 0.75,
+  putRatioMin: 0.5,
+  patchRatioMin: 0.5,
+  bulkPerSecondMin: 8_000,
+  propagationP50MsMax: 5,
+  propagationP99MsMax: 20,
+  catchUpPerSecondMin: 10_000,
+  catchUpBytesRatioMax: 2,
+  stateRatioMax: 1.5,
+  updateBytesMax: 64,
+  overwrittenBytesMax: 1_024,
+  coldWritesPerSecondMin: 5_000,
+  hotWritesPerSecondMin: 20_000,
+  idleMegabytesMax: 300,
+} as const;

@@ -1,0 +1,51 @@
+/**
+ * @module
+ * Owns closed-loop load: a fixed number of connections, each sending its next request when its last one is answered.
+ */
+import { HttpConnection } from './http-connection.ts';
+import { percentile } from './statistic.ts';
+
+export interface LoadOptions {
+  readonly port: number;
+  readonly connections: number;
+  readonly durationMs: number;
+  /** Makes the bytes of the next request. */
+  readonly next: () => Buffer;
+}
+
+export interface LoadResult {
+  readonly requests: number;
+  readonly perSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+}
+
+/** @throws Error at the first answer that is not 2xx: a rate that contains errors is no rate. */
+export async function runLoad({ port, connections, durationMs, next }: LoadOptions): Promise<LoadResult> {
+  const clients = await Promise.all(Array.from({ length: connections }, () => HttpConnection.open(port)));
+  const latencies: number[] = [];
+  const startMs = performance.now();
+  const deadlineMs = startMs + durationMs;
+  const drive = async (client: HttpConnection): Promise<void> => {
+    for (let sentMs = performance.now(); sentMs < deadlineMs;) {
+      const { status, head, body } = await client.request(next());
+      if (status < 200 || status > 299) throw new Error(`unexpected answer:\n${head}\n${body.toString()}`);
+      const nowMs = performance.now();
+      latencies.push(nowMs - sentMs);
+      sentMs = nowMs;
+    }
+  };
+  try {
+    await Promise.all(clients.map(drive));
+  } finally {
+    for (const client of clients) client.close();
+  }
+  const seconds = (performance.now() - startMs) / 1000;
+  latencies.sort((a, b) => a - b);
+  return {
+    requests: latencies.length,
+    perSecond: latencies.length / seconds,
+    p50Ms: percentile(latencies, 0.5),
+    p99Ms: percentile(latencies, 0.99),
+  };
+}
