@@ -20,7 +20,7 @@ export function parseListen(text: string, origin: string): ListenAddress {
   return { host: match[1] ?? (match[2] || '127.0.0.1'), port };
 }
 
-/** Reads a member's base URL and drops a trailing slash. */
+/** Reads a member's base URL, perhaps with a path that a proxy gave it, and drops a trailing slash. */
 export function parseUrl(text: string, key: string, origin: string): string {
   const wanted = `${origin} must be a URL such as http://10.0.0.2:7400`;
   let url: URL;
@@ -29,9 +29,9 @@ export function parseUrl(text: string, key: string, origin: string): string {
   } catch {
     throw invalid(key, wanted);
   }
-  const isBase = (url.pathname === '/' || url.pathname === '') && url.search === '' && url.hash === '' && url.username === '';
+  const isBase = url.search === '' && url.hash === '' && url.username === '';
   if (!['http:', 'https:', 'ws:', 'wss:'].includes(url.protocol) || !isBase) throw invalid(key, wanted);
-  return url.origin === 'null' ? `${url.protocol}//${url.host}` : url.origin;
+  return `${url.protocol}//${url.host}${url.pathname.replace(/\/+$/, '')}`;
 }
 
 /** Does the address stay on this machine? */

@@ -3,7 +3,7 @@
  * Owns the HTTP application: limits of the server, access, routes, and one form for every error. Requests are not logged.
  * SPEC.md section HT.
  */
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type FastifyServerOptions } from 'fastify';
+import fastify, { LogController, type FastifyInstance, type FastifyReply, type FastifyRequest, type FastifyServerOptions } from 'fastify';
 import type { FastifyBaseLogger } from 'fastify';
 import type { ServerOptions as HttpsOptions } from 'node:https';
 import { requireAccess } from './auth.ts';
@@ -54,7 +54,7 @@ export function createApp({ context, log, tls }: AppOptions): FastifyInstance {
 function serverOptions(context: HttpContext, log: FastifyBaseLogger): FastifyServerOptions {
   return {
     loggerInstance: log,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     // One logger for all requests: a child per request costs more than a lookup of the document.
     childLoggerFactory: (logger) => logger,
     // Bodies have their own deadline (body.ts), bulk streams have none; heads have Node's.

@@ -11,7 +11,7 @@ import {
   type JsonValue,
   type Limits as JsonLimits,
 } from '../../crdt/index.ts';
-import type { Database } from '../../sync/index.ts';
+import { SyncError, type Database } from '../../sync/index.ts';
 import type { BulkAnswerLine, Limits } from '../api/index.ts';
 import { requireArray, requireObject } from './body.ts';
 import { requireDocumentId } from './document-id.ts';
@@ -51,8 +51,18 @@ function parseEnvelope({ limits, jsonLimits }: BulkTarget, line: Line): JsonObje
 }
 
 function requireId(value: JsonValue | undefined): string {
-  if (typeof value === 'string') return requireDocumentId(value);
+  if (typeof value === 'string') return requireLineId(value);
   throw new HttpError('HTTP_BODY_INVALID', 'a line has the id of its document, a string', { details: { pointer: '/id' } });
+}
+
+/** The rule of ids, with the fault where a line has it. */
+function requireLineId(value: string): string {
+  try {
+    return requireDocumentId(value);
+  } catch (cause) {
+    if (!(cause instanceof SyncError)) throw cause;
+    throw new SyncError(cause.code, cause.message, { cause, details: { ...cause.details, pointer: '/id' } });
+  }
 }
 
 function changeOf(envelope: JsonObject): Change {

@@ -1,0 +1,200 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Problem } from '../../../../server/api/index.ts';
+import { openTestApp, type TestApp } from '../../../helper/http-app.ts';
+
+let app: TestApp;
+const path = '/v1/app/things/docs/kept';
+
+beforeAll(async () => {
+  app = await openTestApp();
+  await app.send('PUT', '/v1/app');
+  await app.send('PUT', path, { kept: true });
+});
+afterAll(() => app.close());
+
+interface BadInput {
+  readonly name: string;
+  readonly body: string | Buffer;
+  readonly status: number;
+  readonly code: string;
+  readonly field?: Partial<NonNullable<Problem['errors']>[number]>;
+  readonly type?: string;
+}
+
+const nested = (depth: number): string => '{"a":'.repeat(depth) + '1' + '}'.repeat(depth);
+const invalid = { status: 400, code: 'CRDT_VALUE_INVALID' };
+
+const bodies: readonly BadInput[] = [
+  { name: 'malformed JSON', body: '{"a":1', ...invalid, field: { pointer: '' } },
+  { name: 'a malformed member', body: '{"a":{"b":tru}}', ...invalid, field: { pointer: '/a/b' } },
+  { name: 'trailing text', body: '{} x', ...invalid, field: { pointer: '' } },
+  { name: 'a comment', body: '{/**/}', ...invalid },
+  { name: 'invalid UTF-8', body: Buffer.from([0x7b, 0x22, 0x61, 0x22, 0x3a, 0x22, 0xff, 0x22, 0x7d]), ...invalid, field: { pointer: '' } },
+  { name: 'a lone surrogate', body: '{"a":{"b":"\\ud800"}}', ...invalid, field: { pointer: '/a/b' } },
+  { name: 'a duplicate key', body: '{"role":"user","role":"admin"}', ...invalid, field: { pointer: '/role' } },
+  { name: 'a number beyond a double', body: '{"a":[0,1e400]}', ...invalid, field: { pointer: '/a/1' } },
+  { name: 'an integer that a double cannot hold', body: '{"a":9007199254740993}', ...invalid, field: { pointer: '/a' } },
+  { name: 'a byte order mark', body: Buffer.from([0xef, 0xbb, 0xbf, 0x7b, 0x7d]), ...invalid },
+  { name: 'depth 10,000', body: nested(10_000), status: 400, code: 'CRDT_LIMIT_EXCEEDED', field: { limit: 'depth', max: 64 } },
+  { name: 'depth 65', body: nested(65), status: 400, code: 'CRDT_LIMIT_EXCEEDED', field: { limit: 'depth', max: 64 } },
+  { name: 'a key of 1,025 bytes', body: `{"${'k'.repeat(1025)}":1}`, status: 400, code: 'CRDT_LIMIT_EXCEEDED', field: { limit: 'keyBytes' } },
+  { name: 'a body of 10 MB', body: `{"a":"${'x'.repeat(1e7)}"}`, status: 413, code: 'HTTP_BODY_TOO_LARGE', field: { limit: 'bodyBytes', max: 1_048_576 } },
+  { name: 'an array', body: '[]', status: 400, code: 'HTTP_BODY_INVALID', field: { pointer: '' } },
+  { name: 'null', body: 'null', status: 400, code: 'HTTP_BODY_INVALID', field: { pointer: '' } },
+  { name: 'nothing', body: '', status: 400, code: 'HTTP_BODY_REQUIRED', field: { pointer: '' } },
+  { name: 'text', body: 'hello', type: 'text/plain', status: 415, code: 'HTTP_MEDIA_TYPE_UNSUPPORTED' },
+  { name: 'XML', body: '<a/>', type: 'application/xml', status: 415, code: 'HTTP_MEDIA_TYPE_UNSUPPORTED' },
+  { name: 'a broken Content-Type', body: '{}', type: 'json', status: 415, code: 'HTTP_MEDIA_TYPE_UNSUPPORTED' },
+  { name: 'Latin-1', body: '{}', type: 'application/json; charset=iso-8859-1', status: 415, code: 'HTTP_MEDIA_TYPE_UNSUPPORTED' },
+  { name: 'a patch', body: '{}', type: 'application/merge-patch+json', status: 415, code: 'HTTP_MEDIA_TYPE_UNSUPPORTED' },
+  { name: 'lines', body: '{}\n', type: 'application/x-ndjson', status: 415, code: 'HTTP_MEDIA_TYPE_UNSUPPORTED' },
+];
+
+function expectProblem(answer: Awaited<ReturnType<TestApp['send']>>, status: number, code: string): Problem {
+  expect(answer.headers['content-type']).toBe('application/problem+json');
+  const problem = answer.json<Problem>();
+  expect([answer.statusCode, problem.code]).toEqual([status, code]);
+  expect(problem).toMatchObject({ status, type: `urn:atoll:problem:${code}`, retryable: status === 503 });
+  for (const member of ['title', 'detail'] as const) expect(problem[member].length).toBeGreaterThan(0);
+  return problem;
+}
+
+describe('bodies', () => {
+  test.each(bodies)('[HT5] $name is a $status that says where', async ({ body, status, code, field, type = 'application/json' }) => {
+    const answer = await app.send('PUT', path, body, { 'content-type': type });
+    const problem = expectProblem(answer, status, code);
+    if (field !== undefined) expect(problem.errors).toMatchObject([field]);
+    // The document is as it was, and the node alive.
+    expect((await app.send('GET', path)).json()).toEqual({ kept: true });
+  });
+
+  test('[HT5] a body without Content-Type is a 415 that names what is taken', async () => {
+    const answer = await app.app.inject({ method: 'PUT', url: path, payload: Buffer.from('{}') });
+    expectProblem(answer, 415, 'HTTP_MEDIA_TYPE_UNSUPPORTED');
+  });
+
+  test('[HT5] UTF-8 may be said in any case', async () => {
+    for (const type of ['application/json;charset=UTF-8', 'Application/JSON; charset="utf-8"']) {
+      expect((await app.send('PUT', '/v1/app/things/docs/type', '{}', { 'content-type': type })).statusCode).toBeLessThan(300);
+    }
+  });
+
+  test('[HT6] a document at each limit is taken', async () => {
+    const atLimit = [nested(64), `{"${'k'.repeat(1024)}":1}`, `{"a":"${'x'.repeat(1_048_576 - 8)}"}`];
+    for (const body of atLimit) expect((await app.send('PUT', '/v1/app/limits/docs/x', body)).statusCode).toBeLessThan(300);
+    const over = await app.send('PUT', '/v1/app/limits/docs/x', `{"a":"${'x'.repeat(1_048_576 - 7)}"}`);
+    expectProblem(over, 413, 'HTTP_BODY_TOO_LARGE');
+  });
+});
+
+describe('patches', () => {
+  const patch = (type: string, body: string): ReturnType<TestApp['send']> =>
+    app.send('PATCH', path, body, { 'content-type': `application/${type}` });
+
+  test.each([
+    ['json-patch+json', '{}', 400, 'HTTP_BODY_INVALID'],
+    ['json-patch+json', '[1]', 400, 'CRDT_PATCH_INVALID'],
+    ['json-patch+json', '[{"op":"explode","path":"/a"}]', 400, 'CRDT_PATCH_INVALID'],
+    ['json-patch+json', '[{"op":"add","path":"/a"}]', 400, 'CRDT_PATCH_INVALID'],
+    ['json-patch+json', '[{"op":"add","path":"a","value":1}]', 400, 'CRDT_POINTER_INVALID'],
+    ['json-patch+json', '[{"op":"add","path":"/x","value":1},{"op":"remove","path":"/none"}]', 409, 'CRDT_PATCH_TARGET_MISSING'],
+    ['json-patch+json', '[{"op":"add","path":"/x","value":1},{"op":"test","path":"/kept","value":2}]', 409, 'CRDT_PATCH_TEST_FAILED'],
+    ['merge-patch+json', '[]', 400, 'HTTP_BODY_INVALID'],
+    ['merge-patch+json', '{"a":1e400}', 400, 'CRDT_VALUE_INVALID'],
+    ['vnd.atoll.ops+json', '{}', 400, 'HTTP_BODY_INVALID'],
+    ['vnd.atoll.ops+json', '[null]', 400, 'CRDT_PATCH_INVALID'],
+    ['vnd.atoll.ops+json', '[{"op":"fly","path":"/a"}]', 400, 'CRDT_PATCH_INVALID'],
+    ['vnd.atoll.ops+json', '[{"op":"increment","path":"/n"}]', 400, 'CRDT_PATCH_INVALID'],
+    ['vnd.atoll.ops+json', '[{"op":"increment","path":"/n","value":1},{"op":"append","path":"/kept","value":1}]', 409, 'CRDT_TYPE_MISMATCH'],
+  ])('[HT5] %s %s is a %i and changes nothing', async (type, body, status, code) => {
+    const problem = expectProblem(await patch(type, body), status, code);
+    if (code.startsWith('CRDT')) expect(problem.errors?.[0]?.pointer).toBeDefined();
+    expect((await app.send('GET', path)).json()).toEqual({ kept: true });
+  });
+});
+
+describe('requests', () => {
+  test('[HT5] a path that is nowhere is a 404, whatever the method and body', async () => {
+    for (const method of ['GET', 'PUT', 'DELETE', 'PATCH', 'POST']) {
+      const answer = await app.send(method, '/nowhere', method === 'GET' || method === 'DELETE' ? undefined : { a: 1 });
+      expectProblem(answer, 404, 'HTTP_ROUTE_NOT_FOUND');
+    }
+    expectProblem(await app.send('GET', '/v1/app/things/docs/a/b/c'), 404, 'HTTP_ROUTE_NOT_FOUND');
+  });
+
+  test.each([
+    ['POST', path, 'DELETE, GET, HEAD, PATCH, PUT'],
+    ['DELETE', '/v1/app/things/docs', 'GET, HEAD, POST'],
+    ['GET', '/v1/app/things/bulk', 'POST'],
+    ['POST', '/v1/app', 'DELETE, GET, HEAD, PUT'],
+    ['POST', '/v1/app/_digest', 'GET, HEAD'],
+    ['POST', '/livez', 'GET, HEAD'],
+  ])('[HT1] %s %s is a 405 that allows %s', async (method, url, allow) => {
+    const answer = await app.send(method, url);
+    expectProblem(answer, 405, 'HTTP_METHOD_NOT_ALLOWED');
+    expect(answer.headers['allow']).toBe(allow);
+  });
+
+  test('[HT1] OPTIONS answers the methods of a path', async () => {
+    const answer = await app.send('OPTIONS', path);
+    expect([answer.statusCode, answer.headers['allow']]).toEqual([204, 'DELETE, GET, HEAD, PATCH, PUT']);
+  });
+
+  test.each([
+    ['GET', '/v1/App', 'SYNC_DATABASE_NAME_INVALID', 'db'],
+    ['PUT', '/v1/1app', 'SYNC_DATABASE_NAME_INVALID', 'db'],
+    ['PUT', `/v1/${'a'.repeat(64)}`, 'SYNC_DATABASE_NAME_INVALID', 'db'],
+    ['PUT', '/v1/_system', 'SYNC_DATABASE_NAME_INVALID', 'db'],
+    ['PUT', '/v1/..%2fetc', 'SYNC_DATABASE_NAME_INVALID', 'db'],
+    ['PUT', '/v1/app/Things', 'SYNC_COLLECTION_NAME_INVALID', 'collection'],
+    ['GET', '/v1/app/%20/docs/a', 'SYNC_COLLECTION_NAME_INVALID', 'collection'],
+    ['GET', '/v1/app/x.y/docs', 'SYNC_COLLECTION_NAME_INVALID', 'collection'],
+  ])('[HT3] %s %s is a 400', async (method, url, code, parameter) => {
+    const problem = expectProblem(await app.send(method, url), 400, code);
+    expect(problem.errors).toMatchObject([{ parameter }]);
+  });
+
+  test('[HT3] a database that does not exist is a 404 for everything in it', async () => {
+    for (const url of ['/v1/none', '/v1/none/c', '/v1/none/c/docs', '/v1/none/c/docs/a', '/v1/none/_digest', '/v1/none/c/docs/a/conflicts']) {
+      expectProblem(await app.send('GET', url), 404, 'SYNC_DATABASE_NOT_FOUND');
+    }
+    expectProblem(await app.send('PUT', '/v1/none/c/docs/a', {}), 404, 'SYNC_DATABASE_NOT_FOUND');
+    expectProblem(await app.send('DELETE', '/v1/none'), 404, 'SYNC_DATABASE_NOT_FOUND');
+  });
+
+  test.each([
+    ['limit=0', 'limit'],
+    ['limit=1001', 'limit'],
+    ['limit=ten', 'limit'],
+    ['limit=1.5', 'limit'],
+    ['colour=red', 'colour'],
+    ['fields=', 'fields'],
+    ['fields=/a~3', 'fields'],
+    ['limit=1&limit=2', 'limit'],
+  ])('[HT12] a list with ?%s is a 400 that names the parameter', async (query, parameter) => {
+    const problem = expectProblem(await app.send('GET', `/v1/app/things/docs?${query}`), 400, 'HTTP_QUERY_INVALID');
+    expect(problem.errors).toMatchObject([{ parameter }]);
+  });
+
+  test('[HT12] a cursor that is none is a 400', async () => {
+    expectProblem(await app.send('GET', '/v1/app/things/docs?cursor=abc'), 400, 'HTTP_CURSOR_INVALID');
+  });
+
+  test('[HT9] an unreadable precondition is a 400 that names the header', async () => {
+    for (const method of ['GET', 'PUT', 'DELETE']) {
+      const answer = await app.send(method, path, method === 'PUT' ? {} : undefined, { 'if-match': 'unquoted' });
+      expect(expectProblem(answer, 400, 'HTTP_HEADER_INVALID').errors).toMatchObject([{ parameter: 'If-Match' }]);
+    }
+  });
+
+  test('[HT5] an unexpected error is a 500 that shows nothing', async () => {
+    const broken = await openTestApp();
+    broken.context.replica.databases = () => {
+      throw new Error('secret detail');
+    };
+    const answer = await broken.send('GET', '/v1');
+    expectProblem(answer, 500, 'HTTP_INTERNAL');
+    expect(answer.body).not.toContain('secret');
+    await broken.close();
+  });
+});
