@@ -8,7 +8,7 @@ import type { MemoryStore } from '../../sync/store/memory-store.ts';
 import type { Compressor } from '../../sync/port.ts';
 import type { DiskAudit } from './disk-audit.ts';
 import { auditDisk } from './disk-audit.ts';
-import { History, isAcknowledged, lowestSeq } from './history.ts';
+import { History, isAcknowledged, isScratch, lowestSeq } from './history.ts';
 import type { Attempt } from './history.ts';
 import { isConnected } from './plan.ts';
 import type { Plan } from './plan.ts';
@@ -242,11 +242,6 @@ function documentOf(audit: DiskAudit, attempt: Attempt): { vector: ReadonlyMap<n
   if (isScratch(attempt.database)) return null;
   const database = audit.databases.get(`${attempt.database}.0`);
   return database?.documents.get(`${attempt.collection}/${attempt.document}`);
-}
-
-/** Only the scratch database is ever dropped. */
-function isScratch(database: string): boolean {
-  return database.startsWith('scratch');
 }
 
 function databaseState(

@@ -57,6 +57,11 @@ export function isPossiblyBefore(a: Attempt, b: Attempt): boolean {
   return (b.vectorAtReply[a.origin] ?? 0) >= lowestSeq(a);
 }
 
+/** The scratch database is dropped and created again, so nothing can be said of what was written to it. */
+export function isScratch(database: string): boolean {
+  return database.startsWith('scratch');
+}
+
 export class History {
   readonly attempts: Attempt[] = [];
   #nextId = 1;
@@ -94,11 +99,11 @@ export class History {
     }
   }
 
-  /** Writes to collections whose name is `collection`, grouped by document. */
+  /** Writes to a collection of databases that are never dropped, grouped by document. */
   documents(collection: string): Map<string, Attempt[]> {
     const groups = new Map<string, Attempt[]>();
     for (const attempt of this.attempts) {
-      if (attempt.collection !== collection) continue;
+      if (attempt.collection !== collection || isScratch(attempt.database)) continue;
       const key = `${attempt.database}/${attempt.collection}/${attempt.document}`;
       const group = groups.get(key);
       if (group) group.push(attempt);
