@@ -4,4 +4,4 @@
  */
 import { testSeeds } from './seed-tests.ts';
 
-testSeeds(1, 2);
+testSeeds('[I5] simulated clusters keep every promise', 1, 2);

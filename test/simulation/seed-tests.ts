@@ -10,18 +10,17 @@ const RUNS_DEFAULT = 300;
 const SEEDS_PER_TEST = 25;
 
 /** Defines the tests of one share of the seeds. */
-export function testSeeds(share: number, shares: number): void {
+export function testSeeds(name: string, share: number, shares: number): void {
   const only = process.env['SEED'];
   if (only !== undefined) {
-    test.runIf(share === 0)(`[I1] [I2] [I13] a simulated cluster keeps its promises with seed ${only}`, () => runAll([Number(only)]));
+    test.runIf(share === 0)(`${name}, seed ${only}`, () => runAll([Number(only)]));
     return;
   }
   const runs = Number(process.env['RUNS'] ?? RUNS_DEFAULT);
   const seeds = Array.from({ length: runs }, (_, i) => i + 1).filter((seed) => seed % shares === share);
   for (let from = 0; from < seeds.length; from += SEEDS_PER_TEST) {
     const some = seeds.slice(from, from + SEEDS_PER_TEST);
-    test(`[I1] [I2] [I3] [I4] [I5] [I6] [I9] [I10] [I13] [L1] [L2] [CR13] [CR14] [CR15] simulated clusters keep their promises, seeds ${some[0]} … ${some.at(-1)}`, () =>
-      runAll(some));
+    test(`${name}, seeds ${some[0]} … ${some.at(-1)}`, () => runAll(some));
   }
 }
 
