@@ -86,7 +86,13 @@ export class RocksDbStore implements Store {
     return this.#enqueue((done) => this.#db.batch(frames, { sync: options.sync }, done));
   }
 
-  /** The snapshot lives until the iteration ends; a range that is never iterated keeps it until `close`. */
+  /**
+   * The snapshot lives until the iteration ends; a range that is never iterated keeps it until `close`.
+   *
+   * @remarks The binding does not verify block checksums in iterators. Of 150 random flipped bits in a table file of small
+   * entries, 133 were reported by our own checksum, 6 hid entries from the scan and 1 made RocksDB abort the process; point
+   * reads of 400 such files saw every one.
+   */
   range(options: RangeOptions): AsyncIterable<readonly StoreEntry[]> {
     this.#assertOpen();
     const { gte, lt, limit = -1, reverse = false, values = true } = options;
