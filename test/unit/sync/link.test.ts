@@ -1,0 +1,304 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { FakeCluster } from './link-fixture.ts';
+import type { ClusterOptions, Passing } from './link-fixture.ts';
+
+const DATABASE = 'app.0';
+let cluster: FakeCluster;
+
+function createCluster(ids: readonly string[], options?: ClusterOptions): FakeCluster {
+  return (cluster = new FakeCluster(ids, options));
+}
+
+afterEach(() => cluster?.close());
+
+function dataTo(to: string): (passing: Passing) => boolean {
+  return (passing) => passing.to === to && passing.message.type === 'data';
+}
+
+describe('a link', () => {
+  test('[AE1] pushes a write to a linked peer as soon as it is durable', async () => {
+    createCluster(['a', 'b']);
+    await cluster.link('a', 'b');
+    cluster.get('a').engine.write(DATABASE);
+    const ms = await cluster.time.until(() => cluster.get('b').engine.vector(DATABASE).size === 1);
+    expect(ms).toBeLessThanOrEqual(30);
+    expect(cluster.isConverged(DATABASE)).toBe(true);
+  });
+
+  test('[I1] sends nothing about a write before it is durable, neither data nor acknowledgement', async () => {
+    createCluster(['a', 'b']);
+    await cluster.link('a', 'b');
+    cluster.get('a').engine.commitMs = 500;
+    cluster.get('b').engine.commitMs = 700;
+    cluster.network.passed.length = 0;
+    cluster.get('a').engine.write(DATABASE);
+    await cluster.time.advance(490);
+    expect(cluster.network.passed.filter(dataTo('b'))).toHaveLength(0);
+    await cluster.time.advance(100);
+    expect(cluster.network.passed.filter(dataTo('b'))).toHaveLength(1);
+    const acks = (): number => cluster.network.passed.filter(({ message }) => message.type === 'ack').length;
+    await cluster.time.advance(500);
+    expect(acks()).toBe(0);
+    expect(cluster.get('a').peers.status().links[0]!.lag.entries).toBe(1);
+    await cluster.time.advance(400);
+    expect(acks()).toBe(1);
+    expect(cluster.get('a').peers.status().links[0]!.lag).toEqual({ entries: 0, bytes: 0, seconds: 0 });
+  });
+
+  test('[AE2] catches a peer up from the log, in both directions at once', async () => {
+    createCluster(['a', 'b'], { link: { ringBytesMax: 1, snapshotRecordsMin: 1e9 } });
+    for (let i = 0; i < 500; i++) {
+      cluster.get('a').engine.write(DATABASE, 4, 100);
+      cluster.get('b').engine.write(DATABASE, 4, 100);
+    }
+    await cluster.time.advance(10);
+    await cluster.link('a', 'b');
+    await cluster.time.until(() => cluster.isConverged(DATABASE));
+    expect(cluster.get('a').engine.receivedBatches).toBe(500);
+    expect(cluster.get('b').engine.receivedBatches).toBe(500);
+    const sizes = cluster.network.passed.filter(dataTo('b')).map(({ frame }) => frame.length);
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(66 * 1024);
+    expect(sizes.length).toBeLessThan(20);
+  });
+
+  test('[AE3] sends dependencies first, so that nothing waits when two logs are intertwined', async () => {
+    createCluster(['a', 'b', 'c'], { link: { ringBytesMax: 1, snapshotRecordsMin: 1e9 } });
+    await cluster.link('a', 'b');
+    for (let i = 0; i < 100; i++) {
+      cluster.get(i % 2 === 0 ? 'a' : 'b').engine.write(DATABASE, 1, 2000);
+      await cluster.time.advance(30);
+    }
+    await cluster.link('c', 'a');
+    await cluster.time.until(() => cluster.isConverged(DATABASE));
+    expect(cluster.network.passed.filter(({ message }) => message.type === 'pull')).toHaveLength(0);
+    expect(cluster.get('c').engine.receivedBatches).toBe(100);
+  });
+
+  test('[I4] forwards batches byte for byte', async () => {
+    createCluster(['a', 'b', 'c']);
+    await cluster.link('a', 'b');
+    await cluster.link('b', 'c');
+    for (let i = 0; i < 20; i++) cluster.get('a').engine.write(DATABASE, 3);
+    await cluster.time.until(() => cluster.isConverged(DATABASE) && cluster.get('c').engine.vector(DATABASE).size > 0);
+    const { engine } = cluster.get('a');
+    expect(cluster.get('c').engine.logOf(DATABASE, engine.origin)).toEqual(engine.logOf(DATABASE, engine.origin));
+  });
+
+  test('[AE8] coalesces what arrives while a group is being persisted', async () => {
+    createCluster(['a', 'b']);
+    await cluster.link('a', 'b');
+    cluster.get('b').engine.commitMs = 100;
+    for (let i = 0; i < 100; i++) {
+      cluster.get('a').engine.write(DATABASE);
+      await cluster.time.advance(1);
+    }
+    await cluster.time.until(() => cluster.isConverged(DATABASE));
+    expect(cluster.get('b').engine.receivedBatches).toBe(100);
+    expect(cluster.get('b').engine.ingestCalls).toBeLessThanOrEqual(4);
+  });
+});
+
+describe('flow control', () => {
+  test('[I10] a slow peer costs the sender and the receiver one window and 64 KiB at most', async () => {
+    const windowBytes = 256 * 1024;
+    createCluster(['a', 'b'], { link: { windowBytes, ringBytesMax: 100_000, snapshotRecordsMin: 1e9, silenceTicksMax: 1000 } });
+    await cluster.link('a', 'b');
+    cluster.get('b').engine.commitMs = 400;
+    let heldMax = 0;
+    for (let i = 0; i < 400; i++) {
+      cluster.get('a').engine.write(DATABASE, 1, 8000);
+      await cluster.time.advance(5);
+      for (const node of ['a', 'b']) heldMax = Math.max(heldMax, cluster.get(node).peers.status().links[0]!.heldBytes);
+    }
+    expect(cluster.get('a').peers.status().links[0]!.lagging).toBe(true);
+    expect(heldMax).toBeLessThanOrEqual(windowBytes + 64 * 1024);
+    expect(heldMax).toBeGreaterThan(100_000);
+    cluster.get('b').engine.commitMs = 2;
+    await cluster.time.until(() => cluster.isConverged(DATABASE));
+    expect(cluster.get('b').engine.receivedBatches).toBe(400);
+    expect(cluster.get('a').peers.status().links[0]!.lagging).toBe(false);
+  });
+
+  test('[I11] stops at the window and goes on only after the peer has persisted', async () => {
+    createCluster(['a', 'b'], { link: { windowBytes: 128 * 1024, silenceTicksMax: 1000 } });
+    await cluster.link('a', 'b');
+    cluster.get('b').engine.commitMs = 30_000;
+    for (let i = 0; i < 100; i++) cluster.get('a').engine.write(DATABASE, 1, 8000);
+    await cluster.time.advance(20_000);
+    const sent = (): number => cluster.network.passed.filter(dataTo('b')).reduce((sum, { frame }) => sum + frame.length, 0);
+    expect(sent()).toBeLessThanOrEqual(129 * 1024);
+    await cluster.time.until(() => sent() > 129 * 1024, 20_000);
+    expect(cluster.get('b').engine.vector(DATABASE).size).toBe(1);
+  });
+
+  test('[AE9] a batch larger than a frame and than the window arrives whole', async () => {
+    createCluster(['a', 'b'], { link: { windowBytes: 128 * 1024 } });
+    await cluster.link('a', 'b');
+    cluster.get('a').engine.write(DATABASE, 1, 700_000);
+    cluster.get('a').engine.write(DATABASE, 1, 10);
+    await cluster.time.advance(3);
+    await cluster.time.until(() => cluster.isConverged(DATABASE));
+    expect(cluster.network.passed.filter(({ message }) => message.type === 'part')).toHaveLength(3);
+    expect(cluster.get('b').engine.receivedBatches).toBe(2);
+  });
+});
+
+describe('forwarding', () => {
+  test('[AE4] a line of three converges although its ends are not linked', async () => {
+    createCluster(['a', 'b', 'c']);
+    await cluster.link('a', 'b');
+    await cluster.link('b', 'c');
+    cluster.get('a').engine.write(DATABASE);
+    cluster.get('c').engine.write(DATABASE);
+    const ms = await cluster.time.until(() => cluster.isConverged(DATABASE) && cluster.get('b').engine.vector(DATABASE).size === 2);
+    expect(ms).toBeLessThan(100);
+    expect(cluster.get('c').engine.receivedBatches).toBe(1);
+  });
+
+  test.each([3, 5])('[AE5] in a mesh of %i every node receives about 1.0 copies', async (size) => {
+    createCluster(['a', 'b', 'c', 'd', 'e'].slice(0, size));
+    await cluster.mesh();
+    let written = 0;
+    for (let round = 0; round < 60; round++) {
+      for (const node of cluster.nodes.values()) {
+        node.engine.write(DATABASE);
+        written++;
+        await cluster.time.advance(7);
+      }
+    }
+    await cluster.time.until(() => cluster.isConverged(DATABASE));
+    await cluster.time.advance(10_000);
+    const received = [...cluster.nodes.values()].reduce((sum, { engine }) => sum + engine.receivedBatches, 0);
+    const copies = received / (written * (size - 1));
+    expect(copies).toBeLessThanOrEqual(1.05);
+    expect(copies).toBeGreaterThanOrEqual(1);
+  });
+
+  test.each([
+    ['ring', [['a', 'b'], ['b', 'c'], ['c', 'd'], ['d', 'e'], ['e', 'a']]],
+    ['star', [['a', 'b'], ['a', 'c'], ['a', 'd'], ['a', 'e']]],
+    ['line', [['a', 'b'], ['b', 'c'], ['c', 'd'], ['d', 'e']]],
+  ])('[AE4] a %s of five converges', async (_, links) => {
+    createCluster(['a', 'b', 'c', 'd', 'e']);
+    for (const [from, to] of links) await cluster.link(from!, to!);
+    for (let i = 0; i < 30; i++) {
+      for (const node of cluster.nodes.values()) node.engine.write(DATABASE);
+      await cluster.time.advance(20);
+    }
+    await cluster.time.until(() => cluster.isConverged(DATABASE), 5000);
+  });
+
+  test('[AE6] a neighbour delivers what the owner of an origin fails to deliver', async () => {
+    createCluster(['a', 'b', 'c']);
+    await cluster.mesh();
+    cluster.network.filter = (passing) => !(passing.from === 'a' && passing.to === 'c' && passing.message.type === 'data');
+    cluster.get('a').engine.write(DATABASE);
+    const ms = await cluster.time.until(() => cluster.isConverged(DATABASE) && cluster.get('c').engine.vector(DATABASE).size > 0);
+    expect(ms).toBeGreaterThan(300);
+    expect(ms).toBeLessThan(1500);
+  });
+});
+
+describe('loss', () => {
+  test('[AE7] the loss of any single message heals', async () => {
+    const total = await countMessages(-1);
+    expect(total).toBeGreaterThan(20);
+    for (let lost = 0; lost < total; lost++) await countMessages(lost);
+  }, 60_000);
+
+  test('[AE7] heavy loss heals once it ends', async () => {
+    createCluster(['a', 'b', 'c']);
+    await cluster.mesh();
+    let n = 0;
+    cluster.network.filter = () => (n = (n * 1_103_515_245 + 12_345) % 2_147_483_648) % 10 >= 3;
+    for (let i = 0; i < 100; i++) {
+      for (const node of cluster.nodes.values()) node.engine.write(DATABASE);
+      await cluster.time.advance(50);
+    }
+    cluster.network.filter = () => true;
+    await cluster.time.until(() => cluster.isConverged(DATABASE), 20_000);
+  });
+
+  test('[AE10] a blocked batch waits for what it misses, and asks for it after a short delay', async () => {
+    createCluster(['a', 'b']);
+    await cluster.link('a', 'b');
+    cluster.get('a').engine.write(DATABASE);
+    await cluster.time.advance(100);
+    let isLost = false;
+    cluster.network.filter = ({ message }) => isLost || message.type !== 'data' || !(isLost = true);
+    cluster.get('a').engine.write(DATABASE);
+    await cluster.time.advance(20);
+    cluster.get('a').engine.write(DATABASE);
+    const ms = await cluster.time.until(() => cluster.isConverged(DATABASE));
+    expect(ms).toBeLessThan(400);
+    expect(cluster.network.passed.filter(({ message }) => message.type === 'pull')).toHaveLength(1);
+  });
+});
+
+describe('snapshots', () => {
+  test('[AE11] an empty peer gets a snapshot, from one donor, then the log', async () => {
+    createCluster(['a', 'b', 'c'], { link: { ringBytesMax: 1 } });
+    await cluster.link('a', 'b');
+    for (let i = 0; i < 100; i++) cluster.get('a').engine.write(DATABASE, 20);
+    await cluster.time.until(() => cluster.isConverged(DATABASE, ['a', 'b']));
+    const given = (): number => cluster.get('a').engine.snapshotsGiven + cluster.get('b').engine.snapshotsGiven;
+    const before = given();
+    cluster.get('c').peers.addPeer('mem://a');
+    cluster.get('c').peers.addPeer('mem://b');
+    await cluster.time.advance(40);
+    cluster.get('a').engine.write(DATABASE, 1);
+    await cluster.time.until(() => cluster.isConverged(DATABASE));
+    expect(given() - before).toBe(1);
+    expect(cluster.get('c').engine.chunksIngested).toBe(20);
+    expect(cluster.get('c').engine.receivedBatches).toBeLessThanOrEqual(3);
+  });
+
+  test('[AE12] what the log no longer holds comes as a snapshot', async () => {
+    createCluster(['a', 'b'], { link: { ringBytesMax: 1 } });
+    await cluster.link('a', 'b');
+    cluster.get('a').engine.write(DATABASE);
+    await cluster.time.advance(100);
+    cluster.network.cut.add('a|b');
+    await cluster.time.advance(20_000);
+    cluster.get('a').engine.write(DATABASE);
+    await cluster.time.advance(100);
+    cluster.get('a').engine.truncate(DATABASE);
+    cluster.network.cut.clear();
+    await cluster.time.until(() => cluster.isConverged(DATABASE), 30_000);
+    expect(cluster.get('a').engine.snapshotsGiven).toBe(1);
+    cluster.get('a').engine.write(DATABASE);
+    await cluster.time.until(() => cluster.isConverged(DATABASE), 1000);
+  });
+
+  test('[AE13] a snapshot that loses a chunk is asked for again', async () => {
+    createCluster(['a', 'b'], { link: { ringBytesMax: 1 } });
+    for (let i = 0; i < 100; i++) cluster.get('a').engine.write(DATABASE, 20);
+    await cluster.time.advance(10);
+    let chunks = 0;
+    cluster.network.filter = ({ message }) => message.type !== 'snapshot-chunk' || ++chunks !== 5;
+    await cluster.link('a', 'b');
+    await cluster.time.until(() => cluster.isConverged(DATABASE), 30_000);
+    expect(cluster.get('a').engine.snapshotsGiven).toBe(2);
+  });
+});
+
+/** A small history over a lossless network but for one message; the count of messages until it converged. */
+async function countMessages(lost: number): Promise<number> {
+  createCluster(['a', 'b', 'c'], { link: { redialMsMax: 1000 } });
+  let n = 0;
+  cluster.network.filter = () => n++ !== lost;
+  await cluster.link('a', 'b');
+  await cluster.link('b', 'c');
+  for (let i = 0; i < 4; i++) {
+    for (const node of cluster.nodes.values()) node.engine.write(DATABASE);
+    await cluster.time.advance(40);
+  }
+  const isDone = (): boolean =>
+    [...cluster.nodes.values()].every(({ engine }) => [...engine.vector(DATABASE).values()].filter(({ seq }) => seq === 4).length === 3);
+  await cluster.time.until(isDone, 30_000).catch((error: unknown) => {
+    throw new Error(`message ${lost} lost: ${String(error)}`);
+  });
+  const total = n;
+  cluster.close();
+  return total;
+}
