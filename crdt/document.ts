@@ -1,31 +1,303 @@
 /**
  * @module
- * Owns one document: a JSON object that merges.
+ * Owns one document: a JSON object that replicas write without asking each other and that merges. Holds bytes until something
+ * has to be read, a model while it is read or written, and a Y.Doc only when updates must be merged.
  */
+import * as Y from 'yjs';
+import { assert, unreachable } from './assert.ts';
 import type { Author, Change, Conflict, DocumentView } from './change.ts';
+import { CrdtError } from './errors.ts';
+import { applyIntents } from './intent.ts';
+import { applyJsonPatch } from './json-patch.ts';
+import { mergePatch } from './merge-patch.ts';
+import { createModel, type Model } from './model.ts';
+import { plainOrder, readPlainState } from './plain-state.ts';
+import { bury, dropTombstones, exists, startAnew } from './tombstone.ts';
+import { Transaction } from './transaction.ts';
+import { admitUpdate, checkContiguous, inspectUpdate, type UpdateAdmission, type UpdateInspection } from './update.ts';
+import { utf8Length } from './utf8.ts';
+import { checkValue } from './value-check.ts';
+import { listConflicts, render } from './view.ts';
+import { assign } from './write-value.ts';
+import { writeUpdate, type RootOrder } from './write-update.ts';
+import { clocksOf, createDoc, editTexts, hasGap, orderOf, readDoc } from './yjs-state.ts';
 
-/** @public */
+const ABSENT: DocumentView = Object.freeze({ exists: false, json: '', modified: 0, conflicts: 0 });
+const EMPTY_STATE: Uint8Array = Uint8Array.of(0, 0);
+/** Rough heap cost: of a document at all, of a byte as model, and of a byte in a Y.Doc. */
+const WEIGHT = { document: 1000, modelByte: 8, docByte: 12 } as const;
+
+/**
+ * A document. Not safe to share between callers that interleave within one call; every call is synchronous.
+ *
+ * @public
+ */
 export class CrdtDocument {
+  /** Updates not yet in the Y.Doc, in order; the whole state while there is no Y.Doc. */
+  #pending: Uint8Array[] = [];
+  #doc: Y.Doc | null = null;
+  #model: Model | null = null;
+  /** Order of the root array while `#pending` is one plain state. */
+  #order: RootOrder | null = null;
+  #state: Uint8Array | null = null;
+  #view: DocumentView | null = null;
+  #bytes = 0;
+
+  private constructor() {}
+
+  /** Creates a document that nobody has written. */
   static create(): CrdtDocument {
     return new CrdtDocument();
   }
-  static load(_state: Uint8Array): CrdtDocument {
-    return new CrdtDocument();
+
+  /**
+   * Loads a state that `encode` returned, or any Yjs v1 state. Decodes it when something is first read.
+   *
+   * @throws CrdtError `CRDT_UPDATE_MALFORMED`, here or at the first use.
+   */
+  static load(state: Uint8Array): CrdtDocument {
+    const document = new CrdtDocument();
+    if (state.byteLength < 2) throw new CrdtError('CRDT_UPDATE_MALFORMED', 'not a Yjs v1 update: it is too short');
+    document.#keep(state);
+    document.#state = state;
+    return document;
   }
-  apply(_update: Uint8Array): void {}
-  change(_change: Change, _author: Author): Uint8Array | null {
-    return null;
+
+  /**
+   * Merges an update. Idempotent; throws without having applied anything.
+   *
+   * @throws CrdtError `CRDT_UPDATE_MALFORMED`, or `CRDT_UPDATE_GAP` when it builds on something not yet here.
+   */
+  apply(update: Uint8Array): void {
+    if (this.#isEmpty && this.#readPlain(update)) {
+      this.#keep(update);
+      this.#state = update;
+      return;
+    }
+    const inspection = inspectUpdate(update);
+    const doc = this.#merge();
+    checkContiguous(inspection, clocksOf(doc));
+    Y.applyUpdate(doc, update);
+    if (hasGap(doc)) this.#undoCircular(doc);
+    this.#bytes += update.byteLength;
+    this.#forget();
   }
+
+  /**
+   * Writes.
+   *
+   * @returns The update for other replicas, or null when the change has no effect.
+   * @throws CrdtError when the change is refused; the document is then as it was.
+   */
+  change(change: Change, author: Author): Uint8Array | null {
+    assert(Number.isSafeInteger(author.client) && author.client > 0, 'a client id is a positive integer');
+    assert(Number.isSafeInteger(author.stamp) && author.stamp >= 0, 'a stamp is a whole number');
+    const model = this.#read();
+    const isCreation = !exists(model);
+    if (change.kind === 'delete' && isCreation) return null;
+    const before = this.#view;
+    const transaction = new Transaction(model, author, isCreation);
+    try {
+      if (!edit(transaction, change, isCreation)) {
+        if (isCreation) this.#discardModel();
+        return null;
+      }
+      checkSize(model, before, transaction);
+      return this.#write(transaction);
+    } catch (error) {
+      this.#discardModel();
+      throw error;
+    }
+  }
+
+  /**
+   * Checks an update from an untrusted sender (`admitUpdate`) against what is here.
+   *
+   * @throws CrdtError as `admitUpdate` does.
+   */
+  admit(update: Uint8Array, admission: UpdateAdmission): UpdateInspection {
+    return admitUpdate(this.#read().clocks, update, admission);
+  }
+
+  /** Returns what the document shows; the same object until the next change. */
   view(): DocumentView {
-    return { exists: false, json: '', modified: 0, conflicts: 0 };
+    if (this.#view !== null) return this.#view;
+    const model = this.#read();
+    let modified = 0;
+    for (const run of model.runs) {
+      if (run.stamp > modified) modified = run.stamp;
+    }
+    const json = exists(model) ? render(model.root, model) : '';
+    this.#view = json === '' ? { ...ABSENT, modified } : { exists: true, json, modified, conflicts: model.root.conflicts };
+    return this.#view;
   }
+
+  /** Lists losing values of concurrent writes. */
   conflicts(): readonly Conflict[] {
-    return [];
+    const model = this.#read();
+    return exists(model) ? listConflicts(model) : [];
   }
+
+  /** Returns the full state, for storage and for replicas that have nothing. */
   encode(): Uint8Array {
-    return new Uint8Array([0, 0]);
+    if (this.#isEmpty) return EMPTY_STATE;
+    if (this.#state === null) {
+      this.#state = Y.encodeStateAsUpdate(this.#merge());
+      this.#bytes = this.#state.byteLength;
+    }
+    return this.#state;
   }
+
+  /** Approximate heap bytes, for caches that are bounded in bytes. */
   get weight(): number {
-    return 0;
+    return WEIGHT.document + this.#bytes * (this.#doc === null ? WEIGHT.modelByte : WEIGHT.docByte);
   }
+
+  get #isEmpty(): boolean {
+    return this.#doc === null && this.#pending.length === 0;
+  }
+
+  #keep(update: Uint8Array): void {
+    this.#pending.push(update);
+    this.#bytes += update.byteLength;
+  }
+
+  /** Edits are made in place: what an abandoned one left is read again when it is needed. */
+  #discardModel(): void {
+    this.#model = null;
+    this.#order = null;
+  }
+
+  #forget(): void {
+    this.#discardModel();
+    this.#state = null;
+    this.#view = null;
+  }
+
+  #readPlain(state: Uint8Array): boolean {
+    const plain = readPlainState(state);
+    if (plain === null) return false;
+    this.#model = plain.model;
+    this.#order = plain.order;
+    this.#view = null;
+    return true;
+  }
+
+  /** Returns the model, reading it by the cheapest way. */
+  #read(): Model {
+    if (this.#model !== null) return this.#model;
+    if (this.#isEmpty) {
+      this.#order = plainOrder(0, 0);
+      return (this.#model = createModel());
+    }
+    const [only] = this.#pending;
+    if (this.#doc === null && this.#pending.length === 1 && this.#readPlain(only as Uint8Array)) return this.#model as unknown as Model;
+    this.#model = readDoc(this.#merge());
+    return this.#model;
+  }
+
+  /** Returns the Y.Doc with everything in it. */
+  #merge(): Y.Doc {
+    const doc = this.#doc ?? createDoc();
+    if (this.#doc === null && this.#pending.length > 0) {
+      const [state] = this.#pending as [Uint8Array];
+      try {
+        Y.applyUpdate(doc, state);
+      } catch (cause) {
+        throw new CrdtError('CRDT_UPDATE_MALFORMED', 'not a Yjs v1 update: it cannot be decoded', { cause });
+      }
+      if (hasGap(doc)) throw new CrdtError('CRDT_UPDATE_MALFORMED', 'the state has a gap');
+      this.#pending.shift();
+    }
+    this.#doc = doc;
+    for (const update of this.#pending) Y.applyUpdate(doc, update);
+    this.#pending = [];
+    this.#order = null;
+    return doc;
+  }
+
+  #write(transaction: Transaction): Uint8Array {
+    const { client } = transaction.author;
+    const isFirst = this.#isEmpty && transaction.textEdits.length === 0;
+    const update = writeUpdate(transaction, this.#order ?? orderOf(this.#merge()));
+    this.#keep(update);
+    this.#state = null;
+    this.#view = null;
+    this.#order = null;
+    if (isFirst) {
+      // Nothing before and nothing deleted: the update is the state, in one piece.
+      this.#state = update;
+      this.#order = plainOrder(client, transaction.model.clocks.get(client) as number);
+      return update;
+    }
+    if (transaction.textEdits.length === 0) return update;
+    const doc = this.#merge();
+    const edits = editTexts(doc, client, transaction.textEdits);
+    transaction.model.clocks.set(client, clocksOf(doc).get(client) as number);
+    return edits === null ? update : Y.mergeUpdates([update, edits]);
+  }
+
+  /** Only a hostile update has structs that wait for each other: take back what Yjs applied of it. */
+  #undoCircular(doc: Y.Doc): never {
+    doc.store.pendingStructs = null;
+    doc.store.pendingDs = null;
+    this.#forget();
+    throw new CrdtError('CRDT_UPDATE_MALFORMED', 'structs of the update wait for each other');
+  }
+}
+
+/** Edits the model; tells whether there is anything to write. */
+function edit(transaction: Transaction, change: Change, isCreation: boolean): boolean {
+  const { model, limits, author } = transaction;
+  if (change.kind === 'delete') {
+    bury(transaction, author.deletePolicy);
+    return true;
+  }
+  if (isCreation) startAnew(transaction);
+  switch (change.kind) {
+    case 'replace':
+      checkDocument(change.value);
+      checkValue(change.value, '', 1, limits);
+      assign(transaction, model.root, change.value, false);
+      break;
+    case 'merge-patch':
+      checkDocument(change.patch);
+      checkValue(change.patch, '', 1, limits);
+      mergePatch(transaction, model.root, change.patch);
+      break;
+    case 'json-patch':
+      applyJsonPatch(transaction, change.operations);
+      break;
+    case 'operations':
+      applyIntents(transaction, change.operations);
+      break;
+    default:
+      unreachable(change);
+  }
+  if (isCreation) return !isOnlyTests(change);
+  if (transaction.isEmpty) return false;
+  dropTombstones(transaction);
+  return true;
+}
+
+/** A patch that only looks does not create a document. */
+function isOnlyTests(change: Change): boolean {
+  return (change.kind === 'json-patch' || change.kind === 'operations') && change.operations.every(({ op }) => op === 'test');
+}
+
+function checkDocument(value: unknown): void {
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) {
+    throw new CrdtError('CRDT_VALUE_INVALID', 'a document is a JSON object', { details: { path: '' } });
+  }
+}
+
+/** Refuses a write that leaves a document over the limit, unless it makes it smaller. */
+function checkSize(model: Model, before: DocumentView | null, transaction: Transaction): void {
+  if (transaction.tombstone !== null) return;
+  const limit = transaction.limits.documentBytesMax;
+  const json = render(model.root, model);
+  if (json.length * 3 <= limit) return;
+  const actual = utf8Length(json);
+  if (actual <= limit || (before !== null && actual < utf8Length(before.json))) return;
+  throw new CrdtError('CRDT_LIMIT_EXCEEDED', `the document would have ${actual} bytes of JSON`, { details: { path: '', limit, actual } });
 }

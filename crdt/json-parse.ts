@@ -8,11 +8,11 @@ import { CrdtError } from './errors.ts';
 import { formatPointer } from './json-pointer.ts';
 import type { JsonValue } from './json-value.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
-import { utf8Length } from './utf8.ts';
+import { isWellFormed, utf8Length } from './utf8.ts';
 
 const NUMBER = /-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/y;
 const ESCAPES: Readonly<Record<string, string>> = { '"': '"', '\\': '\\', '/': '/', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' };
-const DECODER: TextDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+const DECODER = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
@@ -162,7 +162,7 @@ class JsonReader {
       const character = text[this.#position];
       if (character === '"') {
         this.#position++;
-        if (!value.isWellFormed()) this.#fail('lone surrogate in a string');
+        if (!isWellFormed(value)) this.#fail('lone surrogate in a string');
         return value;
       }
       if (character === undefined || character < ' ') this.#fail('unterminated string or control character in a string');

@@ -3,6 +3,7 @@
  * Owns JSON Pointers (RFC 6901): `/a/b~1c` names key `b/c` in object `a`; the empty pointer names the whole document.
  */
 import { CrdtError } from './errors.ts';
+import { isWellFormed } from './utf8.ts';
 
 /**
  * Splits a pointer into decoded segments.
@@ -11,7 +12,7 @@ import { CrdtError } from './errors.ts';
  */
 export function parsePointer(pointer: string): string[] {
   if (pointer === '') return [];
-  if (typeof pointer !== 'string' || pointer[0] !== '/' || /~(?![01])/.test(pointer) || !pointer.isWellFormed()) {
+  if (typeof pointer !== 'string' || pointer[0] !== '/' || /~(?![01])/.test(pointer) || !isWellFormed(pointer)) {
     throw new CrdtError('CRDT_POINTER_INVALID', 'a JSON Pointer is empty or starts with "/", and "~" is written "~0", "/" in a key "~1"', {
       details: { pointer: String(pointer).slice(0, 200) },
     });

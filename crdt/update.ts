@@ -1,36 +1,160 @@
 /**
  * @module
- * Owns checks on updates (Yjs v1 bytes) before they touch a document.
+ * Owns checks on updates (Yjs v1 bytes) before they touch a document: Yjs applies half of a truncated update, parks what has a
+ * gap for ever, and lets anyone delete another client's future (SPEC CR13).
  */
 import * as Y from 'yjs';
+import { CrdtError } from './errors.ts';
+import { createDoc, hasGap } from './yjs-state.ts';
 
-/** What an update carries. */
+export interface ClockRange {
+  /** First clock. */
+  readonly from: number;
+  /** Clock after the last. */
+  readonly to: number;
+}
+
+/** What an update carries. @public */
 export interface UpdateInspection {
-  /** Client id to its range of clocks [from, to). */
-  readonly clients: ReadonlyMap<number, { readonly from: number; readonly to: number }>;
-  /** Client id to deleted ranges [from, to). */
-  readonly deletes: ReadonlyMap<number, readonly { readonly from: number; readonly to: number }[]>;
+  /** Client id to the clocks of its new structs. */
+  readonly clients: ReadonlyMap<number, ClockRange>;
+  /** Client id to the ranges of clocks it deletes. */
+  readonly deletes: ReadonlyMap<number, readonly ClockRange[]>;
+  /** Client id to the clock it must have reached before, for everything the update builds on. */
+  readonly needs: ReadonlyMap<number, number>;
   readonly structs: number;
 }
 
+/** What a sender may write. @public */
 export interface UpdateAdmission {
   /** Client ids the sender may write as. */
   readonly clients: ReadonlySet<number>;
+  /** Default 1 MiB. */
   readonly updateBytesMax?: number;
+  /** Default 100,000. */
   readonly structsMax?: number;
 }
 
-export function inspectUpdate(_update: Uint8Array): UpdateInspection {
-  throw new Error('not yet');
+/**
+ * Decodes an update without applying it.
+ *
+ * @throws CrdtError `CRDT_UPDATE_MALFORMED`, also for trailing bytes and for gaps inside one client.
+ */
+export function inspectUpdate(update: Uint8Array): UpdateInspection {
+  const { structs, ds } = decode(update);
+  const clients = new Map<number, ClockRange>();
+  const needs = new Map<number, number>();
+  const need = (id: { readonly client: number; readonly clock: number } | null): void => {
+    if (id !== null && id.clock >= (needs.get(id.client) ?? 0)) needs.set(id.client, id.clock + 1);
+  };
+  for (const struct of structs) {
+    const { client, clock } = struct.id;
+    const range = clients.get(client);
+    if (struct instanceof Y.Skip || (range !== undefined && range.to !== clock)) throw malformed('it has a gap inside');
+    clients.set(client, { from: range?.from ?? clock, to: clock + struct.length });
+    if (struct instanceof Y.Item) {
+      need(struct.origin);
+      need(struct.rightOrigin);
+      if (struct.parent instanceof Y.ID) need(struct.parent);
+    }
+  }
+  const deletes = new Map<number, ClockRange[]>();
+  for (const [client, ranges] of ds.clients) {
+    deletes.set(client, ranges.map(({ clock, len }) => ({ from: clock, to: clock + len })));
+  }
+  return { clients, deletes, needs, structs: structs.length };
 }
 
-export function admitUpdate(_state: Uint8Array | null, _update: Uint8Array, _admission: UpdateAdmission): void {
-  throw new Error('not yet');
+/**
+ * Checks that an update can be applied whole on top of known clocks.
+ *
+ * @throws CrdtError `CRDT_UPDATE_GAP` (details: client, clock, known): something it builds on is missing.
+ */
+export function checkContiguous(inspection: UpdateInspection, clocks: ReadonlyMap<number, number>): void {
+  const known = (client: number): number => clocks.get(client) ?? 0;
+  const reached = (client: number): number => Math.max(known(client), inspection.clients.get(client)?.to ?? 0);
+  for (const [client, { from }] of inspection.clients) {
+    if (from > known(client)) throw gap(client, from, known(client));
+  }
+  for (const [client, clock] of inspection.needs) {
+    if (clock > reached(client)) throw gap(client, clock, reached(client));
+  }
+  for (const [client, ranges] of inspection.deletes) {
+    for (const { to } of ranges) {
+      if (to > reached(client)) throw gap(client, to, reached(client));
+    }
+  }
 }
 
-/** Re-encodes a state through a fresh document: replicas that hold the same writes get the same bytes. */
+/**
+ * Checks an update from an untrusted sender against a state: structs only of clients it may write as, nothing missing, sizes
+ * within limits. Passing means `CrdtDocument.apply` will take it.
+ *
+ * @throws CrdtError `CRDT_UPDATE_MALFORMED`, `CRDT_UPDATE_GAP`, `CRDT_UPDATE_FORBIDDEN` or `CRDT_LIMIT_EXCEEDED`.
+ */
+export function admitUpdate(clocks: ReadonlyMap<number, number>, update: Uint8Array, admission: UpdateAdmission): UpdateInspection {
+  const { clients, updateBytesMax = 1_048_576, structsMax = 100_000 } = admission;
+  checkLimit('an update', 'bytes', update.byteLength, updateBytesMax);
+  const inspection = inspectUpdate(update);
+  checkLimit('an update', 'structs', inspection.structs, structsMax);
+  for (const [client, { from, to }] of inspection.clients) {
+    // What we hold already changes nothing, whoever repeats it.
+    if (to <= (clocks.get(client) ?? 0) || clients.has(client)) continue;
+    throw new CrdtError('CRDT_UPDATE_FORBIDDEN', `the sender may not write as client ${client}`, { details: { client, clock: from } });
+  }
+  checkContiguous(inspection, clocks);
+  return inspection;
+}
+
+/**
+ * Re-encodes a state through a fresh document, collecting what it can: replicas that hold the same writes get the same bytes.
+ *
+ * @throws CrdtError `CRDT_UPDATE_MALFORMED` or `CRDT_UPDATE_GAP`.
+ */
 export function normaliseState(state: Uint8Array): Uint8Array {
-  const doc = new Y.Doc({ guid: 'a', gc: true });
+  checkContiguous(inspectUpdate(state), new Map());
+  const doc = createDoc();
   Y.applyUpdate(doc, state);
+  if (hasGap(doc)) throw malformed('its structs depend on each other in a circle');
   return Y.encodeStateAsUpdate(doc);
+}
+
+interface DecodedUpdate {
+  readonly structs: readonly (Y.Item | Y.GC | Y.Skip)[];
+  readonly ds: { readonly clients: ReadonlyMap<number, readonly { readonly clock: number; readonly len: number }[]> };
+}
+
+function decode(update: Uint8Array): DecodedUpdate {
+  const decoders: Y.UpdateDecoderV1[] = [];
+  class ObservedDecoder extends Y.UpdateDecoderV1 {
+    constructor(...parameters: ConstructorParameters<typeof Y.UpdateDecoderV1>) {
+      super(...parameters);
+      decoders.push(this);
+    }
+  }
+  let decoded: DecodedUpdate;
+  try {
+    decoded = Y.decodeUpdateV2(update, ObservedDecoder) as DecodedUpdate;
+  } catch (cause) {
+    throw malformed('it cannot be decoded', cause);
+  }
+  const rest = decoders[0]?.restDecoder;
+  // Yjs ignores trailing bytes, and so reads v2 bytes as an empty v1 update.
+  if (rest === undefined || rest.pos !== rest.arr.length) throw malformed('bytes follow its end');
+  return decoded;
+}
+
+function checkLimit(what: string, unit: string, actual: number, limit: number): void {
+  if (actual > limit) throw new CrdtError('CRDT_LIMIT_EXCEEDED', `${what} has more than ${limit} ${unit}`, { details: { limit, actual } });
+}
+
+function malformed(reason: string, cause?: unknown): CrdtError {
+  return new CrdtError('CRDT_UPDATE_MALFORMED', `not a Yjs v1 update: ${reason}`, { cause });
+}
+
+function gap(client: number, clock: number, known: number): CrdtError {
+  return new CrdtError('CRDT_UPDATE_GAP', `the update builds on clock ${clock} of client ${client}, but only ${known} are known`, {
+    retryable: true,
+    details: { client, clock, known },
+  });
 }

@@ -17,3 +17,9 @@ export function utf8Length(text: string): number {
   }
   return length;
 }
+
+/** Tells whether a string holds no lone surrogate. */
+export function isWellFormed(text: string): boolean {
+  // Every supported runtime has it; the ES2023 library types do not know it yet.
+  return (text as string & { isWellFormed(): boolean }).isWellFormed();
+}

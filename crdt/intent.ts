@@ -1,0 +1,168 @@
+/**
+ * @module
+ * Owns intent operations: what JSON cannot say, such as "add three" or "insert here". A missing target is created as the number
+ * 0, an empty array, set or text.
+ */
+import { shownAt, type Candidate } from './candidate.ts';
+import { canonicalJson } from './canonical-json.ts';
+import type { IntentOperation } from './change.ts';
+import { currentTally } from './counter.ts';
+import { CrdtError } from './errors.ts';
+import { checkPlace } from './json-patch.ts';
+import { parsePointer } from './json-pointer.ts';
+import type { JsonValue } from './json-value.ts';
+import { createList, moveElement, removeElement } from './list-edit.ts';
+import { locateOrImply } from './locate.ts';
+import { KIND, type Entry, type List, type Node } from './model.ts';
+import { addMember, createSet, removeMember } from './set-edit.ts';
+import { checkTextRange, createSharedText, editText } from './text-edit.ts';
+import type { Transaction } from './transaction.ts';
+import { textContent } from './view.ts';
+import { insertElements } from './write-value.ts';
+
+/** @throws CrdtError with details.index, the position of the failing operation, and details.path. */
+export function applyIntents(transaction: Transaction, operations: readonly IntentOperation[]): void {
+  if (!Array.isArray(operations)) throw new CrdtError('CRDT_PATCH_INVALID', 'operations are an array');
+  operations.forEach((operation: IntentOperation, index) => {
+    try {
+      applyIntent(transaction, operation);
+    } catch (error) {
+      if (!(error instanceof CrdtError)) throw error;
+      const path = String((operation as IntentOperation | null)?.path).slice(0, 200);
+      throw new CrdtError(error.code, `operation ${index}: ${error.message}`, { details: { path, ...error.details, index }, cause: error });
+    }
+  });
+}
+
+function applyIntent(transaction: Transaction, operation: IntentOperation): void {
+  if (operation === null || typeof operation !== 'object' || typeof operation.path !== 'string') {
+    throw invalid('an operation has "op" and "path"', '');
+  }
+  const { path } = operation;
+  const segments = parsePointer(path);
+  if (segments.length === 0) throw new CrdtError('CRDT_TYPE_MISMATCH', 'a document is an object', { details: { path } });
+  if ('value' in operation) {
+    if (operation.value === undefined) throw invalid('"value" is missing', path);
+    checkPlace(transaction, segments, [operation.value]);
+  }
+  const node = locateOrImply(transaction.model, segments);
+  switch (operation.op) {
+    case 'increment':
+      return increment(transaction, node, operation.value, path);
+    case 'append':
+    case 'insert':
+    case 'remove':
+    case 'move':
+      return editList(transaction, node, operation, path);
+    case 'set-add':
+    case 'set-remove':
+      return editSet(transaction, node, operation.op, operation.value, path);
+    case 'text-insert':
+    case 'text-delete':
+      return editTextAt(transaction, node, operation, path);
+    default:
+      throw invalid(`unknown op ${JSON.stringify((operation as { op?: unknown }).op)?.slice(0, 50)}`, path);
+  }
+}
+
+/** Raises this client's tally (CR8). Losing values stay readable: an increment does not choose between them. */
+function increment(transaction: Transaction, node: Node, amount: number, path: string): void {
+  if (typeof amount !== 'number' || !Number.isFinite(amount)) throw invalid('"value" is a number', path);
+  const shown = shownAt(node);
+  if (shown !== null && (shown.kind !== 'value' || typeof shown.value !== 'number')) throw mismatch(path, 'number', shown);
+  const { client } = transaction.author;
+  const tally = currentTally(node, client) + amount;
+  const result = (shown === null ? 0 : (shown.value as number)) + amount;
+  if (Math.abs(tally) > Number.MAX_SAFE_INTEGER || Math.abs(result) > Number.MAX_SAFE_INTEGER) {
+    throw new CrdtError('CRDT_VALUE_INVALID', 'the count would leave ±(2^53 - 1), where it is exact', { details: { path } });
+  }
+  transaction.settleAncestors(node);
+  transaction.dropEntries(node, (entry) => entry.kind === KIND.tally && entry.run.client === client);
+  transaction.put(KIND.tally, node, tally === 0 ? 0 : tally);
+}
+
+type ListOperation = Extract<IntentOperation, { op: 'append' | 'insert' | 'remove' | 'move' }>;
+
+function editList(transaction: Transaction, node: Node, operation: ListOperation, path: string): void {
+  const shown = shownAt(node);
+  if (shown !== null && shown.kind !== 'array') throw mismatch(path, 'array', shown);
+  const list = shown === null ? createMissingList(transaction, node) : shown.list;
+  const { length } = list.elements;
+  switch (operation.op) {
+    case 'append':
+      return insertElements(transaction, list, length, [operation.value]);
+    case 'insert':
+      checkIndex(operation.index, length, path);
+      return insertElements(transaction, list, operation.index, [operation.value]);
+    case 'remove':
+      checkIndex(operation.index, length - 1, path);
+      return removeElement(transaction, list, operation.index);
+    case 'move':
+      checkIndex(operation.from, length - 1, path);
+      checkIndex(operation.to, length - 1, path);
+      if (operation.from !== operation.to) moveElement(transaction, list, operation.from, operation.to);
+  }
+}
+
+function createMissingList(transaction: Transaction, node: Node): List {
+  const known = clearMissing(transaction, node);
+  const list = createList(transaction, node);
+  if (known !== null) transaction.put(KIND.base, node, null, known);
+  return list;
+}
+
+function editSet(transaction: Transaction, node: Node, op: 'set-add' | 'set-remove', value: JsonValue, path: string): void {
+  const shown = shownAt(node);
+  if (shown !== null && shown.kind !== 'set') throw mismatch(path, 'set', shown);
+  if (shown === null) {
+    const known = clearMissing(transaction, node);
+    createSet(transaction, node, []);
+    if (known !== null) transaction.put(KIND.base, node, null, known);
+  }
+  const member = canonicalJson(value);
+  if (op === 'set-add') addMember(transaction, node, member);
+  else if (node.entries.some((entry) => entry.kind === KIND.member && entry.value === member)) removeMember(transaction, node, member);
+}
+
+type TextOperation = Extract<IntentOperation, { op: 'text-insert' | 'text-delete' }>;
+
+function editTextAt(transaction: Transaction, node: Node, operation: TextOperation, path: string): void {
+  const shown = shownAt(node);
+  if (shown !== null && shown.kind !== 'text') throw mismatch(path, 'text', shown);
+  const length = operation.op === 'text-delete' ? operation.length : 0;
+  const insert = operation.op === 'text-insert' ? operation.value : '';
+  if (typeof insert !== 'string') throw invalid('"value" is a string', path);
+  checkTextRange(shown === null ? '' : textContent(shown.entry, transaction.model), path, operation.index, length);
+  let entry: Entry;
+  if (shown === null) {
+    const known = clearMissing(transaction, node);
+    entry = createSharedText(transaction, node);
+    if (known !== null) transaction.put(KIND.base, node, null, known);
+  } else {
+    entry = shown.entry;
+  }
+  if (insert !== '' || length > 0) editText(transaction, entry, operation.index, length, insert);
+}
+
+/** Prepares a path that shows nothing: what hides there goes, except tallies to remember. */
+function clearMissing(transaction: Transaction, node: Node): ReturnType<Transaction['clear']> {
+  const known = transaction.clear(node);
+  transaction.settleAncestors(node);
+  return known;
+}
+
+function checkIndex(index: number, max: number, path: string): void {
+  if (!Number.isSafeInteger(index) || index < 0) throw invalid('an index is a whole number from 0', path);
+  if (index > max) {
+    throw new CrdtError('CRDT_PATCH_TARGET_MISSING', `index ${index} is past the end`, { details: { path, position: index, actual: max + 1 } });
+  }
+}
+
+function mismatch(path: string, wanted: string, shown: Candidate): CrdtError {
+  const actual = shown.kind === 'value' ? (shown.value === null ? 'null' : typeof shown.value) : shown.kind;
+  return new CrdtError('CRDT_TYPE_MISMATCH', `${path.slice(0, 200)} holds a ${actual}, not a ${wanted}`, { details: { path: path.slice(0, 200), actual } });
+}
+
+function invalid(reason: string, path: string): CrdtError {
+  return new CrdtError('CRDT_PATCH_INVALID', reason, { details: { path: path.slice(0, 200) } });
+}

@@ -1,0 +1,136 @@
+/**
+ * @module
+ * Owns every use of a Y.Doc. It reads struct internals (`_start`, `right`, `store`), which Yjs keeps stable within 13.6; the
+ * version is pinned and the tests of this folder compare with what Yjs reads and writes.
+ */
+import * as Y from 'yjs';
+import { assert } from './assert.ts';
+import type { ElementId, Model } from './model.ts';
+import { ModelReader } from './read-model.ts';
+import type { TextEdit } from './transaction.ts';
+import { ROOT, type RootOrder } from './write-update.ts';
+
+/** Stands for an embedded object in the text of a rich text, so that indexes agree with Yjs. */
+const EMBEDDED = '\uFFFC';
+const TEXT_NAME = /^(?:t\/|u[0-9a-z]+\.[0-9a-z]+\.[0-9a-z]+$)/;
+
+/** Creates an empty Y.Doc. A fixed guid costs a twentieth of a random one; client 0 never writes. */
+export function createDoc(): Y.Doc {
+  const doc = new Y.Doc({ guid: 'a', gc: true });
+  doc.clientID = 0;
+  return doc;
+}
+
+/** Tells whether a Y.Doc waits for something that no update has brought: its state is incomplete. */
+export function hasGap(doc: Y.Doc): boolean {
+  return doc.store.pendingStructs !== null || doc.store.pendingDs !== null;
+}
+
+/** Returns the next clock of every client. */
+export function clocksOf(doc: Y.Doc): Map<number, number> {
+  const clocks = new Map<number, number>();
+  for (const [client, structs] of doc.store.clients) {
+    const last = structs.at(-1);
+    if (last !== undefined) clocks.set(client, last.id.clock + last.length);
+  }
+  return clocks;
+}
+
+/** Reads the live content of a Y.Doc. */
+export function readDoc(doc: Y.Doc): Model {
+  const reader = new ModelReader();
+  const clients = new Map<number, LiveItem[]>();
+  let position = 0;
+  for (let item = rootOf(doc)._start; item !== null; item = item.right) {
+    if (item.deleted || !(item.content instanceof Y.ContentAny)) continue;
+    const { client, clock } = item.id;
+    const live: LiveItem = { clock, position, values: item.content.arr as readonly unknown[] };
+    position += live.values.length;
+    const items = clients.get(client);
+    if (items === undefined) clients.set(client, [live]);
+    else items.push(live);
+  }
+  for (const [client, items] of clients) {
+    reader.startClient(client);
+    items.sort((a, b) => a.clock - b.clock);
+    for (const item of items) {
+      for (let index = 0; index < item.values.length; index++) {
+        reader.read(item.clock + index, item.values[index], item.position + index);
+      }
+    }
+  }
+  for (const name of doc.share.keys()) {
+    if (TEXT_NAME.test(name)) reader.readText(name, contentOf(doc.getText(name)));
+  }
+  const model = reader.finish();
+  for (const [client, clock] of clocksOf(doc)) model.clocks.set(client, clock);
+  return model;
+}
+
+interface LiveItem {
+  readonly clock: number;
+  readonly position: number;
+  readonly values: readonly unknown[];
+}
+
+/** Answers where elements stand in the root array of a Y.Doc. */
+export function orderOf(doc: Y.Doc): RootOrder {
+  const root = rootOf(doc);
+  return {
+    tail(client) {
+      const last = doc.store.clients.get(client)?.at(-1);
+      if (last instanceof Y.Item && last.parent === root) return { left: last.lastId, right: last.right?.id ?? null };
+      let item = root._start;
+      while (item !== null && item.right !== null) item = item.right;
+      return { left: item?.lastId ?? null, right: null };
+    },
+    rightOf(id) {
+      const item = itemAt(doc, id);
+      return id.clock < item.lastId.clock ? { client: id.client, clock: id.clock + 1 } : (item.right?.id ?? null);
+    },
+    leftOf(id) {
+      const item = itemAt(doc, id);
+      return id.clock > item.id.clock ? { client: id.client, clock: id.clock - 1 } : (item.left?.lastId ?? null);
+    },
+  };
+}
+
+/** Applies text edits as one transaction of a client and returns its update. */
+export function editTexts(doc: Y.Doc, client: number, edits: readonly TextEdit[]): Uint8Array | null {
+  let update: Uint8Array | null = null;
+  const keep = (bytes: Uint8Array): void => {
+    update = bytes;
+  };
+  doc.on('update', keep);
+  // Set after loading: Yjs replaces the id when an update of the same client comes in from outside.
+  doc.clientID = client;
+  doc.transact(() => {
+    for (const { name, index, remove, insert } of edits) {
+      const text = doc.getText(name);
+      if (remove > 0) text.delete(index, remove);
+      if (insert !== '') text.insert(index, insert);
+    }
+  });
+  doc.clientID = 0;
+  doc.off('update', keep);
+  return update;
+}
+
+function rootOf(doc: Y.Doc): Y.Array<unknown> {
+  return doc.getArray(ROOT);
+}
+
+function itemAt(doc: Y.Doc, id: ElementId): Y.Item {
+  const item = Y.getItem(doc.store, Y.createID(id.client, id.clock));
+  assert(item instanceof Y.Item, 'a live slot is an item');
+  return item;
+}
+
+function contentOf(text: Y.Text): string {
+  let content = '';
+  for (let item = text._start; item !== null; item = item.right) {
+    if (item.deleted || !item.countable) continue;
+    content += item.content instanceof Y.ContentString ? item.content.str : EMBEDDED.repeat(item.length);
+  }
+  return content;
+}
