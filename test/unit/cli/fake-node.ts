@@ -29,7 +29,7 @@ export class FakeNode {
         const key = `${request.method} ${request.url}`;
         this.requests.push(key);
         const route = routes[key];
-        const missing = {
+        const missing: FakeAnswer = {
           status: 404,
           body: { code: 'HTTP_ROUTE_NOT_FOUND', status: 404, detail: `no ${key}`, retryable: false },
         };

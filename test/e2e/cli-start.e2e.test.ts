@@ -1,0 +1,91 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { cli, Leftovers } from './cli-process.ts';
+
+const leftovers = new Leftovers();
+afterAll(async () => leftovers.clear());
+
+test('[CL4] start prints one JSON line when it serves, and SIGTERM drains it to exit code 0', async () => {
+  const data = join(await leftovers.directory(), 'not', 'there', 'yet');
+  const node = leftovers.spawn(['start', '--data', data, '--listen', '127.0.0.1:0', '--name', 'n7']);
+  const ready = await node.next<{ url: string }>();
+  expect(ready).toEqual({ ready: true, url: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/), node: 'n7' });
+  expect((await fetch(`${ready.url}/readyz`)).status).toBe(200);
+  const end = await node.stop();
+  expect(end.code).toBe(0);
+  expect(end.stdout.trim().split('\n')).toHaveLength(1);
+  await expect(fetch(`${ready.url}/livez`)).rejects.toThrow();
+});
+
+test('[CL4] options come from flags, environment and file, in this order', async () => {
+  const directory = await leftovers.directory();
+  const config = join(directory, 'atoll.json');
+  await writeFile(config, JSON.stringify({ data: join(directory, 'data'), listen: '127.0.0.1:0', name: 'from-file' }));
+  const byFile = leftovers.spawn(['start', '--config', config]);
+  expect(await byFile.next()).toMatchObject({ node: 'from-file' });
+  await byFile.stop();
+  const byEnvironment = leftovers.spawn(['start', '--config', config], { env: { ATOLL_NAME: 'from-env' } });
+  expect(await byEnvironment.next()).toMatchObject({ node: 'from-env' });
+  await byEnvironment.stop();
+  const byFlag = leftovers.spawn(['start', '--name', 'from-flag'], {
+    env: { ATOLL_NAME: 'from-env', ATOLL_CONFIG: config },
+  });
+  expect(await byFlag.next()).toMatchObject({ node: 'from-flag' });
+  await byFlag.stop();
+});
+
+test('[CL4] what was acknowledged is there after SIGTERM and after SIGKILL', async () => {
+  const data = await leftovers.directory();
+  let node = await leftovers.startNode([], data);
+  await cli(['db', 'create', 'app', '--url', node.url]);
+  expect((await cli(['doc', 'put', 'app/people/ada', '{"n":1}', '--url', node.url])).code).toBe(0);
+  await node.stop('SIGKILL');
+  node = await leftovers.startNode([], data);
+  expect((await cli(['doc', 'put', 'app/people/bob', '{"n":2}', '--url', node.url])).code).toBe(0);
+  await node.stop('SIGTERM');
+  node = await leftovers.startNode([], data);
+  const { stdout } = await cli(['doc', 'ls', 'app/people', '--json', '--url', node.url]);
+  expect(
+    stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as object),
+  ).toMatchObject([{ doc: { n: 1 } }, { doc: { n: 2 } }]);
+  await node.stop();
+});
+
+test('[CL4] a taken port and a data directory in use are errors that name the option', async () => {
+  const data = await leftovers.directory();
+  const node = await leftovers.startNode([], data);
+  const port = new URL(node.url).port;
+  const samePort = await cli(['start', '--data', await leftovers.directory(), '--listen', `127.0.0.1:${port}`]);
+  expect(samePort.code).not.toBe(0);
+  expect(samePort.stdout).toBe('');
+  expect(samePort.stderr).toMatch(/CONFIG_LISTEN_FAILED/);
+  expect(samePort.stderr).toMatch(new RegExp(`${port}`));
+  expect(samePort.stderr).toMatch(/--listen/);
+  const sameData = await cli(['start', '--data', data, '--listen', '127.0.0.1:0']);
+  expect(sameData.code).not.toBe(0);
+  expect(sameData.stderr).toMatch(/STORAGE_IN_USE/);
+  expect(sameData.stderr).toMatch(/--data/);
+  await node.stop();
+});
+
+test('[CL4] wrong options are usage errors that say what would be right', async () => {
+  const data = await leftovers.directory();
+  const cases: [string[], RegExp][] = [
+    [['start'], /--data is required/],
+    [['start', '--data', data, '--listen', 'nonsense'], /HOST:PORT/],
+    [['start', '--data', data, '--nonsense'], /unknown option '--nonsense'/],
+    [['start', '--data', data, '--listen', '0.0.0.0:0'], /--insecure/],
+    [['start', '--data', data, '--join', 'nonsense'], /must be a URL such as/],
+    [['start', '--data', data, '--config', join(data, 'missing.json')], /cannot read the configuration file/],
+  ];
+  for (const [args, message] of cases) {
+    const end = await cli(args);
+    expect(end.stderr).toMatch(message);
+    expect(end.code).toBe(2);
+    expect(end.stdout).toBe('');
+  }
+});
