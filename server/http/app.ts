@@ -3,8 +3,8 @@
  * Owns the HTTP application: limits of the server, access, routes, and one form for every error. Requests are not logged.
  * SPEC.md section HT.
  */
-import fastify, { LogController, type FastifyInstance, type FastifyReply, type FastifyRequest, type FastifyServerOptions } from 'fastify';
-import type { FastifyBaseLogger } from 'fastify';
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type FastifyServerOptions } from 'fastify';
+import type { Logger } from 'pino';
 import type { ServerOptions as HttpsOptions } from 'node:https';
 import { requireAccess } from './auth.ts';
 import { acceptBodies } from './body.ts';
@@ -24,13 +24,13 @@ import { nodeRoutes } from './routes/node.ts';
 
 export interface AppOptions {
   readonly context: HttpContext;
-  readonly log: FastifyBaseLogger;
+  readonly log: Logger;
   /** Certificate and key; absent serves plain HTTP. */
   readonly tls?: Pick<HttpsOptions, 'cert' | 'key'>;
 }
 
-/** Paths served without a token, so that probes need none. */
-const OPEN_PATHS: ReadonlySet<string> = new Set(['/livez', '/readyz']);
+/** Paths served without a token and while draining, so that probes always get an answer. */
+const OPEN_PATHS = /^\/(?:livez|readyz)(?:\?|$)/;
 /** A socket on which nothing moves for this long is closed. */
 const IDLE_SOCKET_MS = 60_000;
 const KEEP_ALIVE_MS = 72_000;
@@ -42,7 +42,7 @@ export function createApp({ context, log, tls }: AppOptions): FastifyInstance {
   methods.watch(app);
   acceptBodies(app, context.limits);
   addGate(app, context);
-  app.setErrorHandler((error, request, reply) => answerError(error, request, reply));
+  app.setErrorHandler((error, request, reply) => answerError(log, error, request, reply));
   app.setNotFoundHandler((request, reply) => answerNotFound(methods, request, reply));
   for (const routes of [databaseRoutes, collectionRoutes, documentRoutes, listRoutes, conflictRoutes, bulkRoutes, nodeRoutes]) {
     routes(app, context);
@@ -51,12 +51,10 @@ export function createApp({ context, log, tls }: AppOptions): FastifyInstance {
   return app;
 }
 
-function serverOptions(context: HttpContext, log: FastifyBaseLogger): FastifyServerOptions {
+function serverOptions(context: HttpContext, log: Logger): FastifyServerOptions {
   return {
-    loggerInstance: log,
-    logController: new LogController({ disableRequestLogging: true }),
-    // One logger for all requests: a child per request costs more than a lookup of the document.
-    childLoggerFactory: (logger) => logger,
+    // Fastify's logging watches every answer, which costs more than finding the document; errors are logged here.
+    logger: false,
     // Bodies have their own deadline (body.ts), bulk streams have none; heads have Node's.
     requestTimeout: 0,
     connectionTimeout: IDLE_SOCKET_MS,
@@ -67,7 +65,7 @@ function serverOptions(context: HttpContext, log: FastifyBaseLogger): FastifySer
     routerOptions: { maxParamLength: 16_384 },
     ajv: { customOptions: { removeAdditional: false, coerceTypes: true, useDefaults: true } },
     clientErrorHandler: answerClientError,
-    frameworkErrors: (error, request, reply) => answerError(error, request, reply),
+    frameworkErrors: (error, request, reply) => answerError(log, error, request, reply),
   } as FastifyServerOptions;
 }
 
@@ -79,13 +77,13 @@ function httpOptions({ limits }: HttpContext): { headersTimeout: number; request
 /** What every request passes before its route: well-formed URL, a node that takes requests, access. */
 function addGate(app: FastifyInstance, context: HttpContext): void {
   const { health } = context;
-  app.addHook('onRequest', (request, reply, done) => {
+  const leave = (): void => health.leave();
+  app.addHook('onRequest', ({ raw }, reply, done) => {
     health.enter();
-    reply.raw.once('close', () => health.leave());
-    const { raw } = request;
+    reply.raw.on('close', leave);
     try {
       requireAsciiUrl(raw.url!);
-      if (!OPEN_PATHS.has(request.routeOptions.url ?? '')) {
+      if (!OPEN_PATHS.test(raw.url!)) {
         if (health.isRefusing) throw new HttpError('HTTP_DRAINING', 'this node is shutting down', { retryable: true });
         requireAccess(raw, context);
       }
@@ -97,9 +95,9 @@ function addGate(app: FastifyInstance, context: HttpContext): void {
   });
 }
 
-function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+function answerError(log: Logger, error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const problem = problemOf(error);
-  if (problem.status === 500) request.log.error({ err: error, method: request.method, route: request.routeOptions.url }, 'request failed');
+  if (problem.status === 500) log.error({ err: error, method: request.method, route: request.routeOptions.url }, 'request failed');
   sendProblem(reply, problem, error);
 }
 
