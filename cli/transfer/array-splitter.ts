@@ -97,26 +97,46 @@ export class ArraySplitter implements ElementSplitter {
 
   /** Follows the element from `index`; returns where it, or the chunk, ends. */
   #scan(chunk: Uint8Array, index: number): number {
-    for (let at = index; at < chunk.length; at += 1) {
-      const byte = chunk[at] as number;
+    let at = index;
+    while (at < chunk.length) {
       if (this.#inString) {
-        if (this.#escaped) this.#escaped = false;
-        else if (byte === BYTE.backslash) this.#escaped = true;
-        else if (byte === BYTE.quote) this.#inString = false;
-      } else if (byte === BYTE.quote) {
+        at = this.#scanString(chunk, at);
+        continue;
+      }
+      const byte = chunk[at] as number;
+      at += 1;
+      if (byte === BYTE.quote) {
         this.#inString = true;
       } else if (byte === BYTE.openBrace || byte === BYTE.openBracket) {
         this.#depth += 1;
       } else if (byte === BYTE.closeBrace || byte === BYTE.closeBracket) {
         // A bracket at depth 0 closes the array itself, behind a scalar element.
-        if (this.#depth === 0) return this.#complete(at);
+        if (this.#depth === 0) return this.#complete(at - 1);
         this.#depth -= 1;
-        if (this.#depth === 0) return this.#complete(at + 1);
+        if (this.#depth === 0) return this.#complete(at);
       } else if (this.#depth === 0 && (byte === BYTE.comma || isBlank(byte))) {
-        return this.#complete(at);
+        return this.#complete(at - 1);
+      } else if (byte === BYTE.newline) {
+        this.#line += 1;
       }
-      if (byte === BYTE.newline) this.#line += 1;
     }
+    return chunk.length;
+  }
+
+  /** Follows a string to behind its closing quote, or to the end of the chunk. */
+  #scanString(chunk: Uint8Array, index: number): number {
+    let escaped = this.#escaped;
+    for (let at = index; at < chunk.length; at += 1) {
+      const byte = chunk[at];
+      if (escaped) escaped = false;
+      else if (byte === BYTE.backslash) escaped = true;
+      else if (byte === BYTE.quote) {
+        this.#inString = false;
+        this.#escaped = false;
+        return at + 1;
+      }
+    }
+    this.#escaped = escaped;
     return chunk.length;
   }
 

@@ -41,6 +41,8 @@ export function isRefusal(entry: DocumentLine | Refusal): entry is Refusal {
 /** Digits of the element number in made ids: enough to keep ten billion of them sorted. */
 const NUMBER_DIGITS = 10;
 
+const STRICT_UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
 export function prepareDocument(element: InputElement, rule: IdRule, elementBytesMax: number): DocumentLine | Refusal {
   const { number, line, end } = element;
   const refuse = (message: string, code = 'CLI_INPUT_INVALID'): Refusal => ({
@@ -60,7 +62,7 @@ export function prepareDocument(element: InputElement, rule: IdRule, elementByte
   let text: string;
   let value: unknown;
   try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(element.bytes);
+    text = STRICT_UTF8.decode(element.bytes);
     value = JSON.parse(text);
   } catch (error) {
     return refuse(error instanceof SyntaxError ? `not valid JSON: ${error.message}` : 'not valid UTF-8');
