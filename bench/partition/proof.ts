@@ -3,6 +3,7 @@
  * Owns the product's promise as one experiment: three nodes, a partition during which all accept writes, a node killed in the
  * middle of them, and afterwards three equal databases in which nothing acknowledged is missing.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { awaitEqual } from '../harness/convergence.ts';
 import { packLines, uploadBulk } from '../harness/bulk-upload.ts';
 import type { NodeProcess } from '../harness/node-process.ts';
@@ -28,6 +29,7 @@ import { runVerify } from './verify-command.ts';
 const CONVERGENCE_TIMEOUT_MS = 300_000;
 /** The node is killed when this share of its writes is acknowledged. */
 const KILL_AT = 0.4;
+const KILL_DELAY_MS = 5;
 
 export interface ProofOptions {
   readonly scale: ProofScale;
@@ -143,6 +145,8 @@ async function killAndRestart(
   victim: NodeProcess,
   writer: NodeWriter,
 ): Promise<void> {
+  // One group commit answers many requests at once; a little later the next ones are in flight.
+  await delay(KILL_DELAY_MS);
   writer.pause();
   await victim.kill();
   const wire = cluster.wire('1-2');
