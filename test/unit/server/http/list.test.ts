@@ -74,7 +74,7 @@ describe('lists', () => {
       query = page.cursor === null ? '' : `?limit=100&cursor=${page.cursor}`;
     }
     expect(seen).toHaveLength(250);
-    await small.app.close();
+    await small.close();
   });
 
   test('[HT12] a collection nobody has written to is an empty list', async () => {

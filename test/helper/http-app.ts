@@ -1,0 +1,55 @@
+/**
+ * @module
+ * Owns an HTTP application over a replica in memory, for tests of HTTP semantics without sockets or disks.
+ */
+import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
+import { createApp } from '../../server/http/app.ts';
+import type { HttpContext } from '../../server/http/context.ts';
+import { Health } from '../../server/http/health.ts';
+import { documentLimitsOf, limitsOf } from '../../server/limits.ts';
+import { completeOptions } from '../../server/config.ts';
+import { createLog } from '../../server/log.ts';
+import { cryptoRandom, systemClock, systemTimers } from '../../server/system-ports.ts';
+import { MemoryStore, Replica } from '../../sync/index.ts';
+
+export interface TestApp {
+  readonly app: FastifyInstance;
+  readonly context: HttpContext;
+  /** Sends a request; a string or Buffer body goes as it is, anything else as JSON. */
+  send(method: string, url: string, body?: unknown, headers?: Record<string, string>): Promise<LightMyRequestResponse>;
+  close(): Promise<void>;
+}
+
+export async function openTestApp(changes: Partial<HttpContext> = {}): Promise<TestApp> {
+  const ports = { clock: systemClock, timers: systemTimers, random: cryptoRandom };
+  const replica = changes.replica ?? (await Replica.open({ store: new MemoryStore(), ...ports, name: 'test' }));
+  const limits = limitsOf(completeOptions({ data: 'unused' }));
+  const context: HttpContext = {
+    replica,
+    health: new Health(),
+    limits,
+    documentLimits: documentLimitsOf(limits),
+    clock: systemClock,
+    random: cryptoRandom,
+    adminTokenHash: null,
+    insecure: false,
+    ...changes,
+  };
+  const app = createApp({ context, log: createLog('silent') });
+  await app.ready();
+  const send: TestApp['send'] = (method, url, body, headers = {}) => {
+    const isRaw = body === undefined || typeof body === 'string' || Buffer.isBuffer(body);
+    const payload = isRaw ? body : JSON.stringify(body);
+    const type = body === undefined ? {} : { 'content-type': 'application/json' };
+    return app.inject({ method, url, headers: { ...type, ...headers }, ...(payload !== undefined && { payload }) } as InjectOptions);
+  };
+  return {
+    app,
+    context,
+    send,
+    close: async () => {
+      await app.close();
+      if (changes.replica === undefined) await replica.close();
+    },
+  };
+}
