@@ -1,6 +1,10 @@
 import { expect, test } from 'vitest';
+import { decodeBatch, encodeBatch } from '../../../sync/batch.ts';
+import type { UpdateRecord } from '../../../sync/batch.ts';
 import { MemoryStore, Replica } from '../../../sync/index.ts';
 import type { Database } from '../../../sync/index.ts';
+import { portableSha256 } from '../../../sync/sha256.ts';
+import { GENESIS_CHAIN } from '../../../sync/version-vector.ts';
 import { ManualClock, idleTimers, seededRandom } from '../../helper/manual-ports.ts';
 
 const text = (bytes: Uint8Array | undefined): unknown => JSON.parse(new TextDecoder().decode(bytes));
@@ -166,4 +170,26 @@ test('[DB5] a collection keeps its configuration and can be dropped', async () =
   });
   expect(await database.dropCollection('c')).toBe(1);
   expect(database.collection('c')).toBeNull();
+});
+
+test('[DB9] a batch that cannot be merged leaves no trace, and changes under way in its documents survive', async () => {
+  const [a, b] = [await openReplica(), await openReplica()];
+  const left = await openDatabase(a);
+  await left.write('c', 'x', { kind: 'replace', value: { v: 1 } });
+  await replicate(a, b);
+  const before = left.digest();
+  const stranger = { origin: 2 ** 40 + 1, firstSeq: 1, stamp: 1, deps: [] };
+  const [first] = (await b.engine.readLog(left.key, a.origin, 0, 1 << 20)) as Uint8Array[];
+  const good = decodeBatch(first!).records[1] as UpdateRecord;
+  const bad = { ...good, id: 'y', update: Uint8Array.of(9, 9, 9) };
+  const batch = encodeBatch({ ...stranger, records: [{ ...good, id: 'x' }, bad] }, GENESIS_CHAIN, portableSha256);
+  const write = left.write('c', 'x', { kind: 'merge-patch', patch: { w: 2 } });
+  await expect(a.engine.ingest(left.key, [batch])).rejects.toMatchObject({ code: 'SYNC_BATCH_MALFORMED' });
+  await write;
+  expect(text((await left.get('c', 'x'))?.json)).toEqual({ v: 1, w: 2 });
+  expect(await left.get('c', 'y')).toBeNull();
+  expect(Object.keys(left.digest().vector)).toEqual(Object.keys(before.vector));
+  await left.write('c', 'x', { kind: 'merge-patch', patch: { z: 3 } });
+  await replicate(a, b);
+  expect(b.database('app').digest()).toEqual(left.digest());
 });
