@@ -6,7 +6,7 @@ import { HttpConnection } from './http-connection.ts';
 import { percentile } from './statistic.ts';
 
 export interface LoadOptions {
-  readonly port: number;
+  readonly server: { readonly port: number; cpuSeconds(): number };
   readonly connections: number;
   readonly durationMs: number;
   /** Makes the bytes of the next request. */
@@ -18,12 +18,15 @@ export interface LoadResult {
   readonly perSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  /** Processor time of the server, all threads. Says the truth even when other programs take the processor. */
+  readonly cpuMicrosecondsEach: number;
 }
 
 /** @throws Error at the first answer that is not 2xx: a rate that contains errors is no rate. */
-export async function runLoad({ port, connections, durationMs, next }: LoadOptions): Promise<LoadResult> {
-  const clients = await Promise.all(Array.from({ length: connections }, () => HttpConnection.open(port)));
+export async function runLoad({ server, connections, durationMs, next }: LoadOptions): Promise<LoadResult> {
+  const clients = await Promise.all(Array.from({ length: connections }, () => HttpConnection.open(server.port)));
   const latencies: number[] = [];
+  const startCpuSeconds = server.cpuSeconds();
   const startMs = performance.now();
   const deadlineMs = startMs + durationMs;
   const drive = async (client: HttpConnection): Promise<void> => {
@@ -47,5 +50,6 @@ export async function runLoad({ port, connections, durationMs, next }: LoadOptio
     perSecond: latencies.length / seconds,
     p50Ms: percentile(latencies, 0.5),
     p99Ms: percentile(latencies, 0.99),
+    cpuMicrosecondsEach: ((server.cpuSeconds() - startCpuSeconds) * 1e6) / latencies.length,
   };
 }

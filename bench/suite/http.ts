@@ -18,8 +18,8 @@ import type { Suite, SuiteContext } from './suite.ts';
 
 /** Names a pair of servers under the same load. */
 interface Pair {
-  readonly atoll: number;
-  readonly bare: number;
+  readonly atoll: ChildServer;
+  readonly bare: ChildServer;
 }
 
 interface Workload {
@@ -44,7 +44,7 @@ export const httpSuite: Suite = {
     });
     try {
       await node.client().database('app').create();
-      const pair = { atoll: node.port, bare: bare.port };
+      const pair = { atoll: node.server, bare };
       const bodies = createBodies(config.seed, config.http.documents, config.http.documentBytes);
       await fill(context, pair, 'ready', bodies, config.http.documents);
       await fill(context, pair, 'cold', bodies, config.http.coldDocuments);
@@ -108,8 +108,8 @@ function workloads({ config }: SuiteContext, bodies: readonly Buffer[]): Workloa
 
 async function measure({ config, progress }: SuiteContext, pair: Pair, workload: Workload): Promise<Measure> {
   const { connections, warmUpMs, rounds, roundMs } = config.http;
-  const load = (port: number, round: string, durationMs: number): Promise<LoadResult> =>
-    runLoad({ port, connections, durationMs, next: workload.requests(round) });
+  const load = (server: ChildServer, round: string, durationMs: number): Promise<LoadResult> =>
+    runLoad({ server, connections, durationMs, next: workload.requests(round) });
   progress(`${workload.name}: warm-up`);
   await load(pair.atoll, 'warm', warmUpMs);
   await load(pair.bare, 'warm', warmUpMs);
@@ -127,12 +127,12 @@ async function measure({ config, progress }: SuiteContext, pair: Pair, workload:
     unit: '/s',
     yardstick: { name: workload.yardstick, value: bare.perSecond },
     ...(workload.target !== undefined && { target: workload.target }),
-    detail: `p50 / p99: ${formatLatency(atoll)}; bare ${formatLatency(bare)}`,
+    detail: `${formatLoad(atoll)}; bare: ${formatLoad(bare)}`,
   };
 }
 
-function formatLatency({ p50Ms, p99Ms }: LoadResult): string {
-  return `${p50Ms.toFixed(1)} / ${p99Ms.toFixed(1)} ms`;
+function formatLoad({ p50Ms, p99Ms, cpuMicrosecondsEach }: LoadResult): string {
+  return `p50 ${p50Ms.toFixed(1)}, p99 ${p99Ms.toFixed(1)} ms, ${cpuMicrosecondsEach.toFixed(0)} µs of processor each`;
 }
 
 function createBodies(seed: number, count: number, bytes: number): Buffer[] {
@@ -149,7 +149,7 @@ async function fill(
   count: number,
 ): Promise<void> {
   progress(`fill ${collection}: ${count} documents`);
-  for (const port of [pair.atoll, pair.bare]) {
+  for (const server of [pair.atoll, pair.bare]) {
     let at = 0;
     const next = (): Buffer => {
       const id = at++ % count;
@@ -158,7 +158,7 @@ async function fill(
         bytes: bodies[id % bodies.length]!,
       });
     };
-    while (at < count) await runLoad({ port, connections: config.http.connections, durationMs: 200, next });
+    while (at < count) await runLoad({ server, connections: config.http.connections, durationMs: 200, next });
   }
 }
 
