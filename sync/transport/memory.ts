@@ -3,6 +3,7 @@
  * Owns channels inside one process: ordered, asynchronous, lossless. For tests and for several replicas in one process.
  */
 import type { Channel, Dialer, Timers } from '../port.ts';
+import { Inbound } from './inbound.ts';
 
 export interface MemoryChannelOptions {
   /** Delivers with this delay, through `timers`; without timers, in a microtask. */
@@ -49,13 +50,11 @@ export class MemoryNetwork {
 type Defer = (run: () => void) => void;
 
 class MemoryChannel implements Channel {
-  onMessage: (message: Uint8Array) => void = () => {};
-  onClose: (code: number, reason: string) => void = () => {};
   readonly #defer: Defer;
+  readonly #inbound = new Inbound();
   #other: MemoryChannel | null = null;
   #bufferedBytes = 0;
   #isClosing = false;
-  #isClosed = false;
 
   constructor(defer: Defer) {
     this.#defer = defer;
@@ -63,6 +62,22 @@ class MemoryChannel implements Channel {
 
   get bufferedBytes(): number {
     return this.#bufferedBytes;
+  }
+
+  get onMessage(): (message: Uint8Array) => void {
+    return this.#inbound.onMessage;
+  }
+
+  set onMessage(listener: (message: Uint8Array) => void) {
+    this.#inbound.onMessage = listener;
+  }
+
+  get onClose(): (code: number, reason: string) => void {
+    return this.#inbound.onClose;
+  }
+
+  set onClose(listener: (code: number, reason: string) => void) {
+    this.#inbound.onClose = listener;
   }
 
   connect(other: MemoryChannel): void {
@@ -82,22 +97,21 @@ class MemoryChannel implements Channel {
   close(code: number, reason: string): void {
     if (this.#isClosing) return;
     this.#isClosing = true;
+    this.#inbound.mute();
     // Behind what was sent, as on a socket.
     this.#defer(() => {
-      this.#finish(code, reason);
+      this.#inbound.finish(code, reason);
       this.#other!.#finish(code, reason);
     });
   }
 
   #receive(message: Uint8Array): void {
-    if (!this.#isClosing) this.onMessage(message);
+    this.#inbound.deliver(message);
   }
 
   #finish(code: number, reason: string): void {
     this.#isClosing = true;
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    this.onClose(code, reason);
+    this.#inbound.finish(code, reason);
   }
 }
 

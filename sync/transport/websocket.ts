@@ -6,6 +6,7 @@
 import WebSocket from 'ws';
 import { CLOSE_CODES } from '../protocol/close-code.ts';
 import type { Channel, Dialer } from '../port.ts';
+import { Inbound } from './inbound.ts';
 
 /** Frames end at 256 KiB; the rest is slack for later versions. */
 const PAYLOAD_BYTES_MAX = 1024 * 1024;
@@ -13,7 +14,6 @@ const PAYLOAD_BYTES_MAX = 1024 * 1024;
 const OPEN_MS_MAX = 5000;
 /** A peer that does not answer a close is cut after this. */
 const CLOSE_MS_MAX = 2000;
-const ABNORMAL_CLOSURE = 1006;
 
 export interface WebSocketDialerOptions {
   /** Extra request headers. */
@@ -47,21 +47,24 @@ export function createWebSocketChannel(socket: WebSocket): Channel {
 
 class WebSocketChannel implements Channel {
   readonly #socket: WebSocket;
-  #early: Uint8Array[] | null = [];
-  #earlyClose: (() => void) | null = null;
+  readonly #inbound = new Inbound();
   #isClosing = false;
-  #onMessage: (message: Uint8Array) => void = () => {};
-  #onClose: ((code: number, reason: string) => void) | null = null;
 
   constructor(socket: WebSocket) {
     this.#socket = socket;
     // Every error is followed by 'close'.
     socket.on('error', () => {});
     socket.on('message', (data, isBinary) => {
-      if (isBinary && data instanceof Buffer) this.#deliver(new Uint8Array(data.buffer, data.byteOffset, data.length));
-      else this.close(CLOSE_CODES.FRAME_MALFORMED, 'a text message');
+      if (isBinary && data instanceof Buffer) {
+        this.#inbound.deliver(new Uint8Array(data.buffer, data.byteOffset, data.length));
+      } else {
+        this.close(CLOSE_CODES.FRAME_MALFORMED, 'a text message');
+      }
     });
-    socket.once('close', (code, reason) => this.#handleClose(code === 0 ? ABNORMAL_CLOSURE : code, reason.toString()));
+    socket.once('close', (code, reason) => {
+      this.#isClosing = true;
+      this.#inbound.finish(code, reason.toString());
+    });
   }
 
   get bufferedBytes(): number {
@@ -69,25 +72,19 @@ class WebSocketChannel implements Channel {
   }
 
   get onMessage(): (message: Uint8Array) => void {
-    return this.#onMessage;
+    return this.#inbound.onMessage;
   }
 
   set onMessage(listener: (message: Uint8Array) => void) {
-    this.#onMessage = listener;
-    const early = this.#early ?? [];
-    this.#early = null;
-    // Not from within the assignment: the owner may still be setting itself up.
-    if (early.length > 0) queueMicrotask(() => early.forEach((message) => this.#deliver(message)));
+    this.#inbound.onMessage = listener;
   }
 
   get onClose(): (code: number, reason: string) => void {
-    return this.#onClose ?? ((): void => {});
+    return this.#inbound.onClose;
   }
 
   set onClose(listener: (code: number, reason: string) => void) {
-    this.#onClose = listener;
-    if (this.#earlyClose !== null) queueMicrotask(this.#earlyClose);
-    this.#earlyClose = null;
+    this.#inbound.onClose = listener;
   }
 
   send(message: Uint8Array): void {
@@ -98,24 +95,12 @@ class WebSocketChannel implements Channel {
   close(code: number, reason: string): void {
     if (this.#isClosing) return;
     this.#isClosing = true;
+    this.#inbound.mute();
     if (this.#socket.readyState >= WebSocket.CLOSING) return;
     this.#socket.close(isOurs(code) ? code : CLOSE_CODES.GOING_AWAY, reason);
     const timer = setTimeout(() => this.#socket.terminate(), CLOSE_MS_MAX);
     timer.unref();
     this.#socket.once('close', () => clearTimeout(timer));
-  }
-
-  #deliver(message: Uint8Array): void {
-    if (this.#isClosing) return;
-    if (this.#early === null) this.#onMessage(message);
-    else this.#early.push(message);
-  }
-
-  #handleClose(code: number, reason: string): void {
-    this.#isClosing = true;
-    const notify = (): void => this.#onClose?.(code, reason);
-    if (this.#onClose === null) this.#earlyClose = notify;
-    else notify();
   }
 }
 

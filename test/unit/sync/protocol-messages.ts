@@ -1,0 +1,82 @@
+/**
+ * @module
+ * Owns one example of every message: what test/golden pins byte for byte and what the codec tests mutilate.
+ */
+import type { Message } from '../../../sync/protocol/message.ts';
+
+const bytes = (length: number, start = 1): Uint8Array => Uint8Array.from({ length }, (_, i) => (start + i) % 256);
+const ORIGIN = 2 ** 32 + 5;
+
+export const EXAMPLES: { readonly [T in Message['type']]: Extract<Message, { type: T }> } = {
+  hello: {
+    type: 'hello',
+    versionMin: 1,
+    versionMax: 1,
+    nodeId: 'node-a',
+    name: 'Ähre',
+    url: 'https://a.example:7400',
+    origin: ORIGIN,
+    bootNonce: bytes(8),
+    nonce: bytes(16, 100),
+    supports: 1,
+    requires: 0,
+    windowBytes: 1_048_576,
+  },
+  auth: { type: 'auth', mac: bytes(32) },
+  vector: {
+    type: 'vector',
+    offset: 300,
+    complete: true,
+    links: [bytes(8, 9)],
+    databases: [
+      { database: '_system.0', kind: 'full', positions: [{ origin: ORIGIN, seq: 7, chainPrefix: bytes(4) }] },
+      { database: 'app.0', kind: 'changed', positions: [] },
+      { database: 'old.0', kind: 'declined', positions: [] },
+    ],
+  },
+  data: {
+    type: 'data',
+    database: 'app.0',
+    offset: 1000,
+    weight: 3,
+    payload: { codec: 'none', bytes: Uint8Array.of(3, 1, 2, 3) },
+  },
+  ack: {
+    type: 'ack',
+    offset: 1003,
+    databases: [
+      { database: 'app.0', kind: 'changed', positions: [{ origin: ORIGIN, seq: 8, chainPrefix: bytes(4) }] },
+    ],
+  },
+  pull: {
+    type: 'pull',
+    database: 'app.0',
+    positions: [{ origin: ORIGIN, seq: 8, chainPrefix: bytes(4) }],
+    ranges: [{ origin: ORIGIN, from: 9, to: 200 }],
+  },
+  offer: { type: 'offer', database: 'app.0', records: 5000 },
+  'snapshot-request': {
+    type: 'snapshot-request',
+    database: 'app.0',
+    transfer: 2,
+    since: new Map([[ORIGIN, { seq: 3, chain: bytes(16) }]]),
+  },
+  'snapshot-chunk': {
+    type: 'snapshot-chunk',
+    transfer: 2,
+    index: 4,
+    offset: 1003,
+    weight: 5,
+    payload: { codec: 'deflate', bytes: bytes(5) },
+  },
+  'snapshot-end': {
+    type: 'snapshot-end',
+    transfer: 2,
+    chunks: 5,
+    vector: new Map([[ORIGIN, { seq: 900, chain: bytes(16) }]]),
+  },
+  ping: { type: 'ping', id: 3, probe: true },
+  pong: { type: 'pong', id: 3, wallMs: 1_767_225_600_000, pendingBytes: 4096 },
+  part: { type: 'part', id: 1, index: 0, count: 2, bytes: bytes(10) },
+  bye: { type: 'bye', code: 4500, reason: 'shutting down' },
+};
