@@ -129,7 +129,7 @@ function sendStored(reply: FastifyReply, database: Database, { json, etag, modif
   const { raw } = reply;
   raw.writeHead(200, headers);
   // A Latin-1 string goes out in one piece with the head; a Buffer costs a second one, and large ones are worth it.
-  if (json.length <= SMALL_BYTES) raw.end(asBuffer(json).latin1Slice(), 'latin1');
+  if (json.length <= SMALL_BYTES) raw.end(asBuffer(json).toString('latin1'), 'latin1');
   else raw.end(json);
 }
 
