@@ -65,7 +65,7 @@ export class Cluster {
       random: this.#random.fork('network'),
       trace: this.trace,
       profile: plan.network,
-      observer: { onSend: (channel, from, message, bufferedBytes) => this.#onSend(channel, from, message, bufferedBytes) },
+      observer: { onSend: (...sent) => this.#onSend(...sent) },
       isConnected: (a, b) => isConnected(plan.topology, plan.nodes.length, a, b),
     });
     this.nodes = plan.nodes.map((nodePlan, index) => this.#createNode(nodePlan, index));
@@ -116,13 +116,13 @@ export class Cluster {
     if (this.problems.length < PROBLEMS_MAX) this.problems.push(line);
   }
 
-  #onSend(channel: object, from: number, message: Uint8Array, bufferedBytes: number): void {
+  #onSend(channel: object, from: number, to: number, message: Uint8Array, bufferedBytes: number): void {
     this.trace.maximum('max buffered bytes', bufferedBytes);
     if (bufferedBytes > this.plan.windowBytes + BUFFER_SLACK_BYTES) {
       this.complain(`[I10] node ${from} buffers ${bufferedBytes} bytes for one peer, the window is ${this.plan.windowBytes}`);
     }
     try {
-      this.#tap.onFrame(channel, from, message);
+      this.#tap.onFrame(channel, from, to, message);
     } catch (error) {
       this.complain(`node ${from} sent a frame nobody can read: ${describeError(error)}`);
     }
@@ -196,7 +196,12 @@ export class Cluster {
 
   /** Invariants I1 and I13: whatever the node told anybody is on its disk. */
   async #inspect(index: number, store: MemoryStore, acknowledged: readonly Attempt[], isDeep: boolean): Promise<void> {
-    const audit = await auditDisk({ store, isDeep, onBatch: (database, bytes) => this.#tap.checkBatch(index, database, bytes) });
+    const audit = await auditDisk({
+      store,
+      isDeep,
+      onBatch: (database, bytes) => this.#tap.checkBatch(index, database, bytes),
+      snapshotChain: (...position) => this.#tap.snapshotChain(...position),
+    });
     for (const problem of audit.problems) this.complain(`disk of node ${index}: ${problem}`);
     this.trace.count('disks inspected');
     this.#checkClaims(index, audit);
@@ -226,9 +231,11 @@ export class Cluster {
     for (const { index, replica } of this.nodes) {
       if (replica === null) continue;
       for (const name of replica.databases()) {
-        const { key, digest, vector } = databaseState(replica, name);
-        if (digest === null) continue;
-        const id = `${key} ${vector}`;
+        const state = databaseState(replica, name);
+        if (state === null || this.#tap.isAhead(index, state.key, state.vector)) continue;
+        const { digest } = state;
+        const entries = Object.entries(state.vector).sort(([a], [b]) => Number(a) - Number(b));
+        const id = `${state.key} ${entries.map(([origin, seq]) => `${origin}:${seq}`).join(' ')}`;
         const known = this.#digests.get(id);
         if (known === undefined) this.#digests.set(id, digest);
         else if (known !== digest) this.complain(`[I9] node ${index} has vector ${id} and digest ${digest}, elsewhere it was ${known}`);
@@ -247,14 +254,12 @@ function documentOf(audit: DiskAudit, attempt: Attempt): { vector: ReadonlyMap<n
 function databaseState(
   replica: NonNullable<SimNode['replica']>,
   name: string,
-): { key: string; digest: string | null; vector: string } {
+): { key: string; digest: string; vector: Readonly<Record<string, number>> } | null {
   try {
     const database = replica.database(name);
-    const { digest, vector } = database.digest();
-    const entries = Object.entries(vector).sort(([a], [b]) => Number(a) - Number(b));
-    return { key: database.key, digest, vector: entries.map(([origin, seq]) => `${origin}:${seq}`).join(' ') };
+    return { key: database.key, ...database.digest() };
   } catch {
     // Known and not open yet, or being removed.
-    return { key: name, digest: null, vector: '' };
+    return null;
   }
 }

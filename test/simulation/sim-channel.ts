@@ -56,7 +56,7 @@ export class SimChannel implements Channel {
   send(message: Uint8Array): void {
     if (this.#isClosed || !this.#host.isAlive) return;
     this.bufferedBytes += message.length;
-    this.#network.observer.onSend(this, this.#host.node, message, this.bufferedBytes);
+    this.#network.observer.onSend(this, this.#host.node, this.remoteNode, message, this.bufferedBytes);
     this.#network.trace.event(this.#network.time.now, `send ${this.#host.node}>${this.remoteNode} ${message.length}`, message);
     this.#queue.push({ type: 'message', bytes: message });
     this.pump();

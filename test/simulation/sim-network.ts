@@ -40,7 +40,7 @@ export interface Path {
 }
 
 export interface NetworkObserver {
-  onSend(channel: object, from: number, message: Uint8Array, bufferedBytes: number): void;
+  onSend(channel: object, from: number, to: number, message: Uint8Array, bufferedBytes: number): void;
 }
 
 const DIAL_TIMEOUT_MS = 3000;

@@ -30,6 +30,11 @@ export class Trace {
     if (this.#isVerbose) process.stderr.write(`${line}\n`);
   }
 
+  /** Says more, for people only. */
+  debug(describe: () => string): void {
+    if (this.#isVerbose) process.stderr.write(`    ${describe()}\n`);
+  }
+
   count(name: string, amount = 1): void {
     this.counters[name] = (this.counters[name] ?? 0) + amount;
   }

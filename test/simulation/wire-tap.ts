@@ -6,6 +6,7 @@
 import { decodeBatchHeader, lastSeqOf } from '../../sync/batch.ts';
 import type { BatchHeader } from '../../sync/batch.ts';
 import { decodeFrame, PartAssembler } from '../../sync/protocol/frame.ts';
+import { decodeSnapshotChunk } from '../../sync/snapshot.ts';
 import { MESSAGE_BYTES_MAX } from '../../sync/protocol/limit.ts';
 import type { DatabasePositions, Message } from '../../sync/protocol/message.ts';
 import { PayloadCodec } from '../../sync/protocol/payload.ts';
@@ -22,6 +23,12 @@ export class WireTap {
   readonly #assemblers = new WeakMap<object, PartAssembler>();
   /** Name of a batch → its chain, which covers all its bytes and all before them. */
   readonly #batches = new Map<string, { chain: string; lastSeq: number }>();
+  /** Requester, donor and transfer → database. */
+  readonly #transfers = new Map<string, string>();
+  /** Node and database → versions its documents may have although its vector does not say so yet. */
+  readonly #ahead = new Map<string, Map<number, number>>();
+  /** Positions that a snapshot may have lifted somebody to → chain there. */
+  readonly #snapshots = new Map<string, Uint8Array>();
   readonly #claims = new Map<number, Claims>();
 
   constructor(compressor: Compressor, trace: Trace, complain: (problem: string) => void) {
@@ -37,13 +44,18 @@ export class WireTap {
     return claims;
   }
 
+  /** The chain at a position that some snapshot ended with; undefined if none did. */
+  snapshotChain(database: string, origin: number, seq: number): Uint8Array | undefined {
+    return this.#snapshots.get(`${database} ${origin}:${seq}`);
+  }
+
   /** A node was set back in time: what it said before no longer binds it. */
   forget(node: number): void {
     this.#claims.delete(node);
   }
 
   /** Reads one outgoing frame. */
-  onFrame(channel: object, node: number, frame: Uint8Array): void {
+  onFrame(channel: object, node: number, to: number, frame: Uint8Array): void {
     let message: Message | null = decodeFrame(frame);
     this.#trace.count(`frames ${message.type}`);
     if (message.type === 'part') {
@@ -52,10 +64,12 @@ export class WireTap {
       message = assembler.add(message);
       if (message === null) return;
     }
-    this.#onMessage(node, message);
+    const read = message;
+    this.#trace.debug(() => `${node}>${to} ${describeMessage(read)}`);
+    this.#onMessage(node, to, message);
   }
 
-  #onMessage(node: number, message: Message): void {
+  #onMessage(node: number, to: number, message: Message): void {
     if (message.type === 'data') {
       for (const batch of this.#payloads.decodeBatches(message.payload)) {
         const header = this.checkBatch(node, message.database, batch);
@@ -65,7 +79,30 @@ export class WireTap {
       for (const positions of message.databases) this.#claimAll(node, positions);
     } else if (message.type === 'pull') {
       for (const { origin, seq } of message.positions) this.#claim(node, message.database, origin, seq);
+    } else if (message.type === 'snapshot-request') {
+      this.#transfers.set(`${node} ${to} ${message.transfer}`, message.database);
+    } else if (message.type === 'snapshot-chunk') {
+      const database = this.#transfers.get(`${to} ${node} ${message.transfer}`) ?? '';
+      this.#onSnapshotChunk(to, database, this.#payloads.decodeChunk(message.payload));
+    } else if (message.type === 'snapshot-end') {
+      const database = this.#transfers.get(`${to} ${node} ${message.transfer}`) ?? '';
+      for (const [origin, { seq, chain }] of message.vector) this.#snapshots.set(`${database} ${origin}:${seq}`, chain);
     }
+  }
+
+  #onSnapshotChunk(receiver: number, database: string, chunk: Uint8Array): void {
+    const name = `${receiver} ${database}`;
+    const ahead = this.#ahead.get(name) ?? new Map<number, number>();
+    for (const { vector } of decodeSnapshotChunk(chunk).rows) {
+      for (const [origin, seq] of vector) ahead.set(origin, Math.max(seq, ahead.get(origin) ?? 0));
+    }
+    this.#ahead.set(name, ahead);
+  }
+
+  /** May documents of a node be newer than its vector? So it is while a snapshot comes in. */
+  isAhead(node: number, database: string, vector: Readonly<Record<string, number>>): boolean {
+    const ahead = this.#ahead.get(`${node} ${database}`);
+    return ahead !== undefined && [...ahead].some(([origin, seq]) => seq > (vector[String(origin)] ?? 0));
   }
 
   #claimAll(node: number, { database, positions }: DatabasePositions): void {
@@ -92,6 +129,13 @@ export class WireTap {
     }
     return header;
   }
+}
+
+function describeMessage(message: Message): string {
+  return JSON.stringify(message, (_, value: unknown) => {
+    if (value instanceof Uint8Array) return value.length > 8 ? `${value.length} B` : hex(value);
+    return value instanceof Map ? [...value].map(([key, entry]) => [key, (entry as { seq?: number }).seq ?? entry]) : value;
+  });
 }
 
 function hex(bytes: Uint8Array): string {
