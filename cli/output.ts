@@ -118,7 +118,7 @@ export class Output {
 }
 
 function width(text: string): number {
-  return [...stripVTControlCharacters(text)].length;
+  return Array.from(stripVTControlCharacters(text)).length;
 }
 
 interface ErrorDescription {

@@ -99,6 +99,7 @@ class ImportRun {
   readonly #abort = new AbortController();
   readonly #startedImported: number;
   #refusedNow = 0;
+  #syntaxError: CliError | null = null;
   #retryNotedAtMs: number | null = null;
 
   constructor(context: CommandContext, journal: Journal, options: ImportCommandOptions) {
@@ -139,9 +140,9 @@ class ImportRun {
         onRetry: (error) => this.#noteRetry(error),
         onAcknowledged: (position, imported, refused) => this.#acknowledge(reader.format, position, imported, refused),
       });
+      if (this.#syntaxError !== null) throw this.#syntaxError;
     } catch (error) {
       await this.#journal.record({}, true);
-      if (error instanceof InputSyntaxError) throw new CliError('CLI_INPUT_INVALID', error.message, { cause: error });
       throw this.signal.aborted ? this.signal.reason : error;
     } finally {
       this.#progress.clear();
@@ -166,7 +167,13 @@ class ImportRun {
 
   async *#prepare(reader: InputReader, limit: number): AsyncGenerator<DocumentLine | Refusal, void, undefined> {
     const rule = { field: this.#options.id, drop: this.#options.dropId === true, run: this.#journal.state.run };
-    for await (const element of reader.elements()) yield prepareDocument(element, rule, limit);
+    try {
+      for await (const element of reader.elements()) yield prepareDocument(element, rule, limit);
+    } catch (error) {
+      if (!(error instanceof InputSyntaxError)) throw error;
+      // What came before is whole and wanted: it is sent before the import ends with this.
+      this.#syntaxError = new CliError('CLI_INPUT_INVALID', error.message, { cause: error });
+    }
   }
 
   async #acknowledge(format: InputFormat, position: Refusal['end'], imported: number, refused: number): Promise<void> {

@@ -9,7 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-export const BIN: string = new URL('../../dist/cli/bin.js', import.meta.url).pathname;
+/** `ATOLL_TEST_BIN` tests another build or an installed package. */
+export const BIN: string = process.env['ATOLL_TEST_BIN'] ?? new URL('../../dist/cli/bin.js', import.meta.url).pathname;
 
 /** Without what the surroundings may set. */
 function environment(env: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
