@@ -73,7 +73,14 @@ export class Donor {
       const weight = chunk.length;
       const payload = this.#context.payloads.encodeChunk(chunk, this.#context.peer.canDeflate);
       const offset = this.#flow.send(weight);
-      this.#context.send({ type: 'snapshot-chunk', transfer: this.#transfer, index: this.#index++, offset, weight, payload });
+      this.#context.send({
+        type: 'snapshot-chunk',
+        transfer: this.#transfer,
+        index: this.#index++,
+        offset,
+        weight,
+        payload,
+      });
     }
     this.#onProgress();
   }

@@ -23,7 +23,13 @@ interface HeldBatch extends ReceivedBatch {
 
 export type InboxItem =
   | { readonly kind: 'batch'; readonly batch: ReceivedBatch }
-  | { readonly kind: 'chunk'; readonly fetch: SnapshotFetch; readonly index: number; readonly bytes: Uint8Array; readonly token: FlowToken }
+  | {
+      readonly kind: 'chunk';
+      readonly fetch: SnapshotFetch;
+      readonly index: number;
+      readonly bytes: Uint8Array;
+      readonly token: FlowToken;
+    }
   | { readonly kind: 'end'; readonly fetch: SnapshotFetch; readonly chunks: number; readonly vector: VersionVector };
 
 export interface InboxHooks {
@@ -79,7 +85,8 @@ export class Inbox {
   retryHeld(): void {
     if (this.#held.length === 0 || this.#isClosed) return;
     const vector = this.#engine.vector(this.#database);
-    if (!this.#held.some((each) => isCovered(vector, each.missing) || isCovered(vector, [rangeOf(each.header)]))) return;
+    if (!this.#held.some((each) => isCovered(vector, each.missing) || isCovered(vector, [rangeOf(each.header)])))
+      return;
     const items = this.#held.map((batch): InboxItem => ({ kind: 'batch', batch }));
     this.#held = [];
     this.#queue.unshift(...items);
@@ -116,7 +123,9 @@ export class Inbox {
   }
 
   #holds(origin: number, seq: number): boolean {
-    return this.#held.some(({ header }) => header.origin === origin && header.firstSeq <= seq && seq <= lastSeqOf(header));
+    return this.#held.some(
+      ({ header }) => header.origin === origin && header.firstSeq <= seq && seq <= lastSeqOf(header),
+    );
   }
 
   #run(): void {

@@ -30,7 +30,13 @@ export interface Identity {
 
 /** What the owner of the links may want to know. */
 export type PeersEvent =
-  | { readonly type: 'live'; readonly node: string; readonly name: string; readonly url: string | null; readonly origin: OriginId }
+  | {
+      readonly type: 'live';
+      readonly node: string;
+      readonly name: string;
+      readonly url: string | null;
+      readonly origin: OriginId;
+    }
   | { readonly type: 'closed'; readonly node: string | null; readonly code: number; readonly reason: string }
   /** Somebody else uses our origin, or knows more of it than we do: take a new one at once. */
   | { readonly type: 'origin-conflict'; readonly node: string; readonly reason: string };
@@ -251,7 +257,9 @@ class PeerSet implements Peers, LinkOwner {
   }
 
   #refreshLinkedNodes(): void {
-    const nodes = [...this.#links].flatMap((link) => (link.state === 'live' && link.peer !== null ? [link.peer.nodeId] : []));
+    const nodes = [...this.#links].flatMap((link) =>
+      link.state === 'live' && link.peer !== null ? [link.peer.nodeId] : [],
+    );
     const fingerprints = [...new Set(nodes)].map(fingerprintNode).sort();
     if (fingerprints.join() === this.#linkedNodes.join()) return;
     this.#linkedNodes = fingerprints;

@@ -12,8 +12,7 @@ import { CHAIN_PREFIX_BYTES } from '../protocol/limit.ts';
 import type { DataMessage, OfferMessage, SnapshotChunkMessage, SnapshotEndMessage } from '../protocol/message.ts';
 import type { Announcer } from './announcer.ts';
 import type { LinkContext } from './context.ts';
-import { IncomingFlow } from './flow.ts';
-import type { FlowToken } from './flow.ts';
+import type { FlowToken, IncomingFlow } from './flow.ts';
 import { Inbox, receiveBatch } from './inbox.ts';
 import type { InboxHooks, InboxItem } from './inbox.ts';
 import { SnapshotFetch } from './snapshot-fetch.ts';
@@ -226,7 +225,8 @@ export class Receiver {
     const code = error instanceof AtollError ? error.code : '';
     const reason = error instanceof Error ? error.message : String(error);
     if (code === 'SYNC_CHAIN_FORKED') this.#context.close(CLOSE_CODES.CHAIN_FORKED, reason);
-    else if (code.startsWith('SYNC_') || code.startsWith('CRDT_')) this.#context.close(CLOSE_CODES.BATCH_REFUSED, reason);
+    else if (code.startsWith('SYNC_') || code.startsWith('CRDT_'))
+      this.#context.close(CLOSE_CODES.BATCH_REFUSED, reason);
     else this.#context.close(CLOSE_CODES.INTERNAL_ERROR, reason);
   }
 }

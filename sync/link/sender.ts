@@ -179,7 +179,10 @@ export class Sender {
         if (!cursor.isInFlight || cursor.stallTicks < stallTicks) continue;
         cursor.rewind(cursor.has);
         if (++cursor.resends <= resendsMax) continue;
-        this.#context.close(CLOSE_CODES.STALLED, `no progress on ${database.name} origin ${origin} after ${cursor.has}`);
+        this.#context.close(
+          CLOSE_CODES.STALLED,
+          `no progress on ${database.name} origin ${origin} after ${cursor.has}`,
+        );
         return;
       }
     }
@@ -270,7 +273,10 @@ export class Sender {
     }
     if (ours?.seq !== position.seq) return;
     if (position.chainPrefix.every((byte, i) => byte === ours.chain[i])) return;
-    this.#context.close(CLOSE_CODES.CHAIN_FORKED, `${database.name} origin ${position.origin} differs at ${position.seq}`);
+    this.#context.close(
+      CLOSE_CODES.CHAIN_FORKED,
+      `${database.name} origin ${position.origin} differs at ${position.seq}`,
+    );
   }
 
   #isOfPeer(origin: OriginId): boolean {

@@ -17,7 +17,12 @@ const ROLE_BYTES = { dialer: 1, acceptor: 2 } as const;
  *
  * @param dialerHello - The HELLO frame as sent, all of its bytes.
  */
-export function computeMac(secret: Uint8Array, role: LinkRole, dialerHello: Uint8Array, acceptorHello: Uint8Array): Uint8Array {
+export function computeMac(
+  secret: Uint8Array,
+  role: LinkRole,
+  dialerHello: Uint8Array,
+  acceptorHello: Uint8Array,
+): Uint8Array {
   return hmac
     .create(sha256, secret)
     .update(CONTEXT)

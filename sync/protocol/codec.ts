@@ -20,7 +20,15 @@ import {
   URL_BYTES_MAX,
 } from './limit.ts';
 import { MESSAGE_TYPES } from './message.ts';
-import type { DatabasePositions, HelloMessage, Message, MessageType, Payload, Position, VectorMessage } from './message.ts';
+import type {
+  DatabasePositions,
+  HelloMessage,
+  Message,
+  MessageType,
+  Payload,
+  Position,
+  VectorMessage,
+} from './message.ts';
 
 type Reader<T extends MessageType> = (from: decoding.Decoder) => Extract<Message, { type: T }>;
 
@@ -93,7 +101,11 @@ const READERS: { readonly [T in MessageType]: Reader<T> } = {
     weight: decoding.readVarUint(from),
     payload: readPayload(from),
   }),
-  ack: (from) => ({ type: 'ack', offset: decoding.readVarUint(from), databases: readList(from, readDatabasePositions) }),
+  ack: (from) => ({
+    type: 'ack',
+    offset: decoding.readVarUint(from),
+    databases: readList(from, readDatabasePositions),
+  }),
   pull: (from) => ({
     type: 'pull',
     database: readDatabase(from),
@@ -138,7 +150,9 @@ const READERS: { readonly [T in MessageType]: Reader<T> } = {
   bye: (from) => ({ type: 'bye', code: decoding.readVarUint(from), reason: readText(from, REASON_BYTES_MAX) }),
 };
 
-const TYPES_BY_BYTE = new Map(Object.entries(MESSAGE_TYPES).map(([type, byte]) => [byte as number, type as MessageType]));
+const TYPES_BY_BYTE = new Map(
+  Object.entries(MESSAGE_TYPES).map(([type, byte]) => [byte as number, type as MessageType]),
+);
 
 /**
  * Reads a body. Byte fields are views of `body`.
@@ -155,7 +169,10 @@ export function readMessage(typeByte: number, body: Uint8Array): Message {
     return message;
   } catch (cause) {
     if (cause instanceof SyncError) throw cause;
-    throw new SyncError('SYNC_FRAME_MALFORMED', `A ${type} message could not be decoded.`, { cause, details: { type } });
+    throw new SyncError('SYNC_FRAME_MALFORMED', `A ${type} message could not be decoded.`, {
+      cause,
+      details: { type },
+    });
   }
 }
 

@@ -31,7 +31,13 @@ export function encodeFrames(message: Message, nextPartId: () => number): Uint8A
   const id = nextPartId();
   const count = Math.ceil(whole.length / PART_BYTES);
   return Array.from({ length: count }, (_, index) =>
-    encodeFrame({ type: 'part', id, index, count, bytes: whole.subarray(index * PART_BYTES, (index + 1) * PART_BYTES) }),
+    encodeFrame({
+      type: 'part',
+      id,
+      index,
+      count,
+      bytes: whole.subarray(index * PART_BYTES, (index + 1) * PART_BYTES),
+    }),
   );
 }
 
@@ -58,7 +64,9 @@ export function decodeFrame(frame: Uint8Array): Message {
   const length = frame.length - FRAME_HEADER_BYTES;
   if (length > FRAME_BODY_BYTES_MAX) throw tooLarge(length, FRAME_BODY_BYTES_MAX);
   if (frame[0] !== FRAME_FORMAT) {
-    throw new SyncError('SYNC_VERSION_UNSUPPORTED', `Frame format ${frame[0]} is unknown.`, { details: { format: frame[0]! } });
+    throw new SyncError('SYNC_VERSION_UNSUPPORTED', `Frame format ${frame[0]} is unknown.`, {
+      details: { format: frame[0]! },
+    });
   }
   const crc = new DataView(frame.buffer, frame.byteOffset).getUint32(1, true);
   if (computeCrc32(frame, FRAME_HEADER_BYTES - 1) !== crc) throw malformed('wrong checksum');
@@ -113,5 +121,7 @@ export class PartAssembler {
 }
 
 function tooLarge(actual: number, limit: number): SyncError {
-  return new SyncError('SYNC_FRAME_TOO_LARGE', `A frame of ${actual} bytes exceeds ${limit}.`, { details: { actual, limit } });
+  return new SyncError('SYNC_FRAME_TOO_LARGE', `A frame of ${actual} bytes exceeds ${limit}.`, {
+    details: { actual, limit },
+  });
 }

@@ -76,12 +76,16 @@ export class PayloadCodec {
 
   #isWorthDeflating(bytes: Uint8Array): boolean {
     // Above a frame it would block the event loop for too long.
-    return this.#compressor !== undefined && bytes.length >= this.#compressBytesMin && bytes.length <= FRAME_BODY_BYTES_MAX;
+    return (
+      this.#compressor !== undefined && bytes.length >= this.#compressBytesMin && bytes.length <= FRAME_BODY_BYTES_MAX
+    );
   }
 
   #deflate(bytes: Uint8Array): Payload {
     const deflated = this.#compressor!.deflate(bytes);
-    return deflated.length < bytes.length * RATIO_MAX ? { codec: 'deflate', bytes: deflated } : { codec: 'none', bytes };
+    return deflated.length < bytes.length * RATIO_MAX
+      ? { codec: 'deflate', bytes: deflated }
+      : { codec: 'none', bytes };
   }
 
   #inflate(payload: Payload): Uint8Array {

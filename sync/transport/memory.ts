@@ -52,7 +52,8 @@ type Defer = (run: () => void) => void;
 class MemoryChannel implements Channel {
   readonly #defer: Defer;
   readonly #inbound = new Inbound();
-  #other: MemoryChannel | null = null;
+  #deliver: (message: Uint8Array) => void = () => {};
+  #finish: (code: number, reason: string) => void = () => {};
   #bufferedBytes = 0;
   #isClosing = false;
 
@@ -81,7 +82,11 @@ class MemoryChannel implements Channel {
   }
 
   connect(other: MemoryChannel): void {
-    this.#other = other;
+    this.#deliver = (message): void => other.#inbound.deliver(message);
+    this.#finish = (code, reason): void => {
+      other.#isClosing = true;
+      other.#inbound.finish(code, reason);
+    };
   }
 
   send(message: Uint8Array): void {
@@ -90,7 +95,7 @@ class MemoryChannel implements Channel {
     this.#bufferedBytes += copy.length;
     this.#defer(() => {
       this.#bufferedBytes -= copy.length;
-      this.#other!.#receive(copy);
+      this.#deliver(copy);
     });
   }
 
@@ -101,17 +106,8 @@ class MemoryChannel implements Channel {
     // Behind what was sent, as on a socket.
     this.#defer(() => {
       this.#inbound.finish(code, reason);
-      this.#other!.#finish(code, reason);
+      this.#finish(code, reason);
     });
-  }
-
-  #receive(message: Uint8Array): void {
-    this.#inbound.deliver(message);
-  }
-
-  #finish(code: number, reason: string): void {
-    this.#isClosing = true;
-    this.#inbound.finish(code, reason);
   }
 }
 

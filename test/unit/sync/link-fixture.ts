@@ -5,7 +5,14 @@
  */
 import { decodeBatchHeader, encodeBatch, lastSeqOf, verifyChain } from '../../../sync/batch.ts';
 import type { BatchHeader } from '../../../sync/batch.ts';
-import type { DurableBatch, Engine, IngestResult, OriginId, SequenceRange, SnapshotSource } from '../../../sync/engine.ts';
+import type {
+  DurableBatch,
+  Engine,
+  IngestResult,
+  OriginId,
+  SequenceRange,
+  SnapshotSource,
+} from '../../../sync/engine.ts';
 import type { LinkOptions } from '../../../sync/link/options.ts';
 import { createPeers } from '../../../sync/link/peers.ts';
 import type { Peers, PeersEvent } from '../../../sync/link/peers.ts';
@@ -122,19 +129,30 @@ export class FakeEngine implements Engine {
     const held = this.#get(database);
     const entry = held.pending.get(this.origin);
     const firstSeq = (entry?.seq ?? 0) + 1;
-    const deps = [...held.pending].filter(([origin]) => origin !== this.origin).map(([origin, { seq }]) => [origin, seq] as const);
+    const deps = [...held.pending]
+      .filter(([origin]) => origin !== this.origin)
+      .map(([origin, { seq }]) => [origin, seq] as const);
     const records = Array.from({ length: count }, (_, i) => ({
       kind: 'update' as const,
       collection: 'c',
       id: `d${firstSeq + i}`,
       update: new Uint8Array(updateBytes).fill((firstSeq + i) % 251),
     }));
-    const bytes = encodeBatch({ origin: this.origin, firstSeq, stamp: firstSeq, deps, records }, entry?.chain ?? GENESIS_CHAIN, portableSha256);
+    const bytes = encodeBatch(
+      { origin: this.origin, firstSeq, stamp: firstSeq, deps, records },
+      entry?.chain ?? GENESIS_CHAIN,
+      portableSha256,
+    );
     this.#accept(held, decodeBatchHeader(bytes));
-    this.#commit(database, [bytes]);
+    void this.#commit(database, [bytes]);
   }
 
-  async readLog(database: string, origin: OriginId, afterSeq: number, bytesMax: number): Promise<readonly Uint8Array[] | 'floor'> {
+  async readLog(
+    database: string,
+    origin: OriginId,
+    afterSeq: number,
+    bytesMax: number,
+  ): Promise<readonly Uint8Array[] | 'floor'> {
     const held = this.#get(database);
     if (afterSeq < (held.floors.get(origin) ?? 0)) return 'floor';
     const result: Uint8Array[] = [];

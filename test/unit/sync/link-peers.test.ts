@@ -270,7 +270,9 @@ describe('the set of links', () => {
     cluster.add('b');
     await cluster.link('b', 'a');
     expect(cluster.get('a').peers.status().links).toHaveLength(1);
-    expect(cluster.get('a').events).toContainEqual(expect.objectContaining({ type: 'closed', code: CLOSE_CODES.REPLACED }));
+    expect(cluster.get('a').events).toContainEqual(
+      expect.objectContaining({ type: 'closed', code: CLOSE_CODES.REPLACED }),
+    );
   });
 
   test('[SY24] a peer that is silent for 15 s is dead', async () => {

@@ -101,7 +101,9 @@ describe('a link', () => {
 describe('flow control', () => {
   test('[I10] a slow peer costs the sender and the receiver one window and 64 KiB at most', async () => {
     const windowBytes = 256 * 1024;
-    createCluster(['a', 'b'], { link: { windowBytes, ringBytesMax: 100_000, snapshotRecordsMin: 1e9, silenceTicksMax: 1000 } });
+    createCluster(['a', 'b'], {
+      link: { windowBytes, ringBytesMax: 100_000, snapshotRecordsMin: 1e9, silenceTicksMax: 1000 },
+    });
     await cluster.link('a', 'b');
     cluster.get('b').engine.commitMs = 400;
     let heldMax = 0;
@@ -125,7 +127,8 @@ describe('flow control', () => {
     cluster.get('b').engine.commitMs = 30_000;
     for (let i = 0; i < 100; i++) cluster.get('a').engine.write(DATABASE, 1, 8000);
     await cluster.time.advance(20_000);
-    const sent = (): number => cluster.network.passed.filter(dataTo('b')).reduce((sum, { frame }) => sum + frame.length, 0);
+    const sent = (): number =>
+      cluster.network.passed.filter(dataTo('b')).reduce((sum, { frame }) => sum + frame.length, 0);
     expect(sent()).toBeLessThanOrEqual(129 * 1024);
     await cluster.time.until(() => sent() > 129 * 1024, 20_000);
     expect(cluster.get('b').engine.vector(DATABASE).size).toBe(1);
@@ -150,7 +153,9 @@ describe('forwarding', () => {
     await cluster.link('b', 'c');
     cluster.get('a').engine.write(DATABASE);
     cluster.get('c').engine.write(DATABASE);
-    const ms = await cluster.time.until(() => cluster.isConverged(DATABASE) && cluster.get('b').engine.vector(DATABASE).size === 2);
+    const ms = await cluster.time.until(
+      () => cluster.isConverged(DATABASE) && cluster.get('b').engine.vector(DATABASE).size === 2,
+    );
     expect(ms).toBeLessThan(100);
     expect(cluster.get('c').engine.receivedBatches).toBe(1);
   });
@@ -175,9 +180,34 @@ describe('forwarding', () => {
   });
 
   test.each([
-    ['ring', [['a', 'b'], ['b', 'c'], ['c', 'd'], ['d', 'e'], ['e', 'a']]],
-    ['star', [['a', 'b'], ['a', 'c'], ['a', 'd'], ['a', 'e']]],
-    ['line', [['a', 'b'], ['b', 'c'], ['c', 'd'], ['d', 'e']]],
+    [
+      'ring',
+      [
+        ['a', 'b'],
+        ['b', 'c'],
+        ['c', 'd'],
+        ['d', 'e'],
+        ['e', 'a'],
+      ],
+    ],
+    [
+      'star',
+      [
+        ['a', 'b'],
+        ['a', 'c'],
+        ['a', 'd'],
+        ['a', 'e'],
+      ],
+    ],
+    [
+      'line',
+      [
+        ['a', 'b'],
+        ['b', 'c'],
+        ['c', 'd'],
+        ['d', 'e'],
+      ],
+    ],
   ])('[AE4] a %s of five converges', async (_, links) => {
     createCluster(['a', 'b', 'c', 'd', 'e']);
     for (const [from, to] of links) await cluster.link(from!, to!);
@@ -191,9 +221,12 @@ describe('forwarding', () => {
   test('[AE6] a neighbour delivers what the owner of an origin fails to deliver', async () => {
     createCluster(['a', 'b', 'c']);
     await cluster.mesh();
-    cluster.network.filter = (passing) => !(passing.from === 'a' && passing.to === 'c' && passing.message.type === 'data');
+    cluster.network.filter = (passing) =>
+      !(passing.from === 'a' && passing.to === 'c' && passing.message.type === 'data');
     cluster.get('a').engine.write(DATABASE);
-    const ms = await cluster.time.until(() => cluster.isConverged(DATABASE) && cluster.get('c').engine.vector(DATABASE).size > 0);
+    const ms = await cluster.time.until(
+      () => cluster.isConverged(DATABASE) && cluster.get('c').engine.vector(DATABASE).size > 0,
+    );
     expect(ms).toBeGreaterThan(300);
     expect(ms).toBeLessThan(1500);
   });
@@ -294,7 +327,9 @@ async function countMessages(lost: number): Promise<number> {
     await cluster.time.advance(40);
   }
   const isDone = (): boolean =>
-    [...cluster.nodes.values()].every(({ engine }) => [...engine.vector(DATABASE).values()].filter(({ seq }) => seq === 4).length === 3);
+    [...cluster.nodes.values()].every(
+      ({ engine }) => [...engine.vector(DATABASE).values()].filter(({ seq }) => seq === 4).length === 3,
+    );
   await cluster.time.until(isDone, 30_000).catch((error: unknown) => {
     throw new Error(`message ${lost} lost: ${String(error)}`);
   });

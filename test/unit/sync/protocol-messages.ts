@@ -44,9 +44,7 @@ export const EXAMPLES: { readonly [T in Message['type']]: Extract<Message, { typ
   ack: {
     type: 'ack',
     offset: 1003,
-    databases: [
-      { database: 'app.0', kind: 'changed', positions: [{ origin: ORIGIN, seq: 8, chainPrefix: bytes(4) }] },
-    ],
+    databases: [{ database: 'app.0', kind: 'changed', positions: [{ origin: ORIGIN, seq: 8, chainPrefix: bytes(4) }] }],
   },
   pull: {
     type: 'pull',

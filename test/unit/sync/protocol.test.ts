@@ -113,7 +113,11 @@ describe('frames', () => {
 });
 
 describe('long messages', () => {
-  const long: DataMessage = { ...EXAMPLES.data, weight: 700_000, payload: { codec: 'none', bytes: new Uint8Array(700_000).fill(7) } };
+  const long: DataMessage = {
+    ...EXAMPLES.data,
+    weight: 700_000,
+    payload: { codec: 'none', bytes: new Uint8Array(700_000).fill(7) },
+  };
   const parts = encodeFrames(long, () => 9).map((frame) => decodeFrame(frame) as PartMessage);
 
   test('[SY6] a message longer than a frame travels in parts, in any order and more than once', () => {
@@ -135,9 +139,11 @@ describe('long messages', () => {
     expect(assembler.heldBytes).toBe(parts[1]!.bytes.length);
     expect(code(() => new PartAssembler(300_000).add(parts[0]!))).toBe('SYNC_FRAME_MALFORMED');
     expect(code(() => assembler.add({ ...parts[0]!, index: 3 }))).toBe('SYNC_FRAME_MALFORMED');
-    expect(code(() => encodeFrames({ ...long, payload: { codec: 'none', bytes: new Uint8Array(MESSAGE_BYTES_MAX) } }, () => 1))).toBe(
-      'SYNC_FRAME_TOO_LARGE',
-    );
+    expect(
+      code(() =>
+        encodeFrames({ ...long, payload: { codec: 'none', bytes: new Uint8Array(MESSAGE_BYTES_MAX) } }, () => 1),
+      ),
+    ).toBe('SYNC_FRAME_TOO_LARGE');
   });
 });
 
@@ -168,9 +174,13 @@ describe('payloads', () => {
     const codec = new PayloadCodec(compressor, 1024);
     const bomb = compressor.deflate(new Uint8Array(FRAME_BODY_BYTES_MAX * 2));
     expect(code(() => codec.decodeChunk({ codec: 'deflate', bytes: bomb }))).toBe('SYNC_FRAME_MALFORMED');
-    expect(code(() => codec.decodeBatches({ codec: 'deflate', bytes: Uint8Array.of(1, 2, 3) }))).toBe('SYNC_FRAME_MALFORMED');
+    expect(code(() => codec.decodeBatches({ codec: 'deflate', bytes: Uint8Array.of(1, 2, 3) }))).toBe(
+      'SYNC_FRAME_MALFORMED',
+    );
     expect(code(() => codec.decodeBatches({ codec: 'none', bytes: Uint8Array.of(9, 1) }))).toBe('SYNC_FRAME_MALFORMED');
-    expect(code(() => new PayloadCodec(undefined, 0).decodeChunk({ codec: 'deflate', bytes: bomb }))).toBe('SYNC_FRAME_MALFORMED');
+    expect(code(() => new PayloadCodec(undefined, 0).decodeChunk({ codec: 'deflate', bytes: bomb }))).toBe(
+      'SYNC_FRAME_MALFORMED',
+    );
   });
 });
 
