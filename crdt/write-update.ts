@@ -67,7 +67,11 @@ export function writeUpdate(transaction: Transaction, order: RootOrder): Uint8Ar
   WRITER.varUint(segments.length);
   WRITER.varUint(run.client);
   WRITER.varUint(firstClock);
-  segments.forEach((segment, index) => writeSegment(transaction, segment, index === 0));
+  // Readers resolve relative paths in the order of clocks, across segments.
+  let context: Node = model.root;
+  segments.forEach((segment, index) => {
+    context = writeSegment(transaction, segment, index === 0, context);
+  });
   writeDeletes(transaction.removed);
   return WRITER.take();
 }
@@ -182,7 +186,8 @@ function assignSlot({ element, move }: Slot, header: Entry, clock: number): void
   element.at = { client, clock };
 }
 
-function writeSegment(transaction: Transaction, segment: Segment, isFirst: boolean): void {
+/** Writes one item and returns the marker node that relative paths after it start from. */
+function writeSegment(transaction: Transaction, segment: Segment, isFirst: boolean, start: Node): Node {
   const { left, right, parts } = segment;
   WRITER.uint8(CONTENT_ANY | (left === null ? 0 : HAS_ORIGIN) | (right === null ? 0 : HAS_RIGHT_ORIGIN));
   if (left !== null) writeId(left);
@@ -196,7 +201,7 @@ function writeSegment(transaction: Transaction, segment: Segment, isFirst: boole
     if (transaction.run.creation) WRITER.arrayHead(1);
     WRITER.scalar(transaction.run.stamp);
   }
-  let context: Node = transaction.model.root;
+  let context = start;
   for (const part of parts) {
     if ('element' in part) {
       writeSlot(part);
@@ -207,6 +212,7 @@ function writeSegment(transaction: Transaction, segment: Segment, isFirst: boole
       if (part.kind === KIND.object) context = part.node;
     }
   }
+  return context;
 }
 
 function writeId(id: ElementId): void {
