@@ -17,7 +17,7 @@ import { Transaction } from './transaction.ts';
 import { admitUpdate, checkContiguous, inspectUpdate, type UpdateAdmission, type UpdateInspection } from './update.ts';
 import { utf8Length } from './utf8.ts';
 import { checkValue } from './value-check.ts';
-import { listConflicts, render } from './view.ts';
+import { countConflicts, listConflicts, render } from './view.ts';
 import { assign } from './write-value.ts';
 import { writeUpdate, type RootOrder } from './write-update.ts';
 import { clocksOf, createDoc, editTexts, hasGap, orderOf, readDoc } from './yjs-state.ts';
@@ -128,7 +128,7 @@ export class CrdtDocument {
       if (run.stamp > modified) modified = run.stamp;
     }
     const json = exists(model) ? render(model.root, model) : '';
-    this.#view = json === '' ? { ...ABSENT, modified } : { exists: true, json, modified, conflicts: model.root.conflicts };
+    this.#view = json === '' ? { ...ABSENT, modified } : { exists: true, json, modified, conflicts: countConflicts(model) };
     return this.#view;
   }
 

@@ -116,7 +116,7 @@ export class Node {
   orphans: Node[] | null = null;
   /** Canonical JSON shown, '' when absent, undefined when it must be rendered again. Undefined implies so are all ancestors. */
   text: string | undefined = undefined;
-  /** Losing values at and below, valid while `text` is. */
+  /** Above zero when there are losing values at or below, valid while `text` is. */
   conflicts = 0;
   keyText: string | undefined = undefined;
 

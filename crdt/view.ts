@@ -21,6 +21,7 @@ export function render(node: Node, model: Model): string {
   const text = isPlainObject(node) ? renderObject(node, model) : renderShown(node, model);
   for (const orphan of node.orphans ?? []) {
     if (render(orphan, model) !== '') node.conflicts++;
+    node.conflicts += orphan.conflicts;
   }
   return (node.text = text);
 }
@@ -30,26 +31,20 @@ function isBare(node: Node): boolean {
 }
 
 function renderShown(node: Node, model: Model): string {
-  // Children are rendered in any case: orphans below an absent object are conflicts.
+  // Children are rendered in any case: below a value that is not shown there may be conflicts.
   const objectText = node.children === null ? '' : renderObject(node, model);
-  const objectConflicts = node.conflicts;
   const candidates = candidatesAt(node);
   const shown = candidates[0];
   if (shown === undefined) return objectText;
-  if (shown.kind !== 'object') node.conflicts = orphanConflicts(node);
   const text = shown.kind === 'object' ? objectText || '{}' : renderCandidate(node, shown, model);
-  if (shown.kind === 'object') node.conflicts = objectConflicts;
   if (candidates.length > 1) node.conflicts += losers(node, candidates, text, model).length;
-  return text;
-}
-
-/** Conflicts below children that are not shown, which only deleted elements can leave. */
-function orphanConflicts(node: Node): number {
-  let count = 0;
-  for (const child of node.children?.values() ?? []) {
-    if (child.text === '') count += child.conflicts;
+  for (const list of node.lists ?? []) {
+    for (const element of list.elements) {
+      render(element.node, model);
+      node.conflicts += element.node.conflicts;
+    }
   }
-  return count;
+  return text;
 }
 
 function renderObject(node: Node, model: Model): string {
@@ -75,18 +70,17 @@ function sortedKeys(children: ReadonlyMap<string, Node>): string[] {
 
 function renderCandidate(node: Node, candidate: Candidate, model: Model): string {
   if (candidate.kind === 'value') return JSON.stringify(candidate.value);
-  if (candidate.kind === 'array') return renderList(node, candidate.list, model);
+  if (candidate.kind === 'array') return renderList(candidate.list, model);
   if (candidate.kind === 'set') return `[${setMembers(node).join(',')}]`;
   if (candidate.kind === 'text') return JSON.stringify(textContent(candidate.entry, model));
   return renderObject(node, model) || '{}';
 }
 
-function renderList(node: Node, list: List, model: Model): string {
+function renderList(list: List, model: Model): string {
   let text = '[';
   for (const element of list.elements) {
     if (text.length > 1) text += ',';
     text += render(element.node, model);
-    node.conflicts += element.node.conflicts;
   }
   return `${text}]`;
 }
@@ -134,32 +128,43 @@ function losers(node: Node, candidates: readonly Candidate[], shown: string, mod
 export function listConflicts(model: Model): Conflict[] {
   const conflicts: Conflict[] = [];
   render(model.root, model);
-  if (model.root.conflicts > 0) collect(model.root, '', model, conflicts);
+  if (model.root.conflicts > 0) collect(model.root, '', true, model, conflicts);
   return conflicts;
 }
 
-function collect(node: Node, path: string, model: Model, into: Conflict[]): void {
-  const shownText = render(node, model);
-  const candidates = isPlainObject(node) ? [] : candidatesAt(node);
-  const others = candidates.length > 1 ? losers(node, candidates, shownText, model) : [];
-  if (others.length > 0) into.push({ path, shown: parseValue(shownText), others: others.map(toConflictingValue) });
-  const shown = candidates[0];
-  const isObject = shown === undefined || shown.kind === 'object';
+/** Collects conflicts at and below a node. What lies below a losing value is not shown, but must stay readable (CR15). */
+function collect(node: Node, path: string, isShown: boolean, model: Model, into: Conflict[]): void {
+  const text = render(node, model);
+  if (node.conflicts === 0) return;
+  const candidates = candidatesAt(node);
+  const others = losers(node, candidates, text, model);
+  if (others.length > 0) into.push({ path, shown: isShown ? parseValue(text) : undefined, others: others.map(toConflictingValue) });
+  const isObject = candidates.length === 0 || candidates[0]?.kind === 'object';
   for (const key of node.children === null ? [] : sortedKeys(node.children)) {
-    const child = node.children?.get(key) as Node;
-    if (child.conflicts > 0 && (isObject || child.text === '')) collect(child, `${path}/${encodeSegment(key)}`, model, into);
+    collect(node.children?.get(key) as Node, `${path}/${encodeSegment(key)}`, isShown && isObject, model, into);
   }
-  if (shown?.kind === 'array') {
-    shown.list.elements.forEach((element, index) => {
-      if (element.node.conflicts > 0) collect(element.node, `${path}/${index}`, model, into);
+  candidates.forEach((candidate, rank) => {
+    if (candidate.kind !== 'array') return;
+    candidate.list.elements.forEach((element, index) => {
+      collect(element.node, `${path}/${index}`, isShown && rank === 0, model, into);
     });
+  });
+  for (const orphan of node.orphans ?? []) collectOrphan(orphan, `${path}/-`, model, into);
+}
+
+function collectOrphan(orphan: Node, path: string, model: Model, into: Conflict[]): void {
+  const text = render(orphan, model);
+  if (text !== '') {
+    const { stamp, client } = (candidatesAt(orphan)[0] as Candidate).latest.run;
+    into.push({ path, shown: undefined, others: [toConflictingValue({ text, stamp, client })] });
   }
-  for (const orphan of node.orphans ?? []) {
-    const text = render(orphan, model);
-    if (text === '') continue;
-    const latest = candidatesAt(orphan)[0]?.latest.run ?? { stamp: 0, client: 0 };
-    into.push({ path: `${path}/-`, shown: undefined, others: [toConflictingValue({ text, stamp: latest.stamp, client: latest.client })] });
-  }
+  collect(orphan, path, false, model, into);
+}
+
+/** Counts the losing values that `listConflicts` lists. */
+export function countConflicts(model: Model): number {
+  if (model.root.conflicts === 0) return 0;
+  return listConflicts(model).reduce((count, { others }) => count + others.length, 0);
 }
 
 function toConflictingValue(loser: Loser): ConflictingValue {
