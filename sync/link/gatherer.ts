@@ -29,6 +29,9 @@ export class Gatherer {
   /** Origins being gathered, innermost last: a cycle of dependencies (corrupt data) must not recurse for ever. */
   readonly #visiting = new Set<OriginId>();
   readonly #withAhead = new Set<Cursor>();
+  /** Whose log is read next: the deepest dependency that is missing, else the first origin. */
+  #wanted: Cursor | null = null;
+  #wantedDepth = -1;
   #isReading = false;
   #isLagging = false;
 
@@ -56,6 +59,8 @@ export class Gatherer {
     const gathering: Gathering = { database, batches: [], weight: 0, isFull: false };
     const vector = this.#context.engine.vector(database.name);
     this.#isLagging = this.#isReading;
+    this.#wanted = null;
+    this.#wantedDepth = -1;
     for (const origin of database.behind) {
       const cursor = database.cursor(origin);
       const ours = sequenceOf(vector, origin);
@@ -72,6 +77,7 @@ export class Gatherer {
         break;
       }
     }
+    if (this.#wanted !== null) this.#read(database, this.#wanted, gathering.batches.length === 0 && !gathering.isFull);
     return gathering;
   }
 
@@ -116,17 +122,29 @@ export class Gatherer {
     cursor.ahead = [];
     this.#withAhead.delete(cursor);
     const recent = this.#context.ring.next(database.name, cursor.origin, position);
-    if (recent === undefined) this.#read(database, cursor);
+    if (recent === undefined) {
+      this.#isLagging = true;
+      if (this.#visiting.size > this.#wantedDepth) {
+        this.#wanted = cursor;
+        this.#wantedDepth = this.#visiting.size;
+      }
+    }
     return recent;
   }
 
-  #read(database: PeerDatabase, cursor: Cursor): void {
-    this.#isLagging = true;
+  /**
+   * Reads ahead, unless that would exceed the limit. Only when nothing else can be sent (`isStuck`) does it drop what it read
+   * before: two large batches, one of which needs the other, would otherwise push each other out for ever.
+   */
+  #read(database: PeerDatabase, cursor: Cursor, isStuck: boolean): void {
     if (this.#isReading) return;
-    this.#isReading = true;
     const { engine, options } = this.#context;
     const bytesMax = Math.max(READ_BYTES_MIN, Math.floor(options.readAheadBytes / Math.max(1, database.behind.size)));
-    if (this.aheadBytes + bytesMax > options.readAheadBytes) this.#dropAhead();
+    if (this.aheadBytes + bytesMax > options.readAheadBytes) {
+      if (!isStuck) return;
+      this.#dropAhead();
+    }
+    this.#isReading = true;
     const position = cursor.position;
     engine.readLog(database.name, cursor.origin, position, bytesMax).then(
       (result) => {
