@@ -37,11 +37,14 @@ async function measureAlone(
 ): Promise<Measure[]> {
   const atoll: number[] = [];
   const bare: number[] = [];
+  const cpu: number[] = [];
   for (let round = 0; round < config.bulk.rounds; round++) {
     progress(`alone: round ${round + 1} of ${config.bulk.rounds}`);
     const node = await NodeProcess.start({ name: `alone${round}`, directory });
     await node.client().database('app').create();
+    const startCpuSeconds = node.server.cpuSeconds();
     atoll.push((await uploadBulk(node.url, '/v1/app/cities/bulk', chunks, count)).perSecond);
+    cpu.push(((node.server.cpuSeconds() - startCpuSeconds) * 1e6) / count);
     const { documents } = await node.client().database('app').digest();
     if (documents !== count) throw new Error(`${documents} of ${count} documents after bulk`);
     await node.stop();
@@ -60,6 +63,7 @@ async function measureAlone(
       unit: '/s',
       yardstick: { name: 'bare, group commit', value: median(bare) },
       target: { of: 'value', atLeast: TARGET.bulkPerSecondMin },
+      detail: `${median(cpu).toFixed(0)} µs of processor a document`,
     },
   ];
 }

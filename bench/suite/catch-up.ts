@@ -30,6 +30,8 @@ interface CatchUp {
   /** From healing to that byte: how long the nodes take to try again. */
   readonly redialSeconds: number;
   readonly count: ProxyCount;
+  /** Processor time of the node that was ahead, and of the one that was behind, per document. */
+  readonly cpuMicroseconds: { readonly ahead: number; readonly behind: number };
   /** The missed documents as JSON lines, deflated as one piece. */
   readonly deflatedBytes: number;
 }
@@ -90,22 +92,29 @@ async function miss(link: Link, cities: readonly City[], total: number): Promise
   proxy.heal();
   await firstByte;
   const startMs = performance.now();
+  const [startAhead, startBehind] = [link.a.server.cpuSeconds(), link.b.server.cpuSeconds()];
   await settle(link, total);
   const seconds = (performance.now() - startMs) / 1000;
   const count = proxy.counts();
+  const cpuMicroseconds = {
+    ahead: ((link.a.server.cpuSeconds() - startAhead) * 1e6) / cities.length,
+    behind: ((link.b.server.cpuSeconds() - startBehind) * 1e6) / cities.length,
+  };
   const deflatedBytes = deflateRawSync(cityLines(cities).join('\n'), { level: 6 }).length;
-  return { seconds, redialSeconds: (startMs - healedMs) / 1000, count, deflatedBytes };
+  return { seconds, redialSeconds: (startMs - healedMs) / 1000, count, cpuMicroseconds, deflatedBytes };
 }
 
 function summarise(documents: number, rounds: readonly CatchUp[]): Measure[] {
-  const { seconds, redialSeconds, count, deflatedBytes } = medianBy(rounds, (round) => round.seconds);
+  const { seconds, redialSeconds, count, cpuMicroseconds, deflatedBytes } = medianBy(rounds, (round) => round.seconds);
   return [
     {
       name: `catch-up of ${documents.toLocaleString('en-US')} missed documents, durable`,
       value: documents / seconds,
       unit: '/s',
       target: { of: 'value', atLeast: TARGET.catchUpPerSecondMin },
-      detail: `${seconds.toFixed(2)} s from the first byte; the nodes tried again ${redialSeconds.toFixed(2)} s after healing`,
+      detail:
+        `${seconds.toFixed(2)} s from the first byte; the nodes tried again ${redialSeconds.toFixed(2)} s after healing; ` +
+        `processor: ${cpuMicroseconds.ahead.toFixed(0)} µs a document on the node ahead, ${cpuMicroseconds.behind.toFixed(0)} µs on the one behind`,
     },
     {
       name: 'bytes on the wire, both ways',
