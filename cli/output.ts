@@ -100,7 +100,7 @@ export class Output {
   /** Aligned columns on a terminal, tab-separated values without titles elsewhere, so that `cut` and `awk` work. */
   table({ columns, rows }: Table): string {
     if (this.#io.stdout.isTTY !== true) return rows.map((row) => row.join('\t')).join('\n');
-    const all = [columns.map((column) => this.paint('bold', column)), ...rows];
+    const all = [columns.map((column) => (column === '' ? '' : this.paint('bold', column))), ...rows];
     const widths = columns.map((_, column) => Math.max(...all.map((row) => width(row[column] ?? ''))));
     return all
       .map((row) =>

@@ -173,10 +173,12 @@ async function report(
   for (const [index, failure] of look.failures.entries())
     if (failure !== null) output.warning(`${nodes[index]?.label}: ${failure}`);
   for (const [database, difference] of differences) output.message(tellDifference(nodes, look, database, difference));
-  if (look.equal)
-    output.message(
-      `${nodes.length} nodes hold the same ${look.comparisons.length === 1 ? 'database' : `${look.comparisons.length} databases`}`,
-    );
+  if (look.equal) output.message(tellEquality(nodes.length, look.comparisons.length));
+}
+
+function tellEquality(nodes: number, databases: number): string {
+  if (nodes === 1) return 'there is one node only, so nothing to compare it with; name others with --url';
+  return `${nodes} nodes hold the same ${databases === 1 ? 'database' : `${databases} databases`}`;
 }
 
 function cells(found: NodeDigest | null, failure: string | null): string[] {

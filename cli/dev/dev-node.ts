@@ -29,7 +29,8 @@ export class DevNode {
   readonly #options: DevNodeOptions;
   #port: number;
   #child: ChildProcess | null = null;
-  #isStopping = false;
+  /** An end now would be reported otherwise: by the failing start, or by who asked for it. */
+  #isExpected = true;
 
   constructor(options: DevNodeOptions) {
     this.name = options.name;
@@ -72,13 +73,14 @@ export class DevNode {
     // A group of its own, so that Ctrl-C reaches only this process, which then lets the nodes drain.
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', log, 'ipc'], detached: true });
     closeSync(log);
-    this.#isStopping = false;
+    this.#isExpected = true;
     this.#child = child;
     child.once('exit', (code, signal) => {
       this.#child = null;
-      if (!this.#isStopping) this.#options.onCrash(signal ?? `exit code ${code}`);
+      if (!this.#isExpected) this.#options.onCrash(signal ?? `exit code ${code}`);
     });
     await this.#untilReady(child);
+    this.#isExpected = false;
   }
 
   /** Ends the process as a power cut would end it. */
@@ -97,7 +99,7 @@ export class DevNode {
   async #end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
     const child = this.#child;
     if (child === null) return;
-    this.#isStopping = true;
+    this.#isExpected = true;
     const exited = once(child, 'exit');
     child.kill(signal);
     await exited;
@@ -114,16 +116,15 @@ export class DevNode {
     });
     const found = await ready;
     if (found === null) {
-      this.#isStopping = true;
-      throw new CliError('CLI_NODE_FAILED', `${this.name} did not start:\n${this.#logTail()}`, {
-        hint: `its log is ${this.#options.logPath}`,
+      throw new CliError('CLI_NODE_FAILED', `${this.name} did not start; the end of its log:`, {
+        hint: this.#logTail(),
       });
     }
     this.#port = Number(new URL(found.url).port);
   }
 
   #logTail(): string {
-    return readFileSync(this.#options.logPath, 'utf8').trimEnd().split('\n').slice(-LOG_LINES_SHOWN).join('\n');
+    return readFileSync(this.#options.logPath, 'utf8').trimEnd().split('\n').slice(-LOG_LINES_SHOWN).join('\n  ');
   }
 }
 
