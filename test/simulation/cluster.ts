@@ -4,6 +4,7 @@
  * promises.
  */
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import { describeCloseCode } from '../../sync/protocol/close-code.ts';
 import type { MemoryStore } from '../../sync/store/memory-store.ts';
 import type { Compressor } from '../../sync/port.ts';
 import type { DiskAudit } from './disk-audit.ts';
@@ -25,8 +26,22 @@ const COMPRESSOR: Compressor = {
   inflate: (bytes, bytesMax) => inflateRawSync(bytes, { maxOutputLength: bytesMax }),
 };
 /** Beyond the window, invariant I10 allows this much per peer. */
-const BUFFER_SLACK_BYTES = 64 * 1024;
+const MEMORY_SLACK_BYTES = 64 * 1024;
+/** What the workloads write at once, at most. */
+const LARGEST_BATCH_BYTES = 256 * 1024;
 const PROBLEMS_MAX = 20;
+
+/** Closes that timing, duplicates and restarts explain. */
+const HARMLESS_CLOSES: ReadonlySet<string> = new Set([
+  'GOING_AWAY',
+  'HANDSHAKE_TIMEOUT',
+  'PEER_SILENT',
+  'STALLED',
+  'DUPLICATE_LINK',
+  'REPLACED',
+]);
+/** Closes that a channel without order may cause besides. */
+const LOSSY_CLOSES: ReadonlySet<string> = new Set(['MESSAGE_UNEXPECTED']);
 
 /** A disk as it was. */
 export interface Backup {
@@ -65,7 +80,7 @@ export class Cluster {
       random: this.#random.fork('network'),
       trace: this.trace,
       profile: plan.network,
-      observer: { onSend: (...sent) => this.#onSend(...sent) },
+      observer: { onSend: (...sent) => this.#onSend(...sent), onClose: (...closed) => this.#onClose(...closed) },
       isConnected: (a, b) => isConnected(plan.topology, plan.nodes.length, a, b),
     });
     this.nodes = plan.nodes.map((nodePlan, index) => this.#createNode(nodePlan, index));
@@ -118,14 +133,27 @@ export class Cluster {
 
   #onSend(channel: object, from: number, to: number, message: Uint8Array, bufferedBytes: number): void {
     this.trace.maximum('max buffered bytes', bufferedBytes);
-    if (bufferedBytes > this.plan.windowBytes + BUFFER_SLACK_BYTES) {
-      this.complain(`[I10] node ${from} buffers ${bufferedBytes} bytes for one peer, the window is ${this.plan.windowBytes}`);
-    }
+    this.#checkMemory(from, 'buffers', bufferedBytes);
     try {
       this.#tap.onFrame(channel, from, to, message);
     } catch (error) {
       this.complain(`node ${from} sent a frame nobody can read: ${describeError(error)}`);
     }
+  }
+
+  /** Invariant I10. A message larger than the window goes alone. */
+  #checkMemory(node: number, what: string, bytes: number): void {
+    if (bytes <= Math.max(this.plan.windowBytes, LARGEST_BATCH_BYTES) + MEMORY_SLACK_BYTES) return;
+    this.complain(`[I10] node ${node} ${what} ${bytes} bytes for one peer, the window is ${this.plan.windowBytes}`);
+  }
+
+  /** Invariant I5 and more: honest nodes never refuse each other. */
+  #onClose(from: number, to: number, code: number, reason: string): void {
+    const name = describeCloseCode(code);
+    this.trace.count(`closes ${name}`);
+    const isStorage = name === 'INTERNAL_ERROR' && this.nodes[from]!.replica === null;
+    if (HARMLESS_CLOSES.has(name) || isStorage || (this.plan.network.mode === 'lossy' && LOSSY_CLOSES.has(name))) return;
+    this.complain(`[I5] node ${from} closed its link to ${to}: ${name} ${reason}`);
   }
 
   /** Kills a node, inspects what its disk still holds, and starts it again after a while. */
@@ -222,6 +250,16 @@ export class Cluster {
       for (const [origin, seq] of claims) {
         if ((held?.vector.get(origin) ?? 0) >= seq) continue;
         this.complain(`[I1] node ${index} told others it holds ${database} ${origin}:${seq}; its disk has ${held?.vector.get(origin) ?? 0}`);
+      }
+    }
+  }
+
+  /** What every node says it holds for each peer. */
+  checkLinks(): void {
+    for (const { index, replica } of this.nodes) {
+      for (const { heldBytes } of replica?.status().links ?? []) {
+        this.trace.maximum('max held bytes', heldBytes);
+        this.#checkMemory(index, 'holds', heldBytes);
       }
     }
   }

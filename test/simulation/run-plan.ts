@@ -140,6 +140,7 @@ function createWorkloads({ largeShare, dropShare }: Plan): Workload[] {
 function perform(cluster: Cluster, workloads: readonly Workload[], action: Action): void {
   const { plan, trace, time } = cluster;
   cluster.checkDigests();
+  cluster.checkLinks();
   if (action.type === 'fault') {
     trace.event(time.now, `fault ${action.fault.type}`);
     trace.count(`fault ${action.fault.type}`);

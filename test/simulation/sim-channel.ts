@@ -65,7 +65,7 @@ export class SimChannel implements Channel {
   close(code: number, reason: string): void {
     if (this.#isClosed || !this.#host.isAlive) return;
     this.#network.trace.event(this.#network.time.now, `close ${this.#host.node}>${this.remoteNode} ${code} ${reason}`);
-    this.#network.trace.count(`closes ${code}`);
+    this.#network.observer.onClose(this.#host.node, this.remoteNode, code, reason);
     this.#queue.push({ type: 'end', code, reason });
     this.pump();
     this.#isClosed = true;

@@ -41,6 +41,8 @@ export interface Path {
 
 export interface NetworkObserver {
   onSend(channel: object, from: number, to: number, message: Uint8Array, bufferedBytes: number): void;
+  /** A process closed a channel by itself. */
+  onClose(from: number, to: number, code: number, reason: string): void;
 }
 
 const DIAL_TIMEOUT_MS = 3000;

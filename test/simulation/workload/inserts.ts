@@ -5,6 +5,7 @@
  */
 import type { JsonObject } from '../../../crdt/index.ts';
 import { isAcknowledged, isPossible } from '../history.ts';
+import type { SeededRandom } from '../seeded-random.ts';
 import { describe } from './workload.ts';
 import type { Client, FinalState, Workload } from './workload.ts';
 
@@ -22,7 +23,7 @@ export class InsertWorkload implements Workload {
   async step(client: Client): Promise<void> {
     const { random } = client;
     const length = random.chance(this.#largeShare) ? random.int(20_000, 200_000) : random.int(0, 200);
-    const fill = String.fromCharCode(97 + random.int(0, 25)).repeat(length);
+    const fill = makeFill(random, length);
     const value: JsonObject = { tag: client.unique, fill, nested: { list: [client.unique, null, true] } };
     await client.write(COLLECTION, `i${client.unique}`, { kind: 'replace', value }, client.unique);
   }
@@ -42,6 +43,12 @@ export class InsertWorkload implements Workload {
     }
     return problems;
   }
+}
+
+/** Half of them cannot be compressed, so that they are as long on the wire. */
+function makeFill(random: SeededRandom, length: number): string {
+  const bytes = random.bytes(random.chance(0.5) ? length >> 1 : 1);
+  return Buffer.from(bytes).toString('hex').padEnd(length, 'tide');
 }
 
 /** JSON text with sorted keys; the documents here have one level of nesting. */
