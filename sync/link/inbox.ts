@@ -52,15 +52,17 @@ const RANGES_MAX = 64;
 export class Inbox {
   readonly #database: string;
   readonly #engine: Engine;
+  readonly #ingestBytesMax: number;
   readonly #hooks: InboxHooks;
   #queue: InboxItem[] = [];
   #held: HeldBatch[] = [];
   #isBusy = false;
   #isClosed = false;
 
-  constructor(database: string, engine: Engine, hooks: InboxHooks) {
+  constructor(database: string, engine: Engine, ingestBytesMax: number, hooks: InboxHooks) {
     this.#database = database;
     this.#engine = engine;
+    this.#ingestBytesMax = ingestBytesMax;
     this.#hooks = hooks;
   }
 
@@ -163,10 +165,18 @@ export class Inbox {
     if (!this.#isClosed) this.#hooks.handleSnapshotAdopted(first.fetch);
   }
 
+  /** The batches at the front, up to what may be merged at a time. */
   #takeBatches(): ReceivedBatch[] {
-    const end = this.#queue.findIndex((item) => item.kind !== 'batch');
-    const items = this.#queue.splice(0, end === -1 ? this.#queue.length : end);
-    return items.flatMap((item) => (item.kind === 'batch' ? [item.batch] : []));
+    const batches: ReceivedBatch[] = [];
+    let bytes = 0;
+    for (const item of this.#queue) {
+      if (item.kind !== 'batch') break;
+      bytes += item.batch.bytes.length;
+      if (batches.length > 0 && bytes > this.#ingestBytesMax) break;
+      batches.push(item.batch);
+    }
+    this.#queue.splice(0, batches.length);
+    return batches;
   }
 
   async #ingest(batches: readonly ReceivedBatch[]): Promise<void> {

@@ -38,6 +38,8 @@ export interface LinkOptions {
   readonly lazySweepMs: number;
   /** … and sent by us after this many sweeps without progress (plus up to two, at random). Default 3. */
   readonly lazySweepsMin: number;
+  /** Batches handed to the engine in one call, bytes: they are merged without a pause. Default 128 KiB. */
+  readonly ingestBytesMax: number;
   /** A batch that misses something waits this long before we PULL: longer than links differ in delay. Default 200. */
   readonly pullDelayMs: number;
   /** Ticks without progress of something in flight, until we ask the peer whether it arrived. Default 2. */
@@ -75,6 +77,7 @@ export const DEFAULT_LINK_OPTIONS: LinkOptions = {
   announceMs: 150,
   lazySweepMs: 150,
   lazySweepsMin: 3,
+  ingestBytesMax: 128 * 1024,
   pullDelayMs: 200,
   stallTicks: 2,
   resendsMax: 5,

@@ -130,7 +130,9 @@ export class Receiver {
   #inbox(database: string): Inbox {
     let inbox = this.#inboxes.get(database);
     if (inbox === undefined) {
-      this.#inboxes.set(database, (inbox = new Inbox(database, this.#context.engine, this.#inboxHooks())));
+      const { engine, options } = this.#context;
+      inbox = new Inbox(database, engine, options.ingestBytesMax, this.#inboxHooks());
+      this.#inboxes.set(database, inbox);
     }
     return inbox;
   }

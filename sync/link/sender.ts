@@ -268,7 +268,9 @@ export class Sender {
 
   #inspectFork(vector: VersionVector, database: PeerDatabase, position: Position): void {
     const ours = vector.get(position.origin);
-    if (position.origin === this.#context.selfOrigin && position.seq > (ours?.seq ?? 0)) {
+    const isMore = position.origin === this.#context.selfOrigin && position.seq > (ours?.seq ?? 0);
+    // Of a database that was dropped here, others know more for a while.
+    if (isMore && this.#context.engine.databases().includes(database.name)) {
       this.#context.reportOriginConflict(`the peer holds ${position.seq} of our origin, we ${ours?.seq ?? 0}`);
     }
     if (ours?.seq !== position.seq) return;

@@ -151,6 +151,7 @@ describe('the handshake', () => {
     stranger = meet();
     stranger.authenticate(hello);
     const origin = cluster.get('a').engine.origin;
+    cluster.get('a').engine.create('app.0');
     stranger.say({
       ...EXAMPLES.vector,
       databases: [{ database: 'app.0', kind: 'full', positions: [{ origin, seq: 3, chainPrefix: new Uint8Array(4) }] }],
