@@ -4,7 +4,6 @@
  */
 import { diffArray } from './array-diff.ts';
 import { candidatesAt, shownAt, type Candidate } from './candidate.ts';
-import { canonicalJson } from './canonical-json.ts';
 import type { JsonObject, JsonScalar, JsonValue } from './json-value.ts';
 import { createList, createListGeneration, insertSlots, removeElement } from './list-edit.ts';
 import { KIND, type Element, type List, type Node, type SeenTallies } from './model.ts';
