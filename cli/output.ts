@@ -3,13 +3,14 @@
  * Owns what the command line writes: data on standard output, messages on standard error, tables on a terminal, JSON when
  * asked, and how an error is told. SPEC.md CL1, CL2.
  */
+import type { Readable } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
 import { AtollError } from '../crdt/errors.ts';
 import { CliError } from './exit-code.ts';
 
 /** The process as commands see it; tests pass their own. */
 export interface CommandIo {
-  readonly stdin: NodeJS.ReadableStream & { readonly isTTY?: boolean };
+  readonly stdin: Readable & { readonly isTTY?: boolean };
   readonly stdout: OutputStream;
   readonly stderr: OutputStream;
   readonly env: Readonly<Record<string, string | undefined>>;

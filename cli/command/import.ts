@@ -2,7 +2,7 @@
  * @module
  * Owns `atoll import`: connects input, journal, importer and progress. SPEC.md CL10–CL15.
  */
-import { Readable } from 'node:stream';
+import { addAbortSignal } from 'node:stream';
 import type { ClientError } from '../client.ts';
 import { parseCollection, type CommandContext } from '../context.ts';
 import { CliError, EXIT, type ExitCode } from '../exit-code.ts';
@@ -73,7 +73,8 @@ function openInput(
       format: choice,
       start: position,
     });
-  const stdin = Readable.from(context.io.stdin, { objectMode: false, signal });
+  // Destroying the stream itself ends a read that waits for a producer that says nothing.
+  const stdin = addAbortSignal(signal, context.io.stdin);
   const reader = readElements(stdin, { elementBytesMax: limit, format: choice });
   return {
     get format() {

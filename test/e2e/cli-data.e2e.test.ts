@@ -112,6 +112,15 @@ test('[CL14] a termination signal stops an import in good order, and an input th
   expect((await run('import', file, 'app/interrupted')).stderr).toMatch(/has changed since the import/);
 });
 
+test('[CL14] an import that waits for its standard input can be stopped', async () => {
+  const child = spawnCli(['import', '-', 'app/waiting', '--batch', '1', '--url', node.url]);
+  const ended = endOf(child);
+  child.stdin?.write('{"id":"a"}\n{"id":"b"}\n');
+  await eventually(async () => (await client.database('app').collection('waiting').get('a')) !== null);
+  child.kill('SIGINT');
+  expect(await ended).toMatchObject({ code: 1, stderr: expect.stringContaining('interrupted') });
+});
+
 test('[CL15] an import goes on when the node is away for a while', async () => {
   const data = await leftovers.directory();
   let other = await leftovers.startNode([], data);
