@@ -49,7 +49,13 @@ export interface OptionDefinition {
 }
 
 export const OPTIONS: readonly OptionDefinition[] = [
-  { name: 'data', key: 'data', kind: 'text', placeholder: 'DIR', description: 'Directory of this node; created if missing. Required.' },
+  {
+    name: 'data',
+    key: 'data',
+    kind: 'text',
+    placeholder: 'DIR',
+    description: 'Directory of this node; created if missing. Required.',
+  },
   {
     name: 'listen',
     key: 'listen',
@@ -58,7 +64,13 @@ export const OPTIONS: readonly OptionDefinition[] = [
     placeholder: 'HOST:PORT',
     description: 'Address for HTTP and websockets; port 0 picks a free one.',
   },
-  { name: 'name', key: 'name', kind: 'text', placeholder: 'NAME', description: 'Name shown to people. Default: from the node id.' },
+  {
+    name: 'name',
+    key: 'name',
+    kind: 'text',
+    placeholder: 'NAME',
+    description: 'Name shown to people. Default: from the node id.',
+  },
   {
     name: 'advertise',
     key: 'advertise',
@@ -66,7 +78,13 @@ export const OPTIONS: readonly OptionDefinition[] = [
     placeholder: 'URL',
     description: 'The only address other nodes are told. Without it, nobody dials this node.',
   },
-  { name: 'join', key: 'join', kind: 'urls', placeholder: 'URL', description: 'A member to keep a link to; may be repeated.' },
+  {
+    name: 'join',
+    key: 'join',
+    kind: 'urls',
+    placeholder: 'URL',
+    description: 'A member to keep a link to; may be repeated.',
+  },
   {
     name: 'clusterSecretFile',
     key: 'cluster-secret-file',
@@ -81,8 +99,20 @@ export const OPTIONS: readonly OptionDefinition[] = [
     placeholder: 'FILE',
     description: 'File with the token every client has to send. Without it, only clients of this machine are served.',
   },
-  { name: 'tlsCert', key: 'tls-cert', kind: 'text', placeholder: 'FILE', description: 'Certificate chain, PEM. Needs --tls-key.' },
-  { name: 'tlsKey', key: 'tls-key', kind: 'text', placeholder: 'FILE', description: 'Private key, PEM. Needs --tls-cert.' },
+  {
+    name: 'tlsCert',
+    key: 'tls-cert',
+    kind: 'text',
+    placeholder: 'FILE',
+    description: 'Certificate chain, PEM. Needs --tls-key.',
+  },
+  {
+    name: 'tlsKey',
+    key: 'tls-key',
+    kind: 'text',
+    placeholder: 'FILE',
+    description: 'Private key, PEM. Needs --tls-cert.',
+  },
   {
     name: 'insecure',
     key: 'insecure',
@@ -122,7 +152,16 @@ export const OPTIONS: readonly OptionDefinition[] = [
     placeholder: 'N',
     description: 'Largest document, as canonical JSON.',
   },
-  { name: 'depth', key: 'depth', kind: 'integer', default: '64', min: 1, max: 512, placeholder: 'N', description: 'Deepest nesting of a document.' },
+  {
+    name: 'depth',
+    key: 'depth',
+    kind: 'integer',
+    default: '64',
+    min: 1,
+    max: 512,
+    placeholder: 'N',
+    description: 'Deepest nesting of a document.',
+  },
   {
     name: 'connections',
     key: 'connections',
@@ -155,7 +194,14 @@ export const OPTIONS: readonly OptionDefinition[] = [
     placeholder: 'N',
     description: 'At shutdown, keep serving this long after readiness fails, so that load balancers notice.',
   },
-  { name: 'log', key: 'log', kind: 'log-level', default: 'info', placeholder: 'LEVEL', description: `One of ${LOG_LEVELS.join(', ')}.` },
+  {
+    name: 'log',
+    key: 'log',
+    kind: 'log-level',
+    default: 'info',
+    placeholder: 'LEVEL',
+    description: `One of ${LOG_LEVELS.join(', ')}.`,
+  },
 ];
 
 /** Where values come from; keys of `flags` and of the file are option keys, e.g. `tls-cert`. */
@@ -190,7 +236,8 @@ export function resolveConfig({ flags = {}, env = {}, file = env['ATOLL_CONFIG']
     if (value !== undefined) result[option.name] = parseValue(option, value, origin);
   }
   result.join ??= [];
-  if (result.data === undefined) throw invalid('data', '--data is required: the directory in which this node keeps its documents');
+  if (result.data === undefined)
+    throw invalid('data', '--data is required: the directory in which this node keeps its documents');
   if ((result.tlsCert === undefined) !== (result.tlsKey === undefined)) {
     throw invalid('tls-cert', '--tls-cert and --tls-key need each other: give both or none');
   }
@@ -224,18 +271,26 @@ function readConfigFile(path: string): Readonly<Record<string, unknown>> {
   try {
     text = readFileSync(path, 'utf8');
   } catch (cause) {
-    throw new ConfigError('CONFIG_FILE_UNREADABLE', `cannot read the configuration file ${path}: ${(cause as Error).message}`, {
-      cause,
-      details: { field: 'config' },
-    });
+    throw new ConfigError(
+      'CONFIG_FILE_UNREADABLE',
+      `cannot read the configuration file ${path}: ${(cause as Error).message}`,
+      {
+        cause,
+        details: { field: 'config' },
+      },
+    );
   }
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new ConfigError('CONFIG_INVALID', `${path} is not JSON: ${(cause as Error).message}`, { cause, details: { field: 'config' } });
+    throw new ConfigError('CONFIG_INVALID', `${path} is not JSON: ${(cause as Error).message}`, {
+      cause,
+      details: { field: 'config' },
+    });
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid('config', `${path} must hold a JSON object`);
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw invalid('config', `${path} must hold a JSON object`);
   for (const key of Object.keys(value)) if (!OPTIONS.some((option) => option.key === key)) throw unknownKey(key, path);
   return value as Record<string, unknown>;
 }
@@ -267,7 +322,11 @@ function requireText(option: OptionDefinition, value: unknown, origin: string): 
 
 /** A list, or text with commas (environment variables have no lists). */
 function requireTexts(option: OptionDefinition, value: unknown, origin: string): readonly string[] {
-  if (typeof value === 'string') return value.split(',').map((part) => part.trim()).filter((part) => part !== '');
+  if (typeof value === 'string')
+    return value
+      .split(',')
+      .map((part) => part.trim())
+      .filter((part) => part !== '');
   if (Array.isArray(value) && value.every((part) => typeof part === 'string')) return value as string[];
   throw invalid(option.key, `${origin} must be a list of text`);
 }
@@ -287,8 +346,13 @@ function parseInteger(option: OptionDefinition, value: unknown, origin: string):
 
 function unknownKey(key: string, path: string): ConfigError {
   const nearest = [...OPTIONS].sort((a, b) => distance(a.key, key) - distance(b.key, key))[0]!.key;
-  const hint = distance(nearest, key) <= 3 ? `; did you mean ${nearest}?` : `; known are ${OPTIONS.map((option) => option.key).join(', ')}`;
-  return new ConfigError('CONFIG_KEY_UNKNOWN', `${path} has the unknown key ${key}${hint}`, { details: { field: key, nearest } });
+  const hint =
+    distance(nearest, key) <= 3
+      ? `; did you mean ${nearest}?`
+      : `; known are ${OPTIONS.map((option) => option.key).join(', ')}`;
+  return new ConfigError('CONFIG_KEY_UNKNOWN', `${path} has the unknown key ${key}${hint}`, {
+    details: { field: key, nearest },
+  });
 }
 
 /** Levenshtein distance. */

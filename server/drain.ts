@@ -11,6 +11,8 @@ import type { SyncEndpoint } from './http/sync-endpoint.ts';
 
 /** Time for closing handshakes of links. */
 const LINK_CLOSE_MS = 500;
+/** Time for the last answers to leave. */
+const CONNECTION_CLOSE_MS = 100;
 
 export interface DrainParts {
   readonly app: FastifyInstance;
@@ -27,7 +29,10 @@ export interface DrainOptions {
   readonly requestMs: number;
 }
 
-export async function drainNode({ app, endpoint, replica, health, log }: DrainParts, options: DrainOptions): Promise<void> {
+export async function drainNode(
+  { app, endpoint, replica, health, log }: DrainParts,
+  options: DrainOptions,
+): Promise<void> {
   log.info({ inflight: health.inflight }, 'draining');
   health.drain();
   // A failed node has nothing to wait for, and every second it lingers is one its peers serve worse.
@@ -37,8 +42,11 @@ export async function drainNode({ app, endpoint, replica, health, log }: DrainPa
     await replica.close();
   } finally {
     await endpoint.close(LINK_CLOSE_MS);
-    if (health.inflight > 0) app.server.closeAllConnections();
-    await app.close();
+    const closed = app.close().then(() => {});
+    await withDeadline(closed, CONNECTION_CLOSE_MS);
+    // What is left had its time, or never sent a request: Node does not count such a connection as idle.
+    app.server.closeAllConnections();
+    await closed;
     log.info('closed');
   }
 }

@@ -69,7 +69,10 @@ export async function openNode(given: OpenOptions): Promise<AtollNode> {
   return { url, node: replica.name, replica, failed, close };
 }
 
-function watchStorage(health: Health, log: Logger): { failed: Promise<AtollError>; onFailure: (error: AtollError) => void } {
+function watchStorage(
+  health: Health,
+  log: Logger,
+): { failed: Promise<AtollError>; onFailure: (error: AtollError) => void } {
   let onFailure: (error: AtollError) => void = () => {};
   const failed = new Promise<AtollError>((resolve) => {
     onFailure = (error) => {
@@ -104,11 +107,25 @@ function openReplica(
   });
 }
 
-function createContext(options: NodeOptions, { adminTokenHash }: Secrets, replica: Replica, health: Health): HttpContext {
+function createContext(
+  options: NodeOptions,
+  { adminTokenHash }: Secrets,
+  replica: Replica,
+  health: Health,
+): HttpContext {
   const limits = limitsOf(options);
   const documentLimits = documentLimitsOf(limits);
   const { insecure } = options;
-  return { replica, health, limits, documentLimits, clock: systemClock, random: cryptoRandom, adminTokenHash, insecure };
+  return {
+    replica,
+    health,
+    limits,
+    documentLimits,
+    clock: systemClock,
+    random: cryptoRandom,
+    adminTokenHash,
+    insecure,
+  };
 }
 
 /** Returns the URL of the bound address; a wildcard is shown as loopback, which is where it works for sure. */
@@ -127,6 +144,7 @@ async function listen(app: FastifyInstance, options: NodeOptions): Promise<strin
 
 function warnExposure({ listen: { host }, insecure }: NodeOptions, { adminTokenHash }: Secrets, log: Logger): void {
   if (adminTokenHash !== null) return;
-  if (insecure && !isLoopbackHost(host)) log.warn('no admin token and --insecure: anybody who can reach this node can change it');
+  if (insecure && !isLoopbackHost(host))
+    log.warn('no admin token and --insecure: anybody who can reach this node can change it');
   else log.warn('no admin token: only clients of this machine are served');
 }

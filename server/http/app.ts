@@ -3,7 +3,12 @@
  * Owns the HTTP application: limits of the server, access, routes, and one form for every error. Requests are not logged.
  * SPEC.md section HT.
  */
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type FastifyServerOptions } from 'fastify';
+import fastify, {
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type FastifyServerOptions,
+} from 'fastify';
 import type { Logger } from 'pino';
 import type { ServerOptions as HttpsOptions } from 'node:https';
 import { requireAccess } from './auth.ts';
@@ -37,14 +42,25 @@ const KEEP_ALIVE_MS = 72_000;
 
 /** Builds the application; it does not listen yet. */
 export function createApp({ context, log, tls }: AppOptions): FastifyInstance {
-  const app = fastify({ ...serverOptions(context, log), ...(tls && { https: { ...httpOptions(context), ...tls } }) } as FastifyServerOptions);
+  const app = fastify({
+    ...serverOptions(context, log),
+    ...(tls && { https: { ...httpOptions(context), ...tls } }),
+  } as FastifyServerOptions);
   const methods = new MethodTable();
   methods.watch(app);
   acceptBodies(app, context.limits);
   addGate(app, context);
   app.setErrorHandler((error, request, reply) => answerError(log, error, request, reply));
   app.setNotFoundHandler((request, reply) => answerNotFound(methods, request, reply));
-  for (const routes of [databaseRoutes, collectionRoutes, documentRoutes, listRoutes, conflictRoutes, bulkRoutes, nodeRoutes]) {
+  for (const routes of [
+    databaseRoutes,
+    collectionRoutes,
+    documentRoutes,
+    listRoutes,
+    conflictRoutes,
+    bulkRoutes,
+    nodeRoutes,
+  ]) {
     routes(app, context);
   }
   app.server.maxConnections = context.limits.connections;
@@ -69,7 +85,11 @@ function serverOptions(context: HttpContext, log: Logger): FastifyServerOptions 
   } as FastifyServerOptions;
 }
 
-function httpOptions({ limits }: HttpContext): { headersTimeout: number; requestTimeout: number; connectionsCheckingInterval: number } {
+function httpOptions({ limits }: HttpContext): {
+  headersTimeout: number;
+  requestTimeout: number;
+  connectionsCheckingInterval: number;
+} {
   const connectionsCheckingInterval = Math.min(5000, limits.requestMs);
   return { headersTimeout: limits.requestMs, requestTimeout: 0, connectionsCheckingInterval };
 }
@@ -97,7 +117,8 @@ function addGate(app: FastifyInstance, context: HttpContext): void {
 
 function answerError(log: Logger, error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const problem = problemOf(error);
-  if (problem.status === 500) log.error({ err: error, method: request.method, route: request.routeOptions.url }, 'request failed');
+  if (problem.status === 500)
+    log.error({ err: error, method: request.method, route: request.routeOptions.url }, 'request failed');
   sendProblem(reply, problem, error);
 }
 

@@ -23,8 +23,9 @@ export function acceptBodies(app: FastifyInstance, limits: Limits): void {
     [JSON_TYPE, MERGE_PATCH_TYPE, JSON_PATCH_TYPE, OPERATIONS_TYPE],
     (request: FastifyRequest, payload: Readable, done: BodyDone) => readBody(request, payload, limits, done),
   );
-  app.addContentTypeParser(NDJSON_TYPE, (_request: FastifyRequest, payload: Readable, done: (e: null, body: Readable) => void) =>
-    done(null, payload),
+  app.addContentTypeParser(
+    NDJSON_TYPE,
+    (_request: FastifyRequest, payload: Readable, done: (e: null, body: Readable) => void) => done(null, payload),
   );
 }
 
@@ -70,7 +71,9 @@ export function requireArray(value: JsonValue | undefined, pointer: string): rea
 
 export function unsupported(given: string, types: readonly string[]): HttpError {
   const message = `${given.slice(0, 100)} is not supported here; send ${types.join(' or ')}`;
-  return new HttpError('HTTP_MEDIA_TYPE_UNSUPPORTED', message, { details: { parameter: 'Content-Type', accept: types.join(', ') } });
+  return new HttpError('HTTP_MEDIA_TYPE_UNSUPPORTED', message, {
+    details: { parameter: 'Content-Type', accept: types.join(', ') },
+  });
 }
 
 type BodyDone = (error: Error | null, body?: Buffer) => void;
@@ -86,7 +89,9 @@ function kindOf(value: JsonValue | undefined): string {
 }
 
 function bodyRequired(types: readonly string[]): HttpError {
-  return new HttpError('HTTP_BODY_REQUIRED', `a body of type ${types.join(' or ')} is required`, { details: { pointer: '' } });
+  return new HttpError('HTTP_BODY_REQUIRED', `a body of type ${types.join(' or ')} is required`, {
+    details: { pointer: '' },
+  });
 }
 
 /** Collects a body. A refused one keeps flowing into the void, so that the client gets to read the answer. */

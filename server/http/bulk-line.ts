@@ -52,7 +52,9 @@ function parseEnvelope({ limits, jsonLimits }: BulkTarget, line: Line): JsonObje
 
 function requireId(value: JsonValue | undefined): string {
   if (typeof value === 'string') return requireLineId(value);
-  throw new HttpError('HTTP_BODY_INVALID', 'a line has the id of its document, a string', { details: { pointer: '/id' } });
+  throw new HttpError('HTTP_BODY_INVALID', 'a line has the id of its document, a string', {
+    details: { pointer: '/id' },
+  });
 }
 
 /** The rule of ids, with the fault where a line has it. */

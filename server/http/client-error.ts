@@ -36,7 +36,9 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Duplex):
 function clientProblem({ code }: NodeJS.ErrnoException): HttpError {
   switch (code) {
     case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return new HttpError('HTTP_REQUEST_TIMEOUT', 'the request did not arrive in time', { details: { limit: 'requestMs' } });
+      return new HttpError('HTTP_REQUEST_TIMEOUT', 'the request did not arrive in time', {
+        details: { limit: 'requestMs' },
+      });
     case 'HPE_HEADER_OVERFLOW':
       return new HttpError('HTTP_HEADERS_TOO_LARGE', 'the request line and headers are larger than 16 KiB together');
     default:

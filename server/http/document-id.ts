@@ -3,7 +3,13 @@
  * Owns what arrives in the path: names and document ids. The router has decoded each segment once and strictly, an encoded slash
  * included; ids are data and never become paths. The rules themselves are the engine's. SPEC.md HT3, HT4.
  */
-import { validateCollectionName, validateDatabaseName, validateDocumentId, type Clock, type Random } from '../../sync/index.ts';
+import {
+  validateCollectionName,
+  validateDatabaseName,
+  validateDocumentId,
+  type Clock,
+  type Random,
+} from '../../sync/index.ts';
 import { HttpError } from './errors.ts';
 
 /** Checks a decoded id. @throws SyncError `SYNC_DOCUMENT_ID_INVALID`. */

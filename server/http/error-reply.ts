@@ -83,7 +83,8 @@ export function statusOf(code: string): number {
 export function problemOf(thrown: unknown): Problem {
   const error = thrown instanceof AtollError && thrown.code in REPLIES ? thrown : translate(thrown);
   const [tableStatus, title] = REPLIES[error.code as KnownCode];
-  const status = error.code === 'CRDT_LIMIT_EXCEEDED' && SIZE_LIMITS.has(String(error.details['name'])) ? 413 : tableStatus;
+  const status =
+    error.code === 'CRDT_LIMIT_EXCEEDED' && SIZE_LIMITS.has(String(error.details['name'])) ? 413 : tableStatus;
   const fields = problemFields(error);
   const retryable = error.retryable || status === 503;
   const type = `urn:atoll:problem:${error.code}`;
@@ -99,7 +100,10 @@ export function sendProblem(reply: FastifyReply, problem: Problem, thrown?: unkn
   if (thrown instanceof HttpError && typeof thrown.details['accept'] === 'string') {
     reply.header(reply.request.method === 'PATCH' ? 'accept-patch' : 'accept', thrown.details['accept']);
   }
-  reply.code(status).header('content-type', PROBLEM_MEDIA_TYPE).send(Buffer.from(JSON.stringify(problem)));
+  reply
+    .code(status)
+    .header('content-type', PROBLEM_MEDIA_TYPE)
+    .send(Buffer.from(JSON.stringify(problem)));
 }
 
 /** An error of Fastify, Node or ours that has no code of its own here. */
@@ -131,12 +135,17 @@ interface FastifyLikeError {
   readonly code?: string;
   readonly message?: string;
   readonly statusCode?: number;
-  readonly validation?: readonly { readonly instancePath?: string; readonly message?: string; readonly params?: Record<string, unknown> }[];
+  readonly validation?: readonly {
+    readonly instancePath?: string;
+    readonly message?: string;
+    readonly params?: Record<string, unknown>;
+  }[];
   readonly validationContext?: string;
 }
 
 function validationError(validation: NonNullable<FastifyLikeError['validation']>, context = 'request'): HttpError {
-  const code = context === 'headers' ? 'HTTP_HEADER_INVALID' : context === 'body' ? 'HTTP_BODY_INVALID' : 'HTTP_QUERY_INVALID';
+  const code =
+    context === 'headers' ? 'HTTP_HEADER_INVALID' : context === 'body' ? 'HTTP_BODY_INVALID' : 'HTTP_QUERY_INVALID';
   const errors = validation.map(({ instancePath = '', message = 'is invalid', params = {} }) => {
     const unknown = params['additionalProperty'];
     const name = typeof unknown === 'string' ? unknown : instancePath.slice(1);

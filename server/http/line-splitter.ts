@@ -11,7 +11,10 @@ const NEWLINE = 0x0a;
 const RETURN = 0x0d;
 
 /** Splits at `\n` or `\r\n`; a last line without an end counts, empty lines do not. */
-export async function* splitLines(source: AsyncIterable<Buffer>, lineBytesMax: number): AsyncGenerator<Line[], void, undefined> {
+export async function* splitLines(
+  source: AsyncIterable<Buffer>,
+  lineBytesMax: number,
+): AsyncGenerator<Line[], void, undefined> {
   let parts: Buffer[] = [];
   let held = 0;
   const close = (lines: Line[]): void => {

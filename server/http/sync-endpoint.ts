@@ -22,13 +22,18 @@ export interface SyncEndpoint {
 }
 
 export function createSyncEndpoint(server: Server, context: HttpContext): SyncEndpoint {
-  const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: context.limits.frameBytes });
+  const sockets = new WebSocketServer({
+    noServer: true,
+    perMessageDeflate: false,
+    maxPayload: context.limits.frameBytes,
+  });
   const accept = (socket: WebSocket): void => context.replica.accept(createWebSocketChannel(socket));
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
     try {
       requireUpgrade(request, context);
-      if (sockets.clients.size >= LINKS_MAX) throw new HttpError('HTTP_FORBIDDEN', `this node has ${LINKS_MAX} links already`);
+      if (sockets.clients.size >= LINKS_MAX)
+        throw new HttpError('HTTP_FORBIDDEN', `this node has ${LINKS_MAX} links already`);
     } catch (error) {
       answerBareSocket(socket, error);
       return;
@@ -40,16 +45,20 @@ export function createSyncEndpoint(server: Server, context: HttpContext): SyncEn
 
 function requireUpgrade(request: IncomingMessage, context: HttpContext): void {
   const path = request.url!.split('?', 1)[0]!;
-  if (path !== SYNC_PATH) throw new HttpError('HTTP_ROUTE_NOT_FOUND', `nothing at ${path.slice(0, 200)} takes an upgrade`);
+  if (path !== SYNC_PATH)
+    throw new HttpError('HTTP_ROUTE_NOT_FOUND', `nothing at ${path.slice(0, 200)} takes an upgrade`);
   // Browsers send Origin and nodes do not. A page must not reach a node through its visitor (cross-site websocket hijacking).
   if (request.headers.origin !== undefined) throw new HttpError('HTTP_FORBIDDEN', 'browsers may not connect to /sync');
-  if (context.health.isDraining) throw new HttpError('HTTP_DRAINING', 'this node is shutting down', { retryable: true });
+  if (context.health.isDraining)
+    throw new HttpError('HTTP_DRAINING', 'this node is shutting down', { retryable: true });
   if (context.adminTokenHash === null) requireLoopback(request, context);
 }
 
 async function closeSockets(sockets: WebSocketServer, graceMs: number): Promise<void> {
   const open = [...sockets.clients];
-  const closed = Promise.all(open.map((socket) => new Promise<void>((resolve) => socket.once('close', () => resolve()))));
+  const closed = Promise.all(
+    open.map((socket) => new Promise<void>((resolve) => socket.once('close', () => resolve()))),
+  );
   const timer = setTimeout(() => open.forEach((socket) => socket.terminate()), graceMs);
   await closed;
   clearTimeout(timer);

@@ -21,7 +21,9 @@ const NDJSON = { 'content-type': 'application/x-ndjson' };
 function* makeLines(collection: string): Generator<string> {
   const filler = 'x'.repeat(1000);
   for (let n = 1; n <= LINES; n++) {
-    yield n === BAD_LINE ? '{"id":"bad","doc":{"a":tru\n' : `${JSON.stringify({ id: `${collection}-${n}`, doc: { n, filler } })}\n`;
+    yield n === BAD_LINE
+      ? '{"id":"bad","doc":{"a":tru\n'
+      : `${JSON.stringify({ id: `${collection}-${n}`, doc: { n, filler } })}\n`;
   }
 }
 
@@ -29,7 +31,9 @@ function* makeLines(collection: string): Generator<string> {
 async function* bulk(collection: string, lines: Iterable<string>): AsyncGenerator<BulkAnswerLine> {
   const outgoing = request(`${node.url}/v1/app/${collection}/bulk`, { method: 'POST', headers: NDJSON });
   Readable.from(lines).pipe(outgoing);
-  const answer = await new Promise<Readable>((resolve, reject) => outgoing.once('response', resolve).once('error', reject));
+  const answer = await new Promise<Readable>((resolve, reject) =>
+    outgoing.once('response', resolve).once('error', reject),
+  );
   let rest = '';
   for await (const chunk of answer.setEncoding('utf8') as AsyncIterable<string>) {
     const parts = (rest + chunk).split('\n');
@@ -45,8 +49,10 @@ describe('bulk', () => {
     let number = 0;
     for await (const line of bulk('many', makeLines('many'))) {
       number++;
-      if (number === BAD_LINE) expect(line).toMatchObject({ id: null, status: 400, line: BAD_LINE, error: { code: 'CRDT_VALUE_INVALID' } });
-      else if (line.status !== 201 || line.id !== `many-${number}`) expect.fail(`line ${number}: ${JSON.stringify(line)}`);
+      if (number === BAD_LINE)
+        expect(line).toMatchObject({ id: null, status: 400, line: BAD_LINE, error: { code: 'CRDT_VALUE_INVALID' } });
+      else if (line.status !== 201 || line.id !== `many-${number}`)
+        expect.fail(`line ${number}: ${JSON.stringify(line)}`);
       if (number % 1000 === 0) peak = Math.max(peak, process.memoryUsage.rss());
     }
     expect(number).toBe(LINES);
@@ -87,7 +93,10 @@ describe('bulk', () => {
       if (text.length > 10_000) break;
     }
     outgoing.destroy();
-    const answered = text.split('\n').slice(0, -1).map((line) => JSON.parse(line) as BulkAnswerLine);
+    const answered = text
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => JSON.parse(line) as BulkAnswerLine);
     expect(answered.length).toBeGreaterThan(10);
     for (const { id } of answered.slice(-20)) {
       expect((await fetch(`${node.url}/v1/app/gone/docs/${id}`)).status).toBe(200);
@@ -98,7 +107,10 @@ describe('bulk', () => {
   });
 
   test('[HT17] a body cut off in the middle of a line does not write that line', async () => {
-    const outgoing = request(`${node.url}/v1/app/cut/bulk`, { method: 'POST', headers: { ...NDJSON, 'content-length': '1000' } });
+    const outgoing = request(`${node.url}/v1/app/cut/bulk`, {
+      method: 'POST',
+      headers: { ...NDJSON, 'content-length': '1000' },
+    });
     outgoing.on('error', () => {});
     outgoing.write('{"id":"one","doc":{}}\n{"id":"two","doc":{');
     await waitFor(async () => (await fetch(`${node.url}/v1/app/cut/docs/one`)).status === 200);

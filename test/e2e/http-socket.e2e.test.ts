@@ -23,19 +23,24 @@ function codeOf(body: string): string {
 }
 
 describe('bytes on the socket', () => {
-  test.each(['.', '..', '%2e%2e%2f%2e%2e%2fetc', '..%2F..%2Fetc%2Fpasswd'])('[HT4] the id %s is data', async (segment) => {
-    const url = `/v1/app/ids/docs/${segment}`;
-    const body = '{"dots":true}';
-    const head = `content-type: application/json\r\ncontent-length: ${body.length}\r\nhost: x\r\n\r\n`;
-    const put = await sendRaw(node.url, [`PUT ${url} HTTP/1.1\r\n${head}${body}`]);
-    expect(put.status).toBe(201);
-    expect((JSON.parse(put.body) as { id: string }).id).toBe(decodeURIComponent(segment));
-    const get = await sendRaw(node.url, [`GET ${url} HTTP/1.1\r\nhost: x\r\n\r\n`]);
-    expect([get.status, get.body]).toEqual([200, body]);
-  });
+  test.each(['.', '..', '%2e%2e%2f%2e%2e%2fetc', '..%2F..%2Fetc%2Fpasswd'])(
+    '[HT4] the id %s is data',
+    async (segment) => {
+      const url = `/v1/app/ids/docs/${segment}`;
+      const body = '{"dots":true}';
+      const head = `content-type: application/json\r\ncontent-length: ${body.length}\r\nhost: x\r\n\r\n`;
+      const put = await sendRaw(node.url, [`PUT ${url} HTTP/1.1\r\n${head}${body}`]);
+      expect(put.status).toBe(201);
+      expect((JSON.parse(put.body) as { id: string }).id).toBe(decodeURIComponent(segment));
+      const get = await sendRaw(node.url, [`GET ${url} HTTP/1.1\r\nhost: x\r\n\r\n`]);
+      expect([get.status, get.body]).toEqual([200, body]);
+    },
+  );
 
   test('[HT4] raw bytes beyond ASCII in a URL are a 400, not another id', async () => {
-    const answer = await sendRaw(node.url, [Buffer.from('GET /v1/app/c/docs/\xe4 HTTP/1.1\r\nhost: x\r\n\r\n', 'latin1')]);
+    const answer = await sendRaw(node.url, [
+      Buffer.from('GET /v1/app/c/docs/\xe4 HTTP/1.1\r\nhost: x\r\n\r\n', 'latin1'),
+    ]);
     expect([answer.status, codeOf(answer.body)]).toEqual([400, expect.stringMatching(/^HTTP_/) as string]);
     await isAlive();
   });
@@ -44,7 +49,12 @@ describe('bytes on the socket', () => {
     ['not HTTP', 'hello\r\n\r\n', 400, 'HTTP_REQUEST_MALFORMED'],
     ['a bad version', 'GET / HTTP/9.9\r\n\r\n', 400, 'HTTP_REQUEST_MALFORMED'],
     ['two lengths', 'PUT / HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n', 400, 'HTTP_REQUEST_MALFORMED'],
-    ['length and chunks', 'PUT / HTTP/1.1\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n', 400, 'HTTP_REQUEST_MALFORMED'],
+    [
+      'length and chunks',
+      'PUT / HTTP/1.1\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n',
+      400,
+      'HTTP_REQUEST_MALFORMED',
+    ],
     ['headers of 20 KiB', `GET / HTTP/1.1\r\nx: ${'x'.repeat(20_000)}\r\n\r\n`, 431, 'HTTP_HEADERS_TOO_LARGE'],
     ['a URL of 20 KiB', `GET /v1/${'x'.repeat(20_000)} HTTP/1.1\r\nhost: x\r\n\r\n`, 431, 'HTTP_HEADERS_TOO_LARGE'],
   ])('[HT5] %s is a problem, and the connection ends', async (_name, bytes, status, code) => {
@@ -61,14 +71,16 @@ describe('bytes on the socket', () => {
     expect([told.status, codeOf(await told.text())]).toEqual([413, 'HTTP_BODY_TOO_LARGE']);
     const size = (2_000_000).toString(16);
     const chunk = `${size}\r\n${'x'.repeat(2_000_000)}\r\n0\r\n\r\n`;
-    const head = 'PUT /v1/app/c/docs/a HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n';
+    const head =
+      'PUT /v1/app/c/docs/a HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n';
     const untold = await sendRaw(node.url, [head, chunk]);
     expect([untold.status, codeOf(untold.body)]).toEqual([413, 'HTTP_BODY_TOO_LARGE']);
     expect((await fetch(`${node.url}/v1/app/c/docs/a`)).status).toBe(404);
   });
 
   test('[HT6] a body that drips is a 408', async () => {
-    const head = 'PUT /v1/app/c/docs/a HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n';
+    const head =
+      'PUT /v1/app/c/docs/a HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n';
     const answer = await sendRaw(node.url, [head, ...'{"a":"bcdefghijkl'], 60);
     expect([answer.status, codeOf(answer.body)]).toEqual([408, 'HTTP_REQUEST_TIMEOUT']);
     await isAlive();

@@ -41,7 +41,12 @@ export async function openTestApp(changes: Partial<HttpContext> = {}): Promise<T
     const isRaw = body === undefined || typeof body === 'string' || Buffer.isBuffer(body);
     const payload = isRaw ? body : JSON.stringify(body);
     const type = body === undefined ? {} : { 'content-type': 'application/json' };
-    return app.inject({ method, url, headers: { ...type, ...headers }, ...(payload !== undefined && { payload }) } as InjectOptions);
+    return app.inject({
+      method,
+      url,
+      headers: { ...type, ...headers },
+      ...(payload !== undefined && { payload }),
+    } as InjectOptions);
   };
   return {
     app,

@@ -29,7 +29,8 @@ export function bulkRoutes(app: FastifyInstance, { replica, limits, documentLimi
     const { db, collection } = request.params;
     const database = replica.database(db);
     requireCollectionName(collection);
-    if (request.query.atomic === true) throw new HttpError('HTTP_NOT_IMPLEMENTED', 'atomic bulk writes are not available yet');
+    if (request.query.atomic === true)
+      throw new HttpError('HTTP_NOT_IMPLEMENTED', 'atomic bulk writes are not available yet');
     const source = requireLines(request);
     const jsonLimits = { ...documentLimits, depthMax: limits.depth + 1, documentBytesMax: limits.bulkLineBytes };
     const results = bulkResults({ database, collection, limits, jsonLimits }, source, limits);
@@ -42,13 +43,19 @@ export function bulkRoutes(app: FastifyInstance, { replica, limits, documentLimi
 function requireLines(request: BulkRequest): Readable {
   if (body.mediaTypeOf(request) === body.NDJSON_TYPE && request.body instanceof Readable) return request.body;
   if (request.body === undefined && request.headers['content-type'] === undefined) {
-    throw new HttpError('HTTP_BODY_REQUIRED', `a body of type ${body.NDJSON_TYPE} is required`, { details: { pointer: '' } });
+    throw new HttpError('HTTP_BODY_REQUIRED', `a body of type ${body.NDJSON_TYPE} is required`, {
+      details: { pointer: '' },
+    });
   }
   throw body.unsupported(body.mediaTypeOf(request) || 'no Content-Type', [body.NDJSON_TYPE]);
 }
 
 /** Answer lines as bytes. Ends when the source ends; a source that breaks ends it with that error, after what was done. */
-async function* bulkResults(target: BulkTarget, source: Readable, limits: Limits): AsyncGenerator<Buffer, void, undefined> {
+async function* bulkResults(
+  target: BulkTarget,
+  source: Readable,
+  limits: Limits,
+): AsyncGenerator<Buffer, void, undefined> {
   const window = new OrderedWindow<BulkAnswerLine>({ items: limits.bulkInflight, bytes: INFLIGHT_BYTES });
   const reading = readLines(target, source, window);
   try {

@@ -28,7 +28,8 @@ export function collectionRoutes(app: FastifyInstance, { replica, documentLimits
     const { db, collection } = request.params;
     const database = replica.database(db);
     const info = database.collection(requireCollectionName(collection));
-    if (info === null) throw new HttpError('HTTP_COLLECTION_NOT_FOUND', `there is no collection ${collection} in ${db}`);
+    if (info === null)
+      throw new HttpError('HTTP_COLLECTION_NOT_FOUND', `there is no collection ${collection} in ${db}`);
     sendSessionToken(reply, database);
     return info;
   });

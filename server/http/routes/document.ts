@@ -5,7 +5,13 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Change, JsonPatchOperation, IntentOperation } from '../../../crdt/index.ts';
-import { SyncError, type Database, type StoredDocument, type WriteOptions, type WriteOutcome } from '../../../sync/index.ts';
+import {
+  SyncError,
+  type Database,
+  type StoredDocument,
+  type WriteOptions,
+  type WriteOutcome,
+} from '../../../sync/index.ts';
 import * as body from '../body.ts';
 import type { HttpContext } from '../context.ts';
 import { createSortableId, requireCollectionName, requireDocumentId } from '../document-id.ts';
@@ -72,13 +78,21 @@ function patchOf(request: DocumentRequest, { documentLimits }: HttpContext): Cha
     case body.MERGE_PATCH_TYPE:
       return { kind: 'merge-patch', patch: body.requireObject(value, '') };
     case body.JSON_PATCH_TYPE:
-      return { kind: 'json-patch', operations: body.requireArray(value, '') as unknown as readonly JsonPatchOperation[] };
+      return {
+        kind: 'json-patch',
+        operations: body.requireArray(value, '') as unknown as readonly JsonPatchOperation[],
+      };
     default:
       return { kind: 'operations', operations: body.requireArray(value, '') as unknown as readonly IntentOperation[] };
   }
 }
 
-async function write(context: HttpContext, request: DocumentRequest, reply: FastifyReply, change: Change): Promise<void> {
+async function write(
+  context: HttpContext,
+  request: DocumentRequest,
+  reply: FastifyReply,
+  change: Change,
+): Promise<void> {
   const { db, collection, id } = request.params;
   const database = context.replica.database(db);
   const { returns } = preferencesOf(request.headers['prefer']);
@@ -96,7 +110,12 @@ function sendWritten(reply: FastifyReply, id: string, { status, etag, json }: Wr
   reply.send(json === undefined ? JSON.stringify({ id, etag }) : asBuffer(json));
 }
 
-function sendDocument(request: DocumentRequest, reply: FastifyReply, database: Database, stored: StoredDocument | null): void {
+function sendDocument(
+  request: DocumentRequest,
+  reply: FastifyReply,
+  database: Database,
+  stored: StoredDocument | null,
+): void {
   if (stored === null) {
     sendSessionToken(reply, database);
     reply.send(notFound(request.params));
@@ -121,7 +140,11 @@ function sendDocument(request: DocumentRequest, reply: FastifyReply, database: D
  * Writes the answer to the socket past Fastify, which would spend as much time on it as everything else takes. Node drops the
  * body of a HEAD.
  */
-function sendStored(reply: FastifyReply, database: Database, { json, etag, modifiedMs, conflicts }: StoredDocument): void {
+function sendStored(
+  reply: FastifyReply,
+  database: Database,
+  { json, etag, modifiedMs, conflicts }: StoredDocument,
+): void {
   const headers = ['content-type', JSON_CONTENT, 'content-length', String(json.length), 'etag', etag];
   headers.push('last-modified', new Date(modifiedMs).toUTCString(), 'session-token', database.token());
   if (conflicts > 0) headers.push('atoll-conflicts', String(conflicts));

@@ -30,10 +30,14 @@ type ListRequest = FastifyRequest<{ Params: { db: string; collection: string }; 
 export function listRoutes(app: FastifyInstance, { replica, limits }: HttpContext): void {
   const querystring = Type.Object(
     {
-      limit: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.listItems, description: 'Documents at most; default 100.' })),
+      limit: Type.Optional(
+        Type.Integer({ minimum: 1, maximum: limits.listItems, description: 'Documents at most; default 100.' }),
+      ),
       cursor: Type.Optional(Type.String({ maxLength: 2000, description: 'The cursor of the page before.' })),
       prefix: Type.Optional(Type.String({ maxLength: limits.idBytes, description: 'Only ids that start with this.' })),
-      fields: Type.Optional(Type.String({ maxLength: 8000, description: 'Comma-separated member names or JSON Pointers.' })),
+      fields: Type.Optional(
+        Type.String({ maxLength: 8000, description: 'Comma-separated member names or JSON Pointers.' }),
+      ),
     },
     { additionalProperties: false },
   );
@@ -55,10 +59,18 @@ async function readPage(database: Database, collection: string, query: ListQuery
   let bytes = 0;
   do {
     const take = Math.min(FETCH_ITEMS, limit - count);
-    const { items, next } = await database.list(collection, { limit: take, prefix, ...(after !== undefined && { after }) });
+    const { items, next } = await database.list(collection, {
+      limit: take,
+      prefix,
+      ...(after !== undefined && { after }),
+    });
     for (const { id, etag, json } of items) {
       const doc = fields === null ? json : Buffer.from(project(json, fields));
-      parts.push(Buffer.from(`${count++ === 0 ? '' : ','}{"id":${JSON.stringify(id)},"etag":${JSON.stringify(etag)},"doc":`), doc, CLOSE);
+      parts.push(
+        Buffer.from(`${count++ === 0 ? '' : ','}{"id":${JSON.stringify(id)},"etag":${JSON.stringify(etag)},"doc":`),
+        doc,
+        CLOSE,
+      );
       bytes += doc.length;
     }
     after = next ?? undefined;

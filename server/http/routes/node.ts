@@ -27,12 +27,16 @@ export function nodeRoutes(app: FastifyInstance, context: HttpContext): void {
   app.get('/livez', async (): Promise<HealthAnswer> => ({ status: 'live' }));
 
   const querystring = Type.Object({ drain: Type.Optional(Type.Union([Type.Literal('404')])) });
-  app.get('/readyz', { schema: { querystring } }, async (request: ReadinessRequest, reply): Promise<HealthAnswer | void> => {
-    const failure = health.failure ?? replica.failure;
-    if (failure !== null) throw failure;
-    if (!health.isDraining) return { status: 'ready' };
-    const problem = problemOf(new HttpError('HTTP_DRAINING', 'this node is shutting down', { retryable: true }));
-    // HAProxy's `disable-on-404` takes a 404 as: finish what you have, start nothing new here.
-    sendProblem(reply, request.query.drain === '404' ? { ...problem, status: 404 } : problem);
-  });
+  app.get(
+    '/readyz',
+    { schema: { querystring } },
+    async (request: ReadinessRequest, reply): Promise<HealthAnswer | void> => {
+      const failure = health.failure ?? replica.failure;
+      if (failure !== null) throw failure;
+      if (!health.isDraining) return { status: 'ready' };
+      const problem = problemOf(new HttpError('HTTP_DRAINING', 'this node is shutting down', { retryable: true }));
+      // HAProxy's `disable-on-404` takes a 404 as: finish what you have, start nothing new here.
+      sendProblem(reply, request.query.drain === '404' ? { ...problem, status: 404 } : problem);
+    },
+  );
 }

@@ -116,7 +116,11 @@ describe('exposure', () => {
   test('[HT16] an address beyond this machine is refused without tokens, TLS and a secret, and allowed with --insecure', () => {
     const error = errorOf(() => requireProtection(completeOptions({ data: '/d', listen: '0.0.0.0:0' })));
     expect(error.code).toBe('CONFIG_INSECURE');
-    expect(error.details['missing']).toEqual(['--admin-token-file', '--tls-cert and --tls-key', '--cluster-secret-file']);
+    expect(error.details['missing']).toEqual([
+      '--admin-token-file',
+      '--tls-cert and --tls-key',
+      '--cluster-secret-file',
+    ]);
     expect(error.message).toContain('--insecure');
     requireProtection(completeOptions({ data: '/d', listen: '0.0.0.0:0', insecure: true }));
     requireProtection(completeOptions({ data: '/d', listen: '127.0.0.1:0' }));

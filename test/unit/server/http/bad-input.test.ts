@@ -29,24 +29,64 @@ const bodies: readonly BadInput[] = [
   { name: 'a malformed member', body: '{"a":{"b":tru}}', ...invalid, field: { pointer: '/a/b' } },
   { name: 'trailing text', body: '{} x', ...invalid, field: { pointer: '' } },
   { name: 'a comment', body: '{/**/}', ...invalid },
-  { name: 'invalid UTF-8', body: Buffer.from([0x7b, 0x22, 0x61, 0x22, 0x3a, 0x22, 0xff, 0x22, 0x7d]), ...invalid, field: { pointer: '' } },
+  {
+    name: 'invalid UTF-8',
+    body: Buffer.from([0x7b, 0x22, 0x61, 0x22, 0x3a, 0x22, 0xff, 0x22, 0x7d]),
+    ...invalid,
+    field: { pointer: '' },
+  },
   { name: 'a lone surrogate', body: '{"a":{"b":"\\ud800"}}', ...invalid, field: { pointer: '/a/b' } },
   { name: 'a duplicate key', body: '{"role":"user","role":"admin"}', ...invalid, field: { pointer: '/role' } },
   { name: 'a number beyond a double', body: '{"a":[0,1e400]}', ...invalid, field: { pointer: '/a/1' } },
-  { name: 'an integer that a double cannot hold', body: '{"a":9007199254740993}', ...invalid, field: { pointer: '/a' } },
+  {
+    name: 'an integer that a double cannot hold',
+    body: '{"a":9007199254740993}',
+    ...invalid,
+    field: { pointer: '/a' },
+  },
   { name: 'a byte order mark', body: Buffer.from([0xef, 0xbb, 0xbf, 0x7b, 0x7d]), ...invalid },
-  { name: 'depth 10,000', body: nested(10_000), status: 400, code: 'CRDT_LIMIT_EXCEEDED', field: { limit: 'depth', max: 64 } },
+  {
+    name: 'depth 10,000',
+    body: nested(10_000),
+    status: 400,
+    code: 'CRDT_LIMIT_EXCEEDED',
+    field: { limit: 'depth', max: 64 },
+  },
   { name: 'depth 65', body: nested(65), status: 400, code: 'CRDT_LIMIT_EXCEEDED', field: { limit: 'depth', max: 64 } },
-  { name: 'a key of 1,025 bytes', body: `{"${'k'.repeat(1025)}":1}`, status: 400, code: 'CRDT_LIMIT_EXCEEDED', field: { limit: 'keyBytes' } },
-  { name: 'a body of 10 MB', body: `{"a":"${'x'.repeat(1e7)}"}`, status: 413, code: 'HTTP_BODY_TOO_LARGE', field: { limit: 'bodyBytes', max: 1_048_576 } },
+  {
+    name: 'a key of 1,025 bytes',
+    body: `{"${'k'.repeat(1025)}":1}`,
+    status: 400,
+    code: 'CRDT_LIMIT_EXCEEDED',
+    field: { limit: 'keyBytes' },
+  },
+  {
+    name: 'a body of 10 MB',
+    body: `{"a":"${'x'.repeat(1e7)}"}`,
+    status: 413,
+    code: 'HTTP_BODY_TOO_LARGE',
+    field: { limit: 'bodyBytes', max: 1_048_576 },
+  },
   { name: 'an array', body: '[]', status: 400, code: 'HTTP_BODY_INVALID', field: { pointer: '' } },
   { name: 'null', body: 'null', status: 400, code: 'HTTP_BODY_INVALID', field: { pointer: '' } },
   { name: 'nothing', body: '', status: 400, code: 'HTTP_BODY_REQUIRED', field: { pointer: '' } },
   { name: 'text', body: 'hello', type: 'text/plain', status: 415, code: 'HTTP_MEDIA_TYPE_UNSUPPORTED' },
   { name: 'XML', body: '<a/>', type: 'application/xml', status: 415, code: 'HTTP_MEDIA_TYPE_UNSUPPORTED' },
   { name: 'a broken Content-Type', body: '{}', type: 'json', status: 415, code: 'HTTP_MEDIA_TYPE_UNSUPPORTED' },
-  { name: 'Latin-1', body: '{}', type: 'application/json; charset=iso-8859-1', status: 415, code: 'HTTP_MEDIA_TYPE_UNSUPPORTED' },
-  { name: 'a patch', body: '{}', type: 'application/merge-patch+json', status: 415, code: 'HTTP_MEDIA_TYPE_UNSUPPORTED' },
+  {
+    name: 'Latin-1',
+    body: '{}',
+    type: 'application/json; charset=iso-8859-1',
+    status: 415,
+    code: 'HTTP_MEDIA_TYPE_UNSUPPORTED',
+  },
+  {
+    name: 'a patch',
+    body: '{}',
+    type: 'application/merge-patch+json',
+    status: 415,
+    code: 'HTTP_MEDIA_TYPE_UNSUPPORTED',
+  },
   { name: 'lines', body: '{}\n', type: 'application/x-ndjson', status: 415, code: 'HTTP_MEDIA_TYPE_UNSUPPORTED' },
 ];
 
@@ -60,13 +100,16 @@ function expectProblem(answer: Awaited<ReturnType<TestApp['send']>>, status: num
 }
 
 describe('bodies', () => {
-  test.each(bodies)('[HT5] $name is a $status that says where', async ({ body, status, code, field, type = 'application/json' }) => {
-    const answer = await app.send('PUT', path, body, { 'content-type': type });
-    const problem = expectProblem(answer, status, code);
-    if (field !== undefined) expect(problem.errors).toMatchObject([field]);
-    // The document is as it was, and the node alive.
-    expect((await app.send('GET', path)).json()).toEqual({ kept: true });
-  });
+  test.each(bodies)(
+    '[HT5] $name is a $status that says where',
+    async ({ body, status, code, field, type = 'application/json' }) => {
+      const answer = await app.send('PUT', path, body, { 'content-type': type });
+      const problem = expectProblem(answer, status, code);
+      if (field !== undefined) expect(problem.errors).toMatchObject([field]);
+      // The document is as it was, and the node alive.
+      expect((await app.send('GET', path)).json()).toEqual({ kept: true });
+    },
+  );
 
   test('[HT5] a body without Content-Type is a 415 that names what is taken', async () => {
     const answer = await app.app.inject({ method: 'PUT', url: path, payload: Buffer.from('{}') });
@@ -75,13 +118,16 @@ describe('bodies', () => {
 
   test('[HT5] UTF-8 may be said in any case', async () => {
     for (const type of ['application/json;charset=UTF-8', 'Application/JSON; charset="utf-8"']) {
-      expect((await app.send('PUT', '/v1/app/things/docs/type', '{}', { 'content-type': type })).statusCode).toBeLessThan(300);
+      expect(
+        (await app.send('PUT', '/v1/app/things/docs/type', '{}', { 'content-type': type })).statusCode,
+      ).toBeLessThan(300);
     }
   });
 
   test('[HT6] a document at each limit is taken', async () => {
     const atLimit = [nested(64), `{"${'k'.repeat(1024)}":1}`, `{"a":"${'x'.repeat(1_048_576 - 8)}"}`];
-    for (const body of atLimit) expect((await app.send('PUT', '/v1/app/limits/docs/x', body)).statusCode).toBeLessThan(300);
+    for (const body of atLimit)
+      expect((await app.send('PUT', '/v1/app/limits/docs/x', body)).statusCode).toBeLessThan(300);
     const over = await app.send('PUT', '/v1/app/limits/docs/x', `{"a":"${'x'.repeat(1_048_576 - 7)}"}`);
     expectProblem(over, 413, 'HTTP_BODY_TOO_LARGE');
   });
@@ -97,15 +143,30 @@ describe('patches', () => {
     ['json-patch+json', '[{"op":"explode","path":"/a"}]', 400, 'CRDT_PATCH_INVALID'],
     ['json-patch+json', '[{"op":"add","path":"/a"}]', 400, 'CRDT_PATCH_INVALID'],
     ['json-patch+json', '[{"op":"add","path":"a","value":1}]', 400, 'CRDT_POINTER_INVALID'],
-    ['json-patch+json', '[{"op":"add","path":"/x","value":1},{"op":"remove","path":"/none"}]', 409, 'CRDT_PATCH_TARGET_MISSING'],
-    ['json-patch+json', '[{"op":"add","path":"/x","value":1},{"op":"test","path":"/kept","value":2}]', 409, 'CRDT_PATCH_TEST_FAILED'],
+    [
+      'json-patch+json',
+      '[{"op":"add","path":"/x","value":1},{"op":"remove","path":"/none"}]',
+      409,
+      'CRDT_PATCH_TARGET_MISSING',
+    ],
+    [
+      'json-patch+json',
+      '[{"op":"add","path":"/x","value":1},{"op":"test","path":"/kept","value":2}]',
+      409,
+      'CRDT_PATCH_TEST_FAILED',
+    ],
     ['merge-patch+json', '[]', 400, 'HTTP_BODY_INVALID'],
     ['merge-patch+json', '{"a":1e400}', 400, 'CRDT_VALUE_INVALID'],
     ['vnd.atoll.ops+json', '{}', 400, 'HTTP_BODY_INVALID'],
     ['vnd.atoll.ops+json', '[null]', 400, 'CRDT_PATCH_INVALID'],
     ['vnd.atoll.ops+json', '[{"op":"fly","path":"/a"}]', 400, 'CRDT_PATCH_INVALID'],
     ['vnd.atoll.ops+json', '[{"op":"increment","path":"/n"}]', 400, 'CRDT_PATCH_INVALID'],
-    ['vnd.atoll.ops+json', '[{"op":"increment","path":"/n","value":1},{"op":"append","path":"/kept","value":1}]', 409, 'CRDT_TYPE_MISMATCH'],
+    [
+      'vnd.atoll.ops+json',
+      '[{"op":"increment","path":"/n","value":1},{"op":"append","path":"/kept","value":1}]',
+      409,
+      'CRDT_TYPE_MISMATCH',
+    ],
   ])('[HT5] %s %s is a %i and changes nothing', async (type, body, status, code) => {
     const problem = expectProblem(await patch(type, body), status, code);
     if (code.startsWith('CRDT')) expect(problem.errors?.[0]?.pointer).toBeDefined();
@@ -155,7 +216,14 @@ describe('requests', () => {
   });
 
   test('[HT3] a database that does not exist is a 404 for everything in it', async () => {
-    for (const url of ['/v1/none', '/v1/none/c', '/v1/none/c/docs', '/v1/none/c/docs/a', '/v1/none/_digest', '/v1/none/c/docs/a/conflicts']) {
+    for (const url of [
+      '/v1/none',
+      '/v1/none/c',
+      '/v1/none/c/docs',
+      '/v1/none/c/docs/a',
+      '/v1/none/_digest',
+      '/v1/none/c/docs/a/conflicts',
+    ]) {
       expectProblem(await app.send('GET', url), 404, 'SYNC_DATABASE_NOT_FOUND');
     }
     expectProblem(await app.send('PUT', '/v1/none/c/docs/a', {}), 404, 'SYNC_DATABASE_NOT_FOUND');

@@ -11,7 +11,10 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-async function bulk(lines: readonly (string | object)[], url = path): Promise<{ status: number; lines: BulkAnswerLine[] }> {
+async function bulk(
+  lines: readonly (string | object)[],
+  url = path,
+): Promise<{ status: number; lines: BulkAnswerLine[] }> {
   const body = lines.map((line) => (typeof line === 'string' ? line : JSON.stringify(line))).join('\n');
   const answer = await app.send('POST', url, `${body}\n`, { 'content-type': 'application/x-ndjson' });
   expect(answer.headers['content-type']).toBe('application/x-ndjson');
@@ -61,7 +64,11 @@ describe('bulk', () => {
       ['{"id":"x","doc":{"a":1e400}}', 400, 'CRDT_VALUE_INVALID', null],
       [`{"id":"x","doc":{"a":"${'x'.repeat(1_100_000)}"}}`, 413, 'HTTP_LINE_TOO_LARGE', null],
     ];
-    const { lines } = await bulk([{ id: 'first', doc: { ok: 1 } }, ...bad.map(([line]) => line), { id: 'last', doc: { ok: 2 } }]);
+    const { lines } = await bulk([
+      { id: 'first', doc: { ok: 1 } },
+      ...bad.map(([line]) => line),
+      { id: 'last', doc: { ok: 2 } },
+    ]);
     expect(lines).toHaveLength(bad.length + 2);
     bad.forEach(([, status, code, id], index) => {
       const line = lines[index + 1] as { id: string | null; status: number; line: number; error: Problem };

@@ -42,7 +42,8 @@ describe('the life of a document', () => {
     const [get, head] = [await app.send('GET', path()), await app.send('HEAD', path())];
     expect(head.statusCode).toBe(200);
     expect(head.body).toBe('');
-    for (const name of ['etag', 'content-length', 'content-type', 'last-modified']) expect(head.headers[name]).toBe(get.headers[name]);
+    for (const name of ['etag', 'content-length', 'content-type', 'last-modified'])
+      expect(head.headers[name]).toBe(get.headers[name]);
     expect((await app.send('HEAD', `${path()}-none`)).statusCode).toBe(404);
   });
 

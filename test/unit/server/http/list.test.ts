@@ -8,7 +8,8 @@ const ids = ['Z', 'a', 'a/1', 'a/2', 'b', 'z', 'ß', 'ﬀ', '😀'];
 beforeAll(async () => {
   app = await openTestApp();
   await app.send('PUT', '/v1/app');
-  for (const id of ids) await app.send('PUT', `/v1/app/c/docs/${encodeURIComponent(id)}`, { id, nested: { x: 1, y: 2 } });
+  for (const id of ids)
+    await app.send('PUT', `/v1/app/c/docs/${encodeURIComponent(id)}`, { id, nested: { x: 1, y: 2 } });
   for (let i = 0; i < 250; i++) await app.send('PUT', `/v1/app/many/docs/${String(i).padStart(4, '0')}`, { i });
 });
 afterAll(() => app.close());
@@ -33,7 +34,7 @@ describe('lists', () => {
   test('[HT12] pages are joined by cursors without a gap or a repetition, at every size', async () => {
     for (const limit of [1, 2, 8, 9, 10]) {
       const seen: string[] = [];
-      for (let query = `?limit=${limit}`; query !== ''; ) {
+      for (let query = `?limit=${limit}`; query !== '';) {
         const { items, cursor } = await list(query);
         expect(items.length).toBeLessThanOrEqual(limit);
         seen.push(...items.map(({ id }) => id));
@@ -51,7 +52,9 @@ describe('lists', () => {
 
   test('[HT12] a prefix selects ids that start with it', async () => {
     expect((await list('?prefix=a%2F')).items.map(({ id }) => id)).toEqual(['a/1', 'a/2']);
-    expect((await list('?prefix=a&limit=1&cursor=' + (await list('?prefix=a&limit=1')).cursor)).items[0]?.id).toBe('a/1');
+    expect((await list('?prefix=a&limit=1&cursor=' + (await list('?prefix=a&limit=1')).cursor)).items[0]?.id).toBe(
+      'a/1',
+    );
     expect((await list('?prefix=q')).items).toEqual([]);
   });
 
@@ -65,9 +68,12 @@ describe('lists', () => {
     const { items, cursor } = await list('?limit=1000', 'large');
     expect(items).toHaveLength(12);
     expect(cursor).toBeNull();
-    const small = await openTestApp({ limits: { ...app.context.limits, listBytes: 100 }, replica: app.context.replica });
+    const small = await openTestApp({
+      limits: { ...app.context.limits, listBytes: 100 },
+      replica: app.context.replica,
+    });
     const seen: string[] = [];
-    for (let query = '?limit=100'; query !== ''; ) {
+    for (let query = '?limit=100'; query !== '';) {
       const page = (await small.send('GET', `/v1/app/many/docs${query}`)).json<DocumentList>();
       expect(page.items.length).toBeLessThanOrEqual(32);
       seen.push(...page.items.map(({ id }) => id));

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { StorageError } from '../../../../sync/index.ts';
+import { MemoryStore, Replica, StorageError } from '../../../../sync/index.ts';
+import { cryptoRandom, systemClock, systemTimers } from '../../../../server/system-ports.ts';
 import { hashToken } from '../../../../server/http/auth.ts';
 import { Health } from '../../../../server/http/health.ts';
 import { openTestApp, type TestApp } from '../../../helper/http-app.ts';
@@ -58,7 +59,8 @@ describe('databases and collections', () => {
   });
 
   test('[HT2] the digest of a database is equal for equal content only', async () => {
-    const digest = async (): Promise<{ digest: string; documents: number; vector: object }> => (await app.send('GET', '/v1/app/_digest')).json();
+    const digest = async (): Promise<{ digest: string; documents: number; vector: object }> =>
+      (await app.send('GET', '/v1/app/_digest')).json();
     const before = await digest();
     await app.send('PUT', '/v1/app/things/docs/d', { d: 1 });
     const after = await digest();
@@ -75,7 +77,12 @@ describe('databases and collections', () => {
 
 describe('the node', () => {
   test('[HT6] limits are told', async () => {
-    expect((await app.send('GET', '/v1/_limits')).json()).toMatchObject({ bodyBytes: 1_048_576, depth: 64, idBytes: 256, requestMs: 30_000 });
+    expect((await app.send('GET', '/v1/_limits')).json()).toMatchObject({
+      bodyBytes: 1_048_576,
+      depth: 64,
+      idBytes: 256,
+      requestMs: 30_000,
+    });
   });
 
   test('[HT14] the cluster as this node sees it, and whether it is insecure', async () => {
@@ -96,6 +103,25 @@ describe('the node', () => {
     const answer = await failed.send('GET', '/readyz');
     expect([answer.statusCode, answer.json().code, answer.json().retryable]).toEqual([503, 'STORAGE_IO', true]);
     expect((await failed.send('GET', '/livez')).statusCode).toBe(200);
+    await failed.close();
+  });
+
+  test('[HT14] a write that storage fails is a 503 with the storage code, and nothing is acknowledged afterwards', async () => {
+    const store = new MemoryStore();
+    const health = new Health();
+    const ports = { clock: systemClock, timers: systemTimers, random: cryptoRandom };
+    const replica = await Replica.open({ store, ...ports, onFailure: (error) => health.fail(error) });
+    const failed = await openTestApp({ replica, health });
+    await failed.send('PUT', '/v1/app');
+    store.batch = () => Promise.reject(new StorageError('STORAGE_IO', 'the disk is gone'));
+    const answers = await Promise.all(['a', 'b', 'c'].map((id) => failed.send('PUT', `/v1/app/c/docs/${id}`, {})));
+    for (const answer of answers) {
+      expect([answer.statusCode, answer.json().retryable]).toEqual([503, true]);
+      expect(answer.json().code).toMatch(/^STORAGE_/);
+    }
+    expect((await failed.send('GET', '/readyz')).json().code).toBe('STORAGE_IO');
+    expect((await failed.send('PUT', '/v1/app/c/docs/d', {})).statusCode).toBe(503);
+    expect((await failed.send('GET', '/v1/app/c/docs/a')).statusCode).toBe(404);
     await failed.close();
   });
 
@@ -130,7 +156,11 @@ describe('the node', () => {
 
   test('[HT19] /sync without an upgrade is a 426', async () => {
     const answer = await app.send('GET', '/sync');
-    expect([answer.statusCode, answer.json().code, answer.headers['upgrade']]).toEqual([426, 'HTTP_UPGRADE_REQUIRED', 'websocket']);
+    expect([answer.statusCode, answer.json().code, answer.headers['upgrade']]).toEqual([
+      426,
+      'HTTP_UPGRADE_REQUIRED',
+      'websocket',
+    ]);
   });
 });
 
@@ -140,7 +170,15 @@ describe('access', () => {
   test('[HT16] with a token everything but liveness and readiness asks for it', async () => {
     const guarded = await openTestApp({ adminTokenHash: hashToken(token) });
     const paths = ['/v1', '/v1/app', '/v1/_cluster', '/v1/_limits', '/v1/app/c/docs/a', '/nowhere', '/sync'];
-    const wrong = [undefined, 'Bearer', 'Bearer wrong', `Basic ${token}`, `Bearer ${token}x`, token, `Bearer ${token} x`];
+    const wrong = [
+      undefined,
+      'Bearer',
+      'Bearer wrong',
+      `Basic ${token}`,
+      `Bearer ${token}x`,
+      token,
+      `Bearer ${token} x`,
+    ];
     for (const path of paths) {
       for (const authorization of wrong) {
         const answer = await guarded.send('GET', path, undefined, authorization === undefined ? {} : { authorization });
@@ -150,15 +188,19 @@ describe('access', () => {
     }
     for (const path of ['/livez', '/readyz']) expect((await guarded.send('GET', path)).statusCode).toBe(200);
     expect((await guarded.send('GET', '/v1', undefined, { authorization: `Bearer ${token}` })).statusCode).toBe(200);
-    expect((await guarded.send('PUT', '/v1/app', undefined, { authorization: `bearer  ${token}` })).statusCode).toBe(201);
+    expect((await guarded.send('PUT', '/v1/app', undefined, { authorization: `bearer  ${token}` })).statusCode).toBe(
+      201,
+    );
     await guarded.close();
   });
 
   test('[HT16] without a token only this machine is served, unless the node is insecure', async () => {
     const from = (remoteAddress: string, test: TestApp): Promise<number> =>
       test.app.inject({ method: 'GET', url: '/v1', remoteAddress }).then(({ statusCode }) => statusCode);
-    for (const address of ['127.0.0.1', '127.3.2.1', '::1', '::ffff:127.0.0.1']) expect(await from(address, app)).toBe(200);
-    for (const address of ['10.0.0.1', '::ffff:10.0.0.1', '1270.0.0.1', 'fe80::1']) expect(await from(address, app)).toBe(403);
+    for (const address of ['127.0.0.1', '127.3.2.1', '::1', '::ffff:127.0.0.1'])
+      expect(await from(address, app)).toBe(200);
+    for (const address of ['10.0.0.1', '::ffff:10.0.0.1', '1270.0.0.1', 'fe80::1'])
+      expect(await from(address, app)).toBe(403);
     const insecure = await openTestApp({ insecure: true });
     expect(await from('10.0.0.1', insecure)).toBe(200);
     await insecure.close();

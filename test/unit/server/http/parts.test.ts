@@ -25,9 +25,12 @@ describe('preconditions', () => {
     expect(parseEntityTags(' * ', 'If-Match')).toBe('*');
   });
 
-  test.each(['', 'abc', '"a" "b"', '"a', '"a",*', ','])('[HT9] %j is a 400 and never taken for no precondition', (header) => {
-    expect(codeOf(() => parseEntityTags(header, 'If-Match'))).toBe('HTTP_HEADER_INVALID');
-  });
+  test.each(['', 'abc', '"a" "b"', '"a', '"a",*', ','])(
+    '[HT9] %j is a 400 and never taken for no precondition',
+    (header) => {
+      expect(codeOf(() => parseEntityTags(header, 'If-Match'))).toBe('HTTP_HEADER_INVALID');
+    },
+  );
 
   test('[HT9] a read is decided by If-Match first, then by If-None-Match', () => {
     expect(decideRead({}, '"a"')).toBe('send');
@@ -37,7 +40,10 @@ describe('preconditions', () => {
     expect(decideRead({ 'if-none-match': '"b"' }, '"a"')).toBe('send');
     expect(decideRead({ 'if-match': '"b"', 'if-none-match': '"a"' }, '"a"')).toBe('failed');
     expect(decideRead({ 'if-match': 'W/"a"' }, '"a"')).toBe('failed');
-    expect(preconditionsOf({ 'if-match': '*', 'if-none-match': '"x"' })).toEqual({ ifMatch: '*', ifNoneMatch: ['"x"'] });
+    expect(preconditionsOf({ 'if-match': '*', 'if-none-match': '"x"' })).toEqual({
+      ifMatch: '*',
+      ifNoneMatch: ['"x"'],
+    });
   });
 });
 
@@ -129,7 +135,10 @@ describe('window', () => {
   test('[HT17] the window is bounded in items and in bytes, but one item always fits', async () => {
     const window = new OrderedWindow<string>({ items: 2, bytes: 10 });
     const hasRoom = async (bytes: number): Promise<boolean> =>
-      Promise.race([window.room(bytes).then(() => true), new Promise<false>((resolve) => setTimeout(resolve, 5, false))]);
+      Promise.race([
+        window.room(bytes).then(() => true),
+        new Promise<false>((resolve) => setTimeout(resolve, 5, false)),
+      ]);
     expect(await hasRoom(1000)).toBe(true);
     window.push(6, Promise.resolve('a'));
     expect(await hasRoom(5)).toBe(false);
