@@ -57,15 +57,18 @@ export class Connection {
 
   /** Sends a request and reads its answer as text. */
   async send(call: Call): Promise<Answer> {
+    // Where the request went last: other calls may move on meanwhile.
+    const place = { at: this.#current };
     const timeout = this.#timeoutMs > 0 ? AbortSignal.timeout(this.#timeoutMs) : undefined;
     try {
-      const { response, endpoint } = await this.#open(call, anySignal(call.signal, timeout));
+      const { response, endpoint } = await this.#open(call, anySignal(call.signal, timeout), place);
       return { status: response.status, headers: response.headers, endpoint, text: await response.text() };
     } catch (error) {
       if (error instanceof ClientError) throw error;
       call.signal?.throwIfAborted();
-      const endpoint = this.endpoints[this.#current] ?? '';
+      const endpoint = this.endpoints[place.at] ?? '';
       if (timeout?.aborted === true) {
+        this.#moveOn(place.at);
         throw new ClientError('CLIENT_TIMEOUT', `${endpoint} did not answer within ${this.#timeoutMs} ms`, {
           endpoint,
           retryable: true,
@@ -91,10 +94,15 @@ export class Connection {
    * Opens the request on the current endpoint, or on the next ones when the connection fails. A refused connection never
    * carried the request, so any request moves on; a broken one may have been applied, so only repeatable requests do.
    */
-  async #open(call: Call, signal: AbortSignal | undefined): Promise<{ response: Response; endpoint: string }> {
+  async #open(
+    call: Call,
+    signal: AbortSignal | undefined,
+    place = { at: 0 },
+  ): Promise<{ response: Response; endpoint: string }> {
     const tried: string[] = [];
     for (;;) {
       const at = this.#current;
+      place.at = at;
       const endpoint = this.endpoints[at] as string;
       tried.push(endpoint);
       let response: Response;
@@ -102,8 +110,7 @@ export class Connection {
         response = await this.#fetch(endpoint + call.path, this.#init(call, signal));
       } catch (error) {
         if (signal?.aborted === true) throw error;
-        // Another call may have moved on already.
-        if (this.#current === at) this.#current = (at + 1) % this.endpoints.length;
+        this.#moveOn(at);
         const movable = isRefused(error) ? typeof call.body !== 'object' : isRepeatable(call);
         if (!movable || tried.length >= this.endpoints.length) throw unreachable(tried, error);
         continue;
@@ -111,6 +118,11 @@ export class Connection {
       if (response.ok || call.accept?.includes(response.status) === true) return { response, endpoint };
       throw problemError(response.status, await response.text(), endpoint);
     }
+  }
+
+  /** Leaves an endpoint that failed, unless another call has done so already. */
+  #moveOn(at: number): void {
+    if (this.#current === at) this.#current = (at + 1) % this.endpoints.length;
   }
 
   #init(call: Call, signal: AbortSignal | undefined): RequestInit {

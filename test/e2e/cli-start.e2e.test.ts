@@ -1,7 +1,11 @@
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { cli, Leftovers } from './cli-process.ts';
+import { AtollClient } from '../../cli/client.ts';
+import { BIN, cli, endOf, eventually, Leftovers } from './cli-process.ts';
 
 const leftovers = new Leftovers();
 afterAll(async () => leftovers.clear());
@@ -53,6 +57,39 @@ test('[CL4] what was acknowledged is there after SIGTERM and after SIGKILL', asy
       .map((line) => JSON.parse(line) as object),
   ).toMatchObject([{ doc: { n: 1 } }, { doc: { n: 2 } }]);
   await node.stop();
+});
+
+test('[CL4] a second SIGTERM does not wait for the drain', async () => {
+  const node = await leftovers.startNode(['--drain-ms', '60000']);
+  node.child.kill('SIGTERM');
+  await eventually(async () => (await fetch(`${node.url}/readyz`)).status === 503);
+  const startedMs = Date.now();
+  expect((await node.stop('SIGTERM')).code).toBe(1);
+  expect(Date.now() - startedMs).toBeLessThan(10_000);
+});
+
+test('[CL4] a node whose storage fails ends by itself with an error, and has what it acknowledged', async () => {
+  const data = await leftovers.directory();
+  // A limit on the size of files makes the log of the store fail as a full disk would.
+  const shell = ['-c', 'ulimit -f 8192; exec "$0" "$@"', process.execPath, BIN];
+  const child = spawn('/bin/sh', [...shell, 'start', '--data', data, '--listen', '127.0.0.1:0'], { stdio: 'pipe' });
+  const ended = endOf(child);
+  const ready = JSON.parse(String((await once(child.stdout, 'data'))[0])) as { url: string };
+  const app = new AtollClient({ endpoints: ready.url, timeoutMs: 20_000 }).database('app');
+  await app.create();
+  let acknowledged = 0;
+  const filling = async (): Promise<void> => {
+    for (; acknowledged < 100; acknowledged += 1)
+      await app.collection('big').put(`d${acknowledged}`, { x: randomBytes(300_000).toString('base64') });
+  };
+  await expect(filling()).rejects.toMatchObject({ name: 'ClientError' });
+  const end = await ended;
+  expect(end.code).toBe(1);
+  expect(end.stderr).toMatch(/error: .*\[STORAGE_/);
+  const again = await leftovers.startNode([], data);
+  const info = await new AtollClient({ endpoints: again.url }).database('app').info();
+  expect(info.documents).toBeGreaterThanOrEqual(acknowledged);
+  await again.stop();
 });
 
 test('[CL4] a taken port and a data directory in use are errors that name the option', async () => {

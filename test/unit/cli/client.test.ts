@@ -78,6 +78,20 @@ test('[CL19] when no endpoint answers the error names all that were tried', asyn
   expect(() => new AtollClient({ endpoints: 'nonsense' })).toThrow(/is not a URL/);
 });
 
+test('[CL19] after a time-out the next request goes to the next endpoint', async () => {
+  const { client, seen } = clientOf(
+    async ({ url }, signal) =>
+      url.startsWith('http://b')
+        ? json({ databases: [] })
+        : new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason as Error))),
+    ['http://a:1', 'http://b:2'],
+    20,
+  );
+  await expect(client.databases()).rejects.toMatchObject({ code: 'CLIENT_TIMEOUT', endpoint: 'http://a:1' });
+  expect(await client.databases()).toEqual([]);
+  expect(seen.map(({ url }) => new URL(url).host)).toEqual(['a:1', 'b:2']);
+});
+
 test('[CL20] an error carries code, status, retryable and fields of the problem the node answered', async () => {
   const errors = [{ pointer: '/a', detail: 'too deep', limit: 'depth', max: 64 }];
   const { people } = clientOf(() => problem(400, 'CRDT_LIMIT_EXCEEDED', { retryable: true, errors }));
