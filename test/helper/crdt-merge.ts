@@ -92,9 +92,9 @@ export class MergeCase {
       expect(normaliseState(replica.document.encode())).toEqual(normaliseState(this.a.document.encode()));
     }
     if (this.a.json === '') return null;
-    let value = this.a.value;
-    for (const segment of this.prefix.split('/').slice(1)) value = (value as Record<string, JsonValue>)[segment] as JsonValue;
-    return value;
+    let value: JsonValue | undefined = this.a.value;
+    for (const segment of this.prefix.split('/').slice(1)) value = (value as Record<string, JsonValue> | undefined)?.[segment];
+    return value ?? null;
   }
 
   /** The conflicts of the part under test: path below it, what is shown, and the losing values. */
