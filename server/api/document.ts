@@ -3,7 +3,7 @@
  * Owns the shapes of document requests and answers. A document itself is its JSON object and nothing else; its metadata is
  * in headers. Types only.
  */
-import type { JsonObject, JsonValue } from '../../crdt/json-value.ts';
+import type { JsonObject, JsonValue } from '../../crdt/index.ts';
 import type { Problem } from './problem.ts';
 
 /** Answer to PUT, PATCH and POST, unless `Prefer: return=representation` asks for the document. */

@@ -15,7 +15,7 @@ import { requireAccess } from './auth.ts';
 import { acceptBodies } from './body.ts';
 import { answerClientError } from './client-error.ts';
 import type { HttpContext } from './context.ts';
-import { requireAsciiUrl } from './document-id.ts';
+import { requireWellFormedUrl } from './document-id.ts';
 import { problemOf, sendProblem } from './error-reply.ts';
 import { HttpError } from './errors.ts';
 import { MethodTable } from './method.ts';
@@ -102,7 +102,7 @@ function addGate(app: FastifyInstance, context: HttpContext): void {
     health.enter();
     reply.raw.on('close', leave);
     try {
-      requireAsciiUrl(raw.url!);
+      requireWellFormedUrl(raw.url!);
       if (!OPEN_PATHS.test(raw.url!)) {
         if (health.isRefusing) throw new HttpError('HTTP_DRAINING', 'this node is shutting down', { retryable: true });
         requireAccess(raw, context);

@@ -30,10 +30,23 @@ export function requireDatabaseName(name: string): string {
   return name;
 }
 
-/** Node hands raw bytes over as Latin-1; taking them for text would store another id than the client meant. */
-export function requireAsciiUrl(url: string): void {
-  if (!/[^!-~]/.test(url)) return;
-  throw new HttpError('HTTP_URL_INVALID', 'the URL has bytes that are not percent-encoded ASCII');
+/**
+ * Checks what the router does not: Node hands raw bytes over as Latin-1, and taking them for text would store another id than
+ * the client meant; a query that is not UTF-8 would be taken literally.
+ *
+ * @throws HttpError `HTTP_URL_INVALID`
+ */
+export function requireWellFormedUrl(url: string): void {
+  if (/[^!-~]/.test(url)) {
+    throw new HttpError('HTTP_URL_INVALID', 'the URL has bytes that are not percent-encoded ASCII');
+  }
+  const query = url.indexOf('?');
+  if (query === -1 || !url.includes('%', query)) return;
+  try {
+    decodeURIComponent(url.slice(query));
+  } catch (cause) {
+    throw new HttpError('HTTP_URL_INVALID', 'the query is not valid percent-encoded UTF-8', { cause });
+  }
 }
 
 /** Makes a UUID version 7 (RFC 9562): sorts by creation time to the millisecond, random below that. */

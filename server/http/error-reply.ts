@@ -84,7 +84,7 @@ export function problemOf(thrown: unknown): Problem {
   const error = thrown instanceof AtollError && thrown.code in REPLIES ? thrown : translate(thrown);
   const [tableStatus, title] = REPLIES[error.code as KnownCode];
   const status =
-    error.code === 'CRDT_LIMIT_EXCEEDED' && SIZE_LIMITS.has(String(error.details['name'])) ? 413 : tableStatus;
+    error.code === 'CRDT_LIMIT_EXCEEDED' && SIZE_LIMITS.has(text(error.details['name']) ?? '') ? 413 : tableStatus;
   const fields = problemFields(error);
   const retryable = error.retryable || status === 503;
   const type = `urn:atoll:problem:${error.code}`;

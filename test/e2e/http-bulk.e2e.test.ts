@@ -1,4 +1,4 @@
-import { request } from 'node:http';
+import { request, type IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { BulkAnswerLine } from '../../server/api/index.ts';
@@ -60,6 +60,15 @@ describe('bulk', () => {
     expect((peak - before) / 1_048_576).toBeLessThan(300);
     const info = (await (await fetch(`${node.url}/v1/app/many`)).json()) as { documents: number };
     expect(info.documents).toBe(LINES - 1);
+  });
+
+  test('[HT11] the session token of a bulk request follows its results', async () => {
+    const outgoing = request(`${node.url}/v1/app/token/bulk`, { method: 'POST', headers: NDJSON });
+    outgoing.end('{"id":"a","doc":{}}\n');
+    const answer = await new Promise<IncomingMessage>((resolve) => outgoing.once('response', resolve));
+    for await (const _ of answer);
+    const { headers } = await fetch(`${node.url}/v1/app/token/docs/a`);
+    expect(answer.trailers['session-token']).toBe(headers.get('session-token'));
   });
 
   test('[HT17] results come while lines are still being sent', async () => {

@@ -5,6 +5,7 @@
  */
 import { Readable } from 'node:stream';
 import { Type } from 'typebox';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { BulkAnswerLine, Limits } from '../../api/index.ts';
 import * as body from '../body.ts';
@@ -14,18 +15,17 @@ import { requireCollectionName } from '../document-id.ts';
 import { HttpError } from '../errors.ts';
 import { splitLines, type Line } from '../line-splitter.ts';
 import { OrderedWindow } from '../ordered-window.ts';
-import { sendSessionToken } from '../session-token.ts';
 
 /** Results a client may leave unread before we stop reading its lines: enough for clients that send everything first. */
 const UNREAD_RESULT_BYTES = 4_194_304;
 /** Lines in flight, in bytes. */
 const INFLIGHT_BYTES = 8_388_608;
 
-type BulkRequest = FastifyRequest<{ Params: { db: string; collection: string }; Querystring: { atomic?: boolean } }>;
-
 export function bulkRoutes(app: FastifyInstance, { replica, limits, documentLimits }: HttpContext): void {
   const querystring = Type.Object({ atomic: Type.Optional(Type.Boolean()) }, { additionalProperties: false });
-  app.post('/v1/:db/:collection/bulk', { schema: { querystring } }, async (request: BulkRequest, reply) => {
+  const params = Type.Object({ db: Type.String(), collection: Type.String() });
+  const typed = app.withTypeProvider<TypeBoxTypeProvider>();
+  typed.post('/v1/:db/:collection/bulk', { schema: { querystring, params } }, async (request, reply) => {
     const { db, collection } = request.params;
     const database = replica.database(db);
     requireCollectionName(collection);
@@ -34,13 +34,14 @@ export function bulkRoutes(app: FastifyInstance, { replica, limits, documentLimi
     const source = requireLines(request);
     const jsonLimits = { ...documentLimits, depthMax: limits.depth + 1, documentBytesMax: limits.bulkLineBytes };
     const results = bulkResults({ database, collection, limits, jsonLimits }, source, limits);
-    sendSessionToken(reply, database);
+    // Known when the last line is done, so it follows the body.
+    reply.trailer('session-token', (_reply, _payload, done) => done(null, database.token()));
     reply.header('content-type', body.NDJSON_TYPE);
     return reply.send(Readable.from(results, { objectMode: false, highWaterMark: UNREAD_RESULT_BYTES }));
   });
 }
 
-function requireLines(request: BulkRequest): Readable {
+function requireLines(request: FastifyRequest): Readable {
   if (body.mediaTypeOf(request) === body.NDJSON_TYPE && request.body instanceof Readable) return request.body;
   if (request.body === undefined && request.headers['content-type'] === undefined) {
     throw new HttpError('HTTP_BODY_REQUIRED', `a body of type ${body.NDJSON_TYPE} is required`, {

@@ -4,7 +4,8 @@
  * bytes, and is put together from stored bytes without parsing them, unless `fields` asks for parts. SPEC.md HT12.
  */
 import { Type } from 'typebox';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type { FastifyInstance } from 'fastify';
 import type { JsonObject } from '../../../crdt/index.ts';
 import type { Database } from '../../../sync/index.ts';
 import type { Limits } from '../../api/index.ts';
@@ -25,7 +26,6 @@ interface ListQuery {
   prefix?: string;
   fields?: string;
 }
-type ListRequest = FastifyRequest<{ Params: { db: string; collection: string }; Querystring: ListQuery }>;
 
 export function listRoutes(app: FastifyInstance, { replica, limits }: HttpContext): void {
   const querystring = Type.Object(
@@ -41,7 +41,9 @@ export function listRoutes(app: FastifyInstance, { replica, limits }: HttpContex
     },
     { additionalProperties: false },
   );
-  app.get('/v1/:db/:collection/docs', { schema: { querystring } }, async (request: ListRequest, reply) => {
+  const params = Type.Object({ db: Type.String(), collection: Type.String() });
+  const typed = app.withTypeProvider<TypeBoxTypeProvider>();
+  typed.get('/v1/:db/:collection/docs', { schema: { querystring, params } }, async (request, reply) => {
     const { db, collection } = request.params;
     const database = replica.database(db);
     const page = await readPage(database, requireCollectionName(collection), request.query, limits);

@@ -244,6 +244,10 @@ describe('requests', () => {
     expect(problem.errors).toMatchObject([{ parameter }]);
   });
 
+  test.each(['prefix=%ff', 'prefix=%', 'prefix=%ed%a0%80'])('[HT12] a list with ?%s is a 400', async (query) => {
+    expectProblem(await app.send('GET', `/v1/app/things/docs?${query}`), 400, 'HTTP_URL_INVALID');
+  });
+
   test('[HT12] a cursor that is none is a 400', async () => {
     expectProblem(await app.send('GET', '/v1/app/things/docs?cursor=abc'), 400, 'HTTP_CURSOR_INVALID');
   });
