@@ -25,6 +25,8 @@ export const memorySuite: Suite = {
       await database.create();
       await uploadBulk(node.url, '/v1/app/cities/bulk', packLines(cityLines(cities)), cities.length);
       const loadedBytes = node.server.memoryBytes('VmHWM');
+      await delay(settleMs);
+      const writtenBytes = node.server.memoryBytes('VmRSS');
       await node.stop();
       const startMs = performance.now();
       await node.restart();
@@ -43,8 +45,14 @@ export const memorySuite: Suite = {
           target: { of: 'value', atMost: TARGET.idleMegabytesMax },
           detail: `ready after ${startSeconds.toFixed(2)} s`,
         },
+        {
+          name: 'idle after all were written by one bulk request',
+          value: writtenBytes / MEGABYTE,
+          unit: 'MB',
+          target: { of: 'value', atMost: TARGET.idleMegabytesMax },
+        },
         { name: 'peak while all were listed', value: listedBytes / MEGABYTE, unit: 'MB' },
-        { name: 'peak while all were written by one bulk request', value: loadedBytes / MEGABYTE, unit: 'MB' },
+        { name: 'peak while they were written', value: loadedBytes / MEGABYTE, unit: 'MB' },
       ];
     } finally {
       await node.stop();

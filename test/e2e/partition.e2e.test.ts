@@ -16,7 +16,7 @@ describe('three nodes, a partition, a kill', () => {
     report = await withScratch('partition-test', (directory) =>
       provePartition({ scale: SMALL_SCALE, directory, progress: () => {} }),
     );
-  });
+  }, 300_000);
 
   const failuresOf = (name: RegExp): readonly string[] => {
     const check = report.checks.find((candidate) => name.test(candidate.name));
