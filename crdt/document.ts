@@ -9,6 +9,7 @@ import type { Author, Change, Conflict, DocumentView } from './change.ts';
 import { CrdtError } from './errors.ts';
 import { applyIntents } from './intent.ts';
 import { applyJsonPatch } from './json-patch.ts';
+import { DEFAULT_LIMITS } from './limits.ts';
 import { mergePatch } from './merge-patch.ts';
 import { createModel, type Model } from './model.ts';
 import { plainOrder, readPlainState } from './plain-state.ts';
@@ -24,6 +25,8 @@ import { clocksOf, createDoc, editTexts, hasGap, orderOf, readDoc } from './yjs-
 
 const ABSENT: DocumentView = Object.freeze({ exists: false, json: '', modified: 0, conflicts: 0 });
 const EMPTY_STATE: Uint8Array = Uint8Array.of(0, 0);
+/** JSON is rarely longer than this many times the state. */
+const JSON_PER_BYTE = 4;
 /** Rough heap cost: of a document at all, of a byte as model, and of a byte in a Y.Doc. */
 const WEIGHT = { document: 1000, modelByte: 8, docByte: 12 } as const;
 
@@ -72,13 +75,14 @@ export class CrdtDocument {
     if (this.#isEmpty && this.#readPlain(update)) {
       this.#keep(update);
       this.#state = update;
+      this.#view = null;
       return;
     }
     const inspection = inspectUpdate(update);
     const doc = this.#merge();
     checkContiguous(inspection, clocksOf(doc));
     Y.applyUpdate(doc, update);
-    if (hasGap(doc)) this.#undoCircular(doc);
+    assert(!hasGap(doc), 'a checked update has no gap');
     this.#bytes += update.byteLength;
     this.#forget();
   }
@@ -95,7 +99,8 @@ export class CrdtDocument {
     const model = this.#read();
     const isCreation = !exists(model);
     if (change.kind === 'delete' && isCreation) return null;
-    const before = this.#view;
+    const mayBeOverLimit = this.#bytes * JSON_PER_BYTE > (author.limits ?? DEFAULT_LIMITS).documentBytesMax;
+    const before = mayBeOverLimit ? this.view() : this.#view;
     const transaction = new Transaction(model, author, isCreation);
     try {
       if (!edit(transaction, change, isCreation)) {
@@ -179,7 +184,6 @@ export class CrdtDocument {
     if (plain === null) return false;
     this.#model = plain.model;
     this.#order = plain.order;
-    this.#view = null;
     return true;
   }
 
@@ -235,14 +239,6 @@ export class CrdtDocument {
     const edits = editTexts(doc, client, transaction.textEdits);
     transaction.model.clocks.set(client, clocksOf(doc).get(client) as number);
     return edits === null ? update : Y.mergeUpdates([update, edits]);
-  }
-
-  /** Only a hostile update has structs that wait for each other: take back what Yjs applied of it. */
-  #undoCircular(doc: Y.Doc): never {
-    doc.store.pendingStructs = null;
-    doc.store.pendingDs = null;
-    this.#forget();
-    throw new CrdtError('CRDT_UPDATE_MALFORMED', 'structs of the update wait for each other');
   }
 }
 

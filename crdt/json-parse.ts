@@ -193,7 +193,9 @@ class JsonReader {
     const [literal, fraction, exponent] = match;
     const value = Number(literal);
     if (!Number.isFinite(value)) this.#fail('a number is too large for a double');
-    if (literal.length > 15 && fraction === undefined && exponent === undefined && BigInt(literal) !== BigInt(value)) {
+    // What we print ourselves for a large number, its shortest form, is taken back.
+    const isLongInteger = literal.length > 15 && fraction === undefined && exponent === undefined;
+    if (isLongInteger && String(value) !== literal && BigInt(literal) !== BigInt(value)) {
       this.#fail('an integer beyond 2^53 would change its value; send it as a string');
     }
     this.#position += literal.length;
