@@ -20,7 +20,7 @@ import { documentLimitsOf, limitsOf } from './limits.ts';
 import { formatHost, formatListen, isLoopbackHost } from './listen-address.ts';
 import { createLog } from './log.ts';
 import { RocksDbStore } from './storage/rocksdb-store.ts';
-import { cryptoRandom, systemClock, systemTimers } from './system-ports.ts';
+import { cryptoRandom, nativeSha256, systemClock, systemTimers } from './system-ports.ts';
 import { zlibCompressor } from './zlib-compressor.ts';
 
 /** A running node. @public */
@@ -96,6 +96,7 @@ function openReplica(
     clock: systemClock,
     timers: systemTimers,
     random: cryptoRandom,
+    sha256: nativeSha256,
     dialer: createWebSocketDialer(),
     compressor: zlibCompressor,
     ...(name !== undefined && { name }),

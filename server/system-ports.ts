@@ -1,9 +1,9 @@
 /**
  * @module
- * Owns the clock, timers and randomness of the real world, as the ports of the replication engine.
+ * Owns the clock, timers, randomness and hashing of the real world, as the ports of the replication engine.
  */
-import { randomBytes } from 'node:crypto';
-import type { Clock, Random, Timers } from '../sync/index.ts';
+import { createHash, randomBytes } from 'node:crypto';
+import type { Clock, Random, Sha256, Timers } from '../sync/index.ts';
 
 export const systemClock: Clock = { now: () => Date.now() };
 
@@ -14,6 +14,12 @@ export const systemTimers: Timers = {
     timer.unref();
     return () => clearTimeout(timer);
   },
+};
+
+export const nativeSha256: Sha256 = (...parts) => {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part);
+  return hash.digest();
 };
 
 export const cryptoRandom: Random = { bytes: (length) => new Uint8Array(randomBytes(length)) };
