@@ -256,7 +256,7 @@ export class Link {
         return this.#send({
           type: 'pong',
           id: message.id,
-          wallMs: this.#setup.shared.clock.now(),
+          wallMs: Math.max(0, Math.round(this.#setup.shared.clock.now())),
           pendingBytes: receiver.pendingBytes,
         });
       case 'pong':

@@ -80,6 +80,8 @@ export class Receiver {
     fetches.set(database, this);
     const fetch = new SnapshotFetch(database, this.#nextTransfer++);
     this.#fetches.set(database, fetch);
+    // The snapshot covers what they wait for; the log goes on after it.
+    this.#inboxes.get(database)?.dropHeld();
     this.#context.send({
       type: 'snapshot-request',
       database,
@@ -146,7 +148,10 @@ export class Receiver {
         if (isDuplicate) this.#announcer.noteForgotten(database, origin);
         this.#announcer.noteChanged(database, [origin]);
       },
-      handleProgress: (isIdle) => this.#scheduleAck(isIdle),
+      handleProgress: (isIdle) => {
+        this.#relieveCredit();
+        this.#scheduleAck(isIdle);
+      },
       handleHeld: () => this.#handleHeld(),
       handleDeclined: (database) => this.#announcer.decline(database),
       handleSnapshotAdopted: (fetch) => {
@@ -188,26 +193,26 @@ export class Receiver {
     this.#context.send({ type: 'ack', offset: this.#flow.take(), databases });
   }
 
-  /** Credit is cumulative: what waits must not keep half a window of what does not. */
   #handleHeld(): void {
-    const { windowBytes, pullDelayMs } = this.#context.options;
-    if (this.#flow.blockedBytes > windowBytes / 2) {
-      for (const [database, inbox] of this.#inboxes) {
-        if (!inbox.isHolding) continue;
-        inbox.dropHeld();
-        this.#pull(database, []);
-      }
-      return;
-    }
-    this.#cancelPull ??= this.#context.timers.after(pullDelayMs, () => {
+    this.#cancelPull ??= this.#context.timers.after(this.#context.options.pullDelayMs, () => {
       this.#cancelPull = null;
       this.#pullMissing();
     });
   }
 
-  #pullMissing(): void {
+  /** Credit is cumulative: what waits must not keep half a window of what does not. */
+  #relieveCredit(): void {
+    if (this.#flow.blockedBytes <= this.#context.options.windowBytes / 2) return;
     for (const [database, inbox] of this.#inboxes) {
       if (!inbox.isHolding) continue;
+      inbox.dropHeld();
+      if (!this.#fetches.has(database)) this.#pull(database, []);
+    }
+  }
+
+  #pullMissing(): void {
+    for (const [database, inbox] of this.#inboxes) {
+      if (!inbox.isHolding || this.#fetches.has(database)) continue;
       inbox.retryHeld();
       const ranges = inbox.computeMissing();
       if (ranges.length > 0) this.#pull(database, ranges);

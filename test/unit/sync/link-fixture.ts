@@ -101,6 +101,7 @@ export class FakeEngine implements Engine {
   readonly owners: Map<OriginId, string>;
   readonly #time: VirtualTime;
   readonly #databases = new Map<string, FakeDatabase>();
+  #lastCommit: Promise<void> = Promise.resolve();
   readonly #listeners = new Set<(database: string, batches: readonly DurableBatch[]) => void>();
 
   constructor(nodeId: string, origin: OriginId, time: VirtualTime, owners: Map<OriginId, string>) {
@@ -224,7 +225,7 @@ export class FakeEngine implements Engine {
     for (const [origin, entry] of vector) {
       if (sequenceOf(held.vector, origin) >= entry.seq) continue;
       held.vector.set(origin, entry);
-      held.pending.set(origin, entry);
+      if (sequenceOf(held.pending, origin) < entry.seq) held.pending.set(origin, entry);
       held.floors.set(origin, entry.seq);
     }
   }
@@ -268,14 +269,20 @@ export class FakeEngine implements Engine {
       const log = held.logs.get(header.origin) ?? [];
       held.logs.set(header.origin, log);
       log.push({ header, bytes });
-      held.vector.set(header.origin, { seq: lastSeqOf(header), chain: header.chain });
+      // A snapshot may have been adopted meanwhile.
+      if (sequenceOf(held.vector, header.origin) < lastSeqOf(header)) {
+        held.vector.set(header.origin, { seq: lastSeqOf(header), chain: header.chain });
+      }
       return { origin: header.origin, firstSeq: header.firstSeq, lastSeq: lastSeqOf(header), bytes };
     });
     if (durable.length > 0) for (const listener of this.#listeners) listener(database, durable);
   }
 
+  /** Resolves after `commitMs`, and never before an earlier commit. */
   #delay(): Promise<void> {
-    return new Promise((resolve) => void this.#time.after(this.commitMs, resolve));
+    const elapsed = new Promise<void>((resolve) => void this.#time.after(this.commitMs, resolve));
+    this.#lastCommit = Promise.all([this.#lastCommit, elapsed]).then(() => undefined);
+    return this.#lastCommit;
   }
 }
 
