@@ -37,16 +37,30 @@ export function diffArray(current: readonly string[], target: readonly JsonValue
   return edits;
 }
 
-function editGap(edits: ArrayEdit[], from: number, fromEnd: number, target: readonly JsonValue[], to: number, toEnd: number): void {
+function editGap(
+  edits: ArrayEdit[],
+  from: number,
+  fromEnd: number,
+  target: readonly JsonValue[],
+  to: number,
+  toEnd: number,
+): void {
   let index = from;
   let position = to;
-  while (index < fromEnd && position < toEnd) edits.push({ op: 'replace', index: index++, value: target[position++] as JsonValue });
+  while (index < fromEnd && position < toEnd)
+    edits.push({ op: 'replace', index: index++, value: target[position++] as JsonValue });
   while (index < fromEnd) edits.push({ op: 'remove', index: index++ });
   if (position < toEnd) edits.push({ op: 'insert', index, values: target.slice(position, toEnd) });
 }
 
 /** Returns matching index pairs of a longest common subsequence of two ranges. */
-function commonSubsequence(a: readonly string[], b: readonly string[], start: number, aEnd: number, bEnd: number): [number, number][] {
+function commonSubsequence(
+  a: readonly string[],
+  b: readonly string[],
+  start: number,
+  aEnd: number,
+  bEnd: number,
+): [number, number][] {
   const rows = aEnd - start;
   const columns = bEnd - start;
   if (rows === 0 || columns === 0 || rows * columns > TABLE_CELLS_MAX) return [];

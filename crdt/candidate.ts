@@ -7,7 +7,12 @@ import { effectiveTally } from './counter.ts';
 import { KIND, compareWritten, type Entry, type List, type Node, type Written } from './model.ts';
 
 export type Candidate =
-  | { readonly kind: 'value'; readonly latest: Written; readonly entry: Entry | null; readonly value: string | number | boolean | null }
+  | {
+      readonly kind: 'value';
+      readonly latest: Written;
+      readonly entry: Entry | null;
+      readonly value: string | number | boolean | null;
+    }
   | { readonly kind: 'object' | 'set'; readonly latest: Written }
   | { readonly kind: 'array'; readonly latest: Written; readonly list: List }
   | { readonly kind: 'text'; readonly latest: Written; readonly entry: Entry };

@@ -6,7 +6,10 @@
 import { compareWritten, KIND, type Entry, type Node, type SeenTally, type Written } from './model.ts';
 
 /** Returns what live tallies add on top of the given bases, and the latest tally that still counts (null if none does). */
-export function effectiveTally(tallies: readonly Entry[], bases: readonly Entry[]): { sum: number; latest: Written | null } {
+export function effectiveTally(
+  tallies: readonly Entry[],
+  bases: readonly Entry[],
+): { sum: number; latest: Written | null } {
   let sum = 0;
   let latest: Written | null = null;
   // Sorted by client, so that sums of fractions come out equal everywhere.
@@ -28,7 +31,10 @@ export function talliesKnown(node: Node, nextClock: number): Map<number, SeenTal
   for (const entry of node.entries) {
     if (entry.kind === KIND.tally) {
       known ??= new Map();
-      keepLatest(known, entry.run.client, { tally: entry.value as number, clock: entry.clock < 0 ? nextClock : entry.clock });
+      keepLatest(known, entry.run.client, {
+        tally: entry.value as number,
+        clock: entry.clock < 0 ? nextClock : entry.clock,
+      });
     } else if (entry.seen !== null) {
       known ??= new Map();
       for (const [client, seen] of entry.seen) keepLatest(known, client, seen);

@@ -133,7 +133,8 @@ export class CrdtDocument {
       if (run.stamp > modified) modified = run.stamp;
     }
     const json = exists(model) ? render(model.root, model) : '';
-    this.#view = json === '' ? { ...ABSENT, modified } : { exists: true, json, modified, conflicts: countConflicts(model) };
+    this.#view =
+      json === '' ? { ...ABSENT, modified } : { exists: true, json, modified, conflicts: countConflicts(model) };
     return this.#view;
   }
 
@@ -195,7 +196,8 @@ export class CrdtDocument {
       return (this.#model = createModel());
     }
     const [only] = this.#pending;
-    if (this.#doc === null && this.#pending.length === 1 && this.#readPlain(only as Uint8Array)) return this.#model as unknown as Model;
+    if (this.#doc === null && this.#pending.length === 1 && this.#readPlain(only as Uint8Array))
+      return this.#model as unknown as Model;
     this.#model = readDoc(this.#merge());
     return this.#model;
   }
@@ -278,7 +280,9 @@ function edit(transaction: Transaction, change: Change, isCreation: boolean): bo
 
 /** A patch that only looks does not create a document. */
 function isOnlyTests(change: Change): boolean {
-  return (change.kind === 'json-patch' || change.kind === 'operations') && change.operations.every(({ op }) => op === 'test');
+  return (
+    (change.kind === 'json-patch' || change.kind === 'operations') && change.operations.every(({ op }) => op === 'test')
+  );
 }
 
 function checkDocument(value: unknown): void {
@@ -295,5 +299,7 @@ function checkSize(model: Model, before: DocumentView | null, transaction: Trans
   if (json.length * 3 <= limit) return;
   const actual = utf8Length(json);
   if (actual <= limit || (before !== null && actual < utf8Length(before.json))) return;
-  throw new CrdtError('CRDT_LIMIT_EXCEEDED', `the document would have ${actual} bytes of JSON`, { details: { path: '', limit, actual } });
+  throw new CrdtError('CRDT_LIMIT_EXCEEDED', `the document would have ${actual} bytes of JSON`, {
+    details: { path: '', limit, actual },
+  });
 }

@@ -29,7 +29,10 @@ export function applyIntents(transaction: Transaction, operations: readonly Inte
     } catch (error) {
       if (!(error instanceof CrdtError)) throw error;
       const path = String((operation as IntentOperation | null)?.path).slice(0, 200);
-      throw new CrdtError(error.code, `operation ${index}: ${error.message}`, { details: { path, ...error.details, index }, cause: error });
+      throw new CrdtError(error.code, `operation ${index}: ${error.message}`, {
+        details: { path, ...error.details, index },
+        cause: error,
+      });
     }
   });
 }
@@ -40,7 +43,8 @@ function applyIntent(transaction: Transaction, operation: IntentOperation): void
   }
   const { path } = operation;
   const segments = parsePointer(path);
-  if (segments.length === 0) throw new CrdtError('CRDT_TYPE_MISMATCH', 'a document is an object', { details: { path } });
+  if (segments.length === 0)
+    throw new CrdtError('CRDT_TYPE_MISMATCH', 'a document is an object', { details: { path } });
   if ('value' in operation) {
     if (operation.value === undefined) throw invalid('"value" is missing', path);
     checkPlace(transaction, segments, [operation.value]);
@@ -69,12 +73,15 @@ function applyIntent(transaction: Transaction, operation: IntentOperation): void
 function increment(transaction: Transaction, node: Node, amount: number, path: string): void {
   if (typeof amount !== 'number' || !Number.isFinite(amount)) throw invalid('"value" is a number', path);
   const shown = shownAt(node);
-  if (shown !== null && (shown.kind !== 'value' || typeof shown.value !== 'number')) throw mismatch(path, 'number', shown);
+  if (shown !== null && (shown.kind !== 'value' || typeof shown.value !== 'number'))
+    throw mismatch(path, 'number', shown);
   const { client } = transaction.author;
   const tally = currentTally(node, client) + amount;
   const result = (shown === null ? 0 : (shown.value as number)) + amount;
   if (Math.abs(tally) > Number.MAX_SAFE_INTEGER || Math.abs(result) > Number.MAX_SAFE_INTEGER) {
-    throw new CrdtError('CRDT_VALUE_INVALID', 'the count would leave ±(2^53 - 1), where it is exact', { details: { path } });
+    throw new CrdtError('CRDT_VALUE_INVALID', 'the count would leave ±(2^53 - 1), where it is exact', {
+      details: { path },
+    });
   }
   transaction.settleAncestors(node);
   transaction.dropEntries(node, (entry) => entry.kind === KIND.tally && entry.run.client === client);
@@ -111,7 +118,13 @@ function createMissingList(transaction: Transaction, node: Node): List {
   return list;
 }
 
-function editSet(transaction: Transaction, node: Node, op: 'set-add' | 'set-remove', value: JsonValue, path: string): void {
+function editSet(
+  transaction: Transaction,
+  node: Node,
+  op: 'set-add' | 'set-remove',
+  value: JsonValue,
+  path: string,
+): void {
   const shown = shownAt(node);
   if (shown !== null && shown.kind !== 'set') throw mismatch(path, 'set', shown);
   if (shown === null) {
@@ -121,7 +134,8 @@ function editSet(transaction: Transaction, node: Node, op: 'set-add' | 'set-remo
   }
   const member = canonicalJson(value);
   if (op === 'set-add') addMember(transaction, node, member);
-  else if (node.entries.some((entry) => entry.kind === KIND.member && entry.value === member)) removeMember(transaction, node, member);
+  else if (node.entries.some((entry) => entry.kind === KIND.member && entry.value === member))
+    removeMember(transaction, node, member);
 }
 
 type TextOperation = Extract<IntentOperation, { op: 'text-insert' | 'text-delete' }>;
@@ -154,13 +168,17 @@ function clearMissing(transaction: Transaction, node: Node): ReturnType<Transact
 function checkIndex(index: number, max: number, path: string): void {
   if (!Number.isSafeInteger(index) || index < 0) throw invalid('an index is a whole number from 0', path);
   if (index > max) {
-    throw new CrdtError('CRDT_PATCH_TARGET_MISSING', `index ${index} is past the end`, { details: { path, position: index, actual: max + 1 } });
+    throw new CrdtError('CRDT_PATCH_TARGET_MISSING', `index ${index} is past the end`, {
+      details: { path, position: index, actual: max + 1 },
+    });
   }
 }
 
 function mismatch(path: string, wanted: string, shown: Candidate): CrdtError {
   const actual = shown.kind === 'value' ? (shown.value === null ? 'null' : typeof shown.value) : shown.kind;
-  return new CrdtError('CRDT_TYPE_MISMATCH', `${path.slice(0, 200)} holds a ${actual}, not a ${wanted}`, { details: { path: path.slice(0, 200), actual } });
+  return new CrdtError('CRDT_TYPE_MISMATCH', `${path.slice(0, 200)} holds a ${actual}, not a ${wanted}`, {
+    details: { path: path.slice(0, 200), actual },
+  });
 }
 
 function invalid(reason: string, path: string): CrdtError {

@@ -11,7 +11,16 @@ import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { isWellFormed, utf8Length } from './utf8.ts';
 
 const NUMBER = /-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/y;
-const ESCAPES: Readonly<Record<string, string>> = { '"': '"', '\\': '\\', '/': '/', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' };
+const ESCAPES: Readonly<Record<string, string>> = {
+  '"': '"',
+  '\\': '\\',
+  '/': '/',
+  b: '\b',
+  f: '\f',
+  n: '\n',
+  r: '\r',
+  t: '\t',
+};
 const DECODER = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -122,7 +131,12 @@ class JsonReader {
     const depth = this.#path.length + 1;
     if (depth <= this.#limits.depthMax) return;
     throw new CrdtError('CRDT_LIMIT_EXCEEDED', `JSON is nested deeper than ${this.#limits.depthMax} levels`, {
-      details: { path: formatPointer(this.#path).slice(0, 200), name: 'depth', limit: this.#limits.depthMax, actual: depth },
+      details: {
+        path: formatPointer(this.#path).slice(0, 200),
+        name: 'depth',
+        limit: this.#limits.depthMax,
+        actual: depth,
+      },
     });
   }
 
@@ -165,7 +179,8 @@ class JsonReader {
         if (!isWellFormed(value)) this.#fail('lone surrogate in a string');
         return value;
       }
-      if (character === undefined || character < ' ') this.#fail('unterminated string or control character in a string');
+      if (character === undefined || character < ' ')
+        this.#fail('unterminated string or control character in a string');
       if (character !== '\\') {
         value += character;
         this.#position++;

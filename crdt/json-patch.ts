@@ -24,7 +24,10 @@ export function applyJsonPatch(transaction: Transaction, operations: readonly Js
       applyOperation(transaction, operation);
     } catch (error) {
       if (!(error instanceof CrdtError)) throw error;
-      throw new CrdtError(error.code, `operation ${index}: ${error.message}`, { details: { path: '', ...error.details, index }, cause: error });
+      throw new CrdtError(error.code, `operation ${index}: ${error.message}`, {
+        details: { path: '', ...error.details, index },
+        cause: error,
+      });
     }
   });
 }
@@ -82,7 +85,8 @@ function copy(transaction: Transaction, from: readonly string[], to: readonly st
 
 function move(transaction: Transaction, from: readonly string[], to: readonly string[]): void {
   const node = locateValue(transaction.model, from);
-  if (to.length > from.length && from.every((segment, depth) => segment === to[depth])) throw invalid('a value cannot move into itself');
+  if (to.length > from.length && from.every((segment, depth) => segment === to[depth]))
+    throw invalid('a value cannot move into itself');
   if (to.length === from.length && from.every((segment, depth) => segment === to[depth])) return;
   if (node.element !== null && isSameParent(from, to)) return moveWithin(transaction, node.element, to);
   const value = parseValue(render(node, transaction.model)) as JsonValue;
@@ -104,10 +108,17 @@ function moveWithin(transaction: Transaction, element: Element, to: readonly str
 
 function test(transaction: Transaction, segments: readonly string[], value: JsonValue, path: string): void {
   const shown = render(locateValue(transaction.model, segments), transaction.model);
-  if (shown !== canonicalJson(value)) throw new CrdtError('CRDT_PATCH_TEST_FAILED', `the value at ${path.slice(0, 200)} differs`, { details: { path: path.slice(0, 200) } });
+  if (shown !== canonicalJson(value))
+    throw new CrdtError('CRDT_PATCH_TEST_FAILED', `the value at ${path.slice(0, 200)} differs`, {
+      details: { path: path.slice(0, 200) },
+    });
 }
 
-function checkedValue(transaction: Transaction, operation: { readonly value: JsonValue }, segments: readonly string[]): JsonValue {
+function checkedValue(
+  transaction: Transaction,
+  operation: { readonly value: JsonValue },
+  segments: readonly string[],
+): JsonValue {
   const value = valueOf(operation);
   checkPlace(transaction, segments, value);
   return value;

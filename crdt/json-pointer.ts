@@ -13,9 +13,13 @@ import { isWellFormed } from './utf8.ts';
 export function parsePointer(pointer: string): string[] {
   if (pointer === '') return [];
   if (typeof pointer !== 'string' || pointer[0] !== '/' || /~(?![01])/.test(pointer) || !isWellFormed(pointer)) {
-    throw new CrdtError('CRDT_POINTER_INVALID', 'a JSON Pointer is empty or starts with "/", and "~" is written "~0", "/" in a key "~1"', {
-      details: { pointer: String(pointer).slice(0, 200) },
-    });
+    throw new CrdtError(
+      'CRDT_POINTER_INVALID',
+      'a JSON Pointer is empty or starts with "/", and "~" is written "~0", "/" in a key "~1"',
+      {
+        details: { pointer: String(pointer).slice(0, 200) },
+      },
+    );
   }
   return pointer.slice(1).split('/').map(decodeSegment);
 }

@@ -18,13 +18,28 @@ export function createList(transaction: Transaction, node: Node): List {
 }
 
 /** Inserts elements before the one at `index`; the caller writes the content of containers. */
-export function insertSlots(transaction: Transaction, list: List, index: number, values: readonly JsonValue[]): Element[] {
+export function insertSlots(
+  transaction: Transaction,
+  list: List,
+  index: number,
+  values: readonly JsonValue[],
+): Element[] {
   touchList(transaction, list);
   const { client } = transaction.author;
   const elements = values.map((value): Element => {
     const node = new Node(list.node, '', { client, clock: UNWRITTEN });
     const inline = value === null || typeof value !== 'object' ? value : undefined;
-    const element: Element = { run: transaction.run, clock: UNWRITTEN, list, header: null, inline, node, moves: [], at: null, position: 0 };
+    const element: Element = {
+      run: transaction.run,
+      clock: UNWRITTEN,
+      list,
+      header: null,
+      inline,
+      node,
+      moves: [],
+      at: null,
+      position: 0,
+    };
     node.element = element;
     return element;
   });

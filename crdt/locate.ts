@@ -12,7 +12,9 @@ import { render } from './view.ts';
 const INDEX = /^(?:0|[1-9][0-9]*)$/;
 
 /** Where a pointer leads: an object key, present or not, or a place in an array. */
-export type Target = { readonly kind: 'key'; readonly node: Node } | { readonly kind: 'element'; readonly list: List; readonly index: number };
+export type Target =
+  | { readonly kind: 'key'; readonly node: Node }
+  | { readonly kind: 'element'; readonly list: List; readonly index: number };
 
 /** Returns the node of an existing value. @throws CrdtError `CRDT_PATCH_TARGET_MISSING`. */
 export function locateValue(model: Model, segments: readonly string[]): Node {
@@ -46,9 +48,13 @@ export function locateOrImply(model: Model, segments: readonly string[]): Node {
     const segment = segments[depth] as string;
     const shown = shownAt(node);
     if (shown !== null && shown.kind !== 'object' && shown.kind !== 'array') {
-      throw new CrdtError('CRDT_TYPE_MISMATCH', `no members below a ${shown.kind} at ${formatPointer(segments.slice(0, depth)).slice(0, 200)}`, {
-        details: { path: formatPointer(segments.slice(0, depth)).slice(0, 200), actual: shown.kind },
-      });
+      throw new CrdtError(
+        'CRDT_TYPE_MISMATCH',
+        `no members below a ${shown.kind} at ${formatPointer(segments.slice(0, depth)).slice(0, 200)}`,
+        {
+          details: { path: formatPointer(segments.slice(0, depth)).slice(0, 200), actual: shown.kind },
+        },
+      );
     }
     const next = shown?.kind === 'array' ? step(node, segment) : node.child(segment);
     if (next === null) throw missing(segments.slice(0, depth + 1));

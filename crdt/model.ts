@@ -159,7 +159,14 @@ export interface Model {
 }
 
 export function createModel(): Model {
-  return { root: new Node(null, '', null), runs: new Set(), tombstones: [], clocks: new Map(), texts: new Map(), garbage: [] };
+  return {
+    root: new Node(null, '', null),
+    runs: new Set(),
+    tombstones: [],
+    clocks: new Map(),
+    texts: new Map(),
+    garbage: [],
+  };
 }
 
 /** Orders concurrent writes: by stamp, then client, then clock (CR1). Positive when `a` is later. */

@@ -21,7 +21,8 @@ export function readPlainState(state: Uint8Array): PlainState | null {
     const bytes = new ByteReader(state);
     if (bytes.varUint() !== 1 || bytes.varUint() !== 1) return null;
     const client = bytes.varUint();
-    if (bytes.varUint() !== 0 || bytes.uint8() !== CONTENT_ANY || bytes.varUint() !== 1 || bytes.string() !== ROOT) return null;
+    if (bytes.varUint() !== 0 || bytes.uint8() !== CONTENT_ANY || bytes.varUint() !== 1 || bytes.string() !== ROOT)
+      return null;
     const length = bytes.varUint();
     const reader = new ModelReader();
     reader.startClient(client);

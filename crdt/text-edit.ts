@@ -57,19 +57,27 @@ export function assignText(transaction: Transaction, entry: Entry, target: strin
 /** Checks a range of a text. @throws CrdtError `CRDT_PATCH_TARGET_MISSING` or `CRDT_PATCH_INVALID`. */
 export function checkTextRange(content: string, path: string, index: number, length: number): void {
   const isWhole = Number.isSafeInteger(index) && index >= 0 && Number.isSafeInteger(length) && length >= 0;
-  if (!isWhole) throw new CrdtError('CRDT_PATCH_INVALID', 'index and length are whole numbers from 0', { details: { path } });
+  if (!isWhole)
+    throw new CrdtError('CRDT_PATCH_INVALID', 'index and length are whole numbers from 0', { details: { path } });
   if (index + length > content.length) {
     throw new CrdtError('CRDT_PATCH_TARGET_MISSING', `the text has ${content.length} UTF-16 units`, {
       details: { path, position: index + length, actual: content.length },
     });
   }
   if (splitsPair(content, index) || splitsPair(content, index + length)) {
-    throw new CrdtError('CRDT_PATCH_INVALID', 'the range would cut a character in half', { details: { path, position: index } });
+    throw new CrdtError('CRDT_PATCH_INVALID', 'the range would cut a character in half', {
+      details: { path, position: index },
+    });
   }
 }
 
 function splitsPair(text: string, index: number): boolean {
-  return index > 0 && index < text.length && (text.charCodeAt(index) & 0xfc00) === 0xdc00 && (text.charCodeAt(index - 1) & 0xfc00) === 0xd800;
+  return (
+    index > 0 &&
+    index < text.length &&
+    (text.charCodeAt(index) & 0xfc00) === 0xdc00 &&
+    (text.charCodeAt(index - 1) & 0xfc00) === 0xd800
+  );
 }
 
 /** Tells whether every element on the way to a node has its id already, so that its path names it. */

@@ -31,7 +31,12 @@ export function exists(model: Model): boolean {
 export function bury(transaction: Transaction, policy: Author['deletePolicy']): void {
   const { model, run } = transaction;
   dropTombstones(transaction);
-  transaction.tombstone = { run, clock: UNWRITTEN, deleteWins: policy === 'delete-wins', observed: new Map(model.clocks) };
+  transaction.tombstone = {
+    run,
+    clock: UNWRITTEN,
+    deleteWins: policy === 'delete-wins',
+    observed: new Map(model.clocks),
+  };
   model.tombstones = [transaction.tombstone];
 }
 

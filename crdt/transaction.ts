@@ -35,7 +35,10 @@ export interface TextEdit {
 }
 
 /** What a write lets stand at a node it writes below. */
-export type Standing = { readonly kind: 'object' | 'set' } | { readonly kind: 'array'; readonly list: List } | { readonly kind: 'text'; readonly entry: Entry };
+export type Standing =
+  | { readonly kind: 'object' | 'set' }
+  | { readonly kind: 'array'; readonly list: List }
+  | { readonly kind: 'text'; readonly entry: Entry };
 
 const OBJECT: Standing = { kind: 'object' };
 
@@ -141,7 +144,8 @@ export class Transaction {
       return;
     }
     this.settle(parent, OBJECT);
-    if (parent.parent !== null && !parent.entries.some((entry) => entry.kind === KIND.object)) this.put(KIND.object, parent, null);
+    if (parent.parent !== null && !parent.entries.some((entry) => entry.kind === KIND.object))
+      this.put(KIND.object, parent, null);
   }
 
   /** Deletes edits below deleted elements. */

@@ -62,7 +62,10 @@ export function inspectUpdate(update: Uint8Array): UpdateInspection {
   if (clients.size > 1 && hasCircle(structs, clients)) throw malformed('its structs wait for each other');
   const deletes = new Map<number, ClockRange[]>();
   for (const [client, ranges] of ds.clients) {
-    deletes.set(client, ranges.map(({ clock, len }) => ({ from: clock, to: clock + len })));
+    deletes.set(
+      client,
+      ranges.map(({ clock, len }) => ({ from: clock, to: clock + len })),
+    );
   }
   return { clients, deletes, needs, structs: structs.length };
 }
@@ -94,7 +97,11 @@ export function checkContiguous(inspection: UpdateInspection, clocks: ReadonlyMa
  *
  * @throws CrdtError `CRDT_UPDATE_MALFORMED`, `CRDT_UPDATE_GAP`, `CRDT_UPDATE_FORBIDDEN` or `CRDT_LIMIT_EXCEEDED`.
  */
-export function admitUpdate(clocks: ReadonlyMap<number, number>, update: Uint8Array, admission: UpdateAdmission): UpdateInspection {
+export function admitUpdate(
+  clocks: ReadonlyMap<number, number>,
+  update: Uint8Array,
+  admission: UpdateAdmission,
+): UpdateInspection {
   const { clients, updateBytesMax = 1_048_576, structsMax = 100_000 } = admission;
   checkLimit('an update', 'bytes', update.byteLength, updateBytesMax);
   const inspection = inspectUpdate(update);
@@ -102,7 +109,9 @@ export function admitUpdate(clocks: ReadonlyMap<number, number>, update: Uint8Ar
   for (const [client, { from, to }] of inspection.clients) {
     // What we hold already changes nothing, whoever repeats it.
     if (to <= (clocks.get(client) ?? 0) || clients.has(client)) continue;
-    throw new CrdtError('CRDT_UPDATE_FORBIDDEN', `the sender may not write as client ${client}`, { details: { client, clock: from } });
+    throw new CrdtError('CRDT_UPDATE_FORBIDDEN', `the sender may not write as client ${client}`, {
+      details: { client, clock: from },
+    });
   }
   checkContiguous(inspection, clocks);
   return inspection;
@@ -138,13 +147,17 @@ function hasCircle(structs: DecodedUpdate['structs'], clients: ReadonlyMap<numbe
     const waiting = queues.get(id.client)?.[next.get(id.client) as number];
     return waiting === undefined || id.clock < waiting.id.clock;
   };
-  for (let isMoving = true; isMoving; ) {
+  for (let isMoving = true; isMoving;) {
     isMoving = false;
     for (const [client, queue] of queues) {
       let index = next.get(client) as number;
       for (; index < queue.length; index++) {
         const struct = queue[index] as Y.Item;
-        if (struct instanceof Y.Item && !(isReady(struct.origin) && isReady(struct.rightOrigin) && isReady(struct.parent))) break;
+        if (
+          struct instanceof Y.Item &&
+          !(isReady(struct.origin) && isReady(struct.rightOrigin) && isReady(struct.parent))
+        )
+          break;
         next.set(client, index + 1);
         isMoving = true;
       }
@@ -179,7 +192,10 @@ function decode(update: Uint8Array): DecodedUpdate {
 }
 
 function checkLimit(what: string, unit: string, actual: number, limit: number): void {
-  if (actual > limit) throw new CrdtError('CRDT_LIMIT_EXCEEDED', `${what} has more than ${limit} ${unit}`, { details: { limit, actual } });
+  if (actual > limit)
+    throw new CrdtError('CRDT_LIMIT_EXCEEDED', `${what} has more than ${limit} ${unit}`, {
+      details: { limit, actual },
+    });
 }
 
 function malformed(reason: string, cause?: unknown): CrdtError {
@@ -187,8 +203,12 @@ function malformed(reason: string, cause?: unknown): CrdtError {
 }
 
 function gap(client: number, clock: number, known: number): CrdtError {
-  return new CrdtError('CRDT_UPDATE_GAP', `the update builds on clock ${clock} of client ${client}, but only ${known} are known`, {
-    retryable: true,
-    details: { client, clock, known },
-  });
+  return new CrdtError(
+    'CRDT_UPDATE_GAP',
+    `the update builds on clock ${clock} of client ${client}, but only ${known} are known`,
+    {
+      retryable: true,
+      details: { client, clock, known },
+    },
+  );
 }

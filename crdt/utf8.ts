@@ -11,7 +11,12 @@ export function utf8Length(text: string): number {
     if (code < 0x80) continue;
     length += code < 0x800 ? 1 : 2;
     // A surrogate pair is two units and four bytes in all.
-    if (code >= 0xd800 && code < 0xdc00 && index + 1 < text.length && (text.charCodeAt(index + 1) & 0xfc00) === 0xdc00) {
+    if (
+      code >= 0xd800 &&
+      code < 0xdc00 &&
+      index + 1 < text.length &&
+      (text.charCodeAt(index + 1) & 0xfc00) === 0xdc00
+    ) {
       index++;
     }
   }

@@ -62,11 +62,18 @@ function checkContainer(value: JsonValue & object, path: string, level: number, 
 
 /** Spares building a path for what cannot be wrong. */
 function isTrivial(value: JsonValue): boolean {
-  return value === null || typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value)) || (typeof value === 'string' && isWellFormed(value));
+  return (
+    value === null ||
+    typeof value === 'boolean' ||
+    (typeof value === 'number' && Number.isFinite(value)) ||
+    (typeof value === 'string' && isWellFormed(value))
+  );
 }
 
 function refuse(path: string, reason: string): never {
-  throw new CrdtError('CRDT_VALUE_INVALID', `${reason}${path === '' ? '' : ` at ${path.slice(0, 200)}`}`, { details: { path: path.slice(0, 200) } });
+  throw new CrdtError('CRDT_VALUE_INVALID', `${reason}${path === '' ? '' : ` at ${path.slice(0, 200)}`}`, {
+    details: { path: path.slice(0, 200) },
+  });
 }
 
 function exceed(path: string, reason: string, limit: number, actual: number): never {

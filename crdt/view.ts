@@ -14,7 +14,13 @@ export function render(node: Node, model: Model): string {
   if (node.text !== undefined) return node.text;
   node.conflicts = 0;
   const single = node.entries.length === 1 ? (node.entries[0] as Entry) : null;
-  if (single !== null && single.kind === KIND.value && node.children === null && node.lists === null && node.orphans === null) {
+  if (
+    single !== null &&
+    single.kind === KIND.value &&
+    node.children === null &&
+    node.lists === null &&
+    node.orphans === null
+  ) {
     return (node.text = JSON.stringify(single.value));
   }
   if (node.element !== null && isBare(node)) return (node.text = JSON.stringify(node.element.inline ?? null));
@@ -138,7 +144,8 @@ function collect(node: Node, path: string, isShown: boolean, model: Model, into:
   if (node.conflicts === 0) return;
   const candidates = candidatesAt(node);
   const others = losers(node, candidates, text, model);
-  if (others.length > 0) into.push({ path, shown: isShown ? parseValue(text) : undefined, others: others.map(toConflictingValue) });
+  if (others.length > 0)
+    into.push({ path, shown: isShown ? parseValue(text) : undefined, others: others.map(toConflictingValue) });
   const isObject = candidates.length === 0 || candidates[0]?.kind === 'object';
   for (const key of node.children === null ? [] : sortedKeys(node.children)) {
     collect(node.children?.get(key) as Node, `${path}/${encodeSegment(key)}`, isShown && isObject, model, into);

@@ -84,7 +84,8 @@ function dropSpentHeaders(transaction: Transaction, list: List): void {
     list.headers.push(header);
   }
   const latest = list.headers.reduce((a, b) => (compareWritten(a, b) >= 0 ? a : b));
-  const isSpent = (entry: Entry): boolean => entry.list === list && entry.slots === 0 && entry !== latest && entry.clock !== UNWRITTEN;
+  const isSpent = (entry: Entry): boolean =>
+    entry.list === list && entry.slots === 0 && entry !== latest && entry.clock !== UNWRITTEN;
   if (!list.headers.some(isSpent)) return;
   list.headers = list.headers.filter((entry) => !isSpent(entry));
   transaction.dropEntries(list.node, isSpent);
@@ -116,7 +117,13 @@ function planSegments(transaction: Transaction, order: RootOrder): Segment[] {
   return segments;
 }
 
-function planListSegments(transaction: Transaction, header: Entry, list: List, order: RootOrder, segments: Segment[]): void {
+function planListSegments(
+  transaction: Transaction,
+  header: Entry,
+  list: List,
+  order: RootOrder,
+  segments: Segment[],
+): void {
   let parts: Part[] | null = null;
   let first: Part | null = header;
   let previous: ElementId | null = null;
@@ -259,7 +266,9 @@ function writeEntry(transaction: Transaction, entry: Entry, context: Node): void
     writeListHeader(entry);
   } else if (isTagged) {
     WRITER.scalar(entry.value === null || entry.value === '' ? 0 : entry.value);
-    WRITER.scalar(kind === KIND.tally ? TAG.tally : kind === KIND.set ? TAG.set : kind === KIND.member ? TAG.member : TAG.text);
+    WRITER.scalar(
+      kind === KIND.tally ? TAG.tally : kind === KIND.set ? TAG.set : kind === KIND.member ? TAG.member : TAG.text,
+    );
   }
 }
 

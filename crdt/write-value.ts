@@ -63,7 +63,12 @@ export function write(transaction: Transaction, node: Node, value: JsonValue, kn
 }
 
 /** Inserts values before the element at `index`. */
-export function insertElements(transaction: Transaction, list: List, index: number, values: readonly JsonValue[]): void {
+export function insertElements(
+  transaction: Transaction,
+  list: List,
+  index: number,
+  values: readonly JsonValue[],
+): void {
   if (values.length === 0) return;
   insertSlots(transaction, list, index, values).forEach((element, offset) => {
     if (element.inline === undefined) write(transaction, element.node, values[offset] as JsonValue);

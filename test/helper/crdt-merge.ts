@@ -93,7 +93,8 @@ export class MergeCase {
     }
     if (this.a.json === '') return null;
     let value: JsonValue | undefined = this.a.value;
-    for (const segment of this.prefix.split('/').slice(1)) value = (value as Record<string, JsonValue> | undefined)?.[segment];
+    for (const segment of this.prefix.split('/').slice(1))
+      value = (value as Record<string, JsonValue> | undefined)?.[segment];
     return value ?? null;
   }
 

@@ -84,20 +84,27 @@ export class DocumentReplica {
   /** Applies the next update of another replica if its dependencies are here; tells whether it did. */
   pull(from: DocumentReplica): boolean {
     const next = from.log[this.applied[from.index] as number];
-    if (next === undefined || next.deps.some((count, index) => index !== from.index && count > (this.applied[index] as number))) return false;
+    if (
+      next === undefined ||
+      next.deps.some((count, index) => index !== from.index && count > (this.applied[index] as number))
+    )
+      return false;
     this.document.apply(next.update);
     this.applied[from.index] = (this.applied[from.index] as number) + 1;
     return true;
   }
 }
 
-export function createReplicas(count: number, options: (index: number) => ReplicaOptions = () => ({})): DocumentReplica[] {
+export function createReplicas(
+  count: number,
+  options: (index: number) => ReplicaOptions = () => ({}),
+): DocumentReplica[] {
   return Array.from({ length: count }, (_, index) => new DocumentReplica(index, count, options(index)));
 }
 
 /** Delivers everything to everyone. `order` decides whose updates go first. */
 export function settle(replicas: readonly DocumentReplica[], order: readonly DocumentReplica[] = replicas): void {
-  for (let isMoving = true; isMoving; ) {
+  for (let isMoving = true; isMoving;) {
     isMoving = false;
     for (const to of replicas) {
       for (const from of order) {
@@ -115,7 +122,8 @@ export function tryWrite(replica: DocumentReplica, change: Change, stamp: number
     return null;
   } catch (error) {
     if (!(error instanceof CrdtError)) throw error;
-    if (replica.json !== before) throw new Error(`a refused write changed the document: ${before} -> ${replica.json}`, { cause: error });
+    if (replica.json !== before)
+      throw new Error(`a refused write changed the document: ${before} -> ${replica.json}`, { cause: error });
     return error;
   }
 }

@@ -56,7 +56,8 @@ function chooseValue(choices: Choices, depth: number): JsonValue {
 
 function chooseObject(choices: Choices, depth: number): Record<string, JsonValue> {
   const object = Object.create(null) as Record<string, JsonValue>;
-  for (let count = choices.next(4); count > 0; count--) object[KEYS[choices.next(KEYS.length)] as string] = chooseValue(choices, depth + 1);
+  for (let count = choices.next(4); count > 0; count--)
+    object[KEYS[choices.next(KEYS.length)] as string] = chooseValue(choices, depth + 1);
   return object;
 }
 
@@ -90,8 +91,15 @@ export function chooseChange(what: number, choices: Choices, json: string): Chan
   if (what < 16) return { kind: 'replace', value: chooseObject(choices, 0) };
   if (what < 36) return { kind: 'merge-patch', patch: chooseObject(choices, 0) };
   if (what < 40) return { kind: 'delete' };
-  if (what < 66) return { kind: 'json-patch', operations: Array.from({ length: 1 + choices.next(2) }, () => chooseOperation(choices, value)) as never };
-  return { kind: 'operations', operations: Array.from({ length: 1 + choices.next(2) }, () => chooseIntent(choices, value)) as never };
+  if (what < 66)
+    return {
+      kind: 'json-patch',
+      operations: Array.from({ length: 1 + choices.next(2) }, () => chooseOperation(choices, value)) as never,
+    };
+  return {
+    kind: 'operations',
+    operations: Array.from({ length: 1 + choices.next(2) }, () => chooseIntent(choices, value)) as never,
+  };
 }
 
 /** A small edit of a whole document, as a client that gets, edits and puts makes it. */
@@ -114,7 +122,9 @@ function mutate(value: JsonValue, choices: Choices): JsonValue {
 }
 
 function chooseOperation(choices: Choices, value: JsonValue): object {
-  const op = (['add', 'add', 'replace', 'replace', 'remove', 'move', 'move', 'copy'] as const)[choices.next(8)] as string;
+  const op = (['add', 'add', 'replace', 'replace', 'remove', 'move', 'move', 'copy'] as const)[
+    choices.next(8)
+  ] as string;
   const path = choosePath(choices, value, op !== 'remove' && op !== 'replace');
   if (op === 'remove') return { op, path };
   if (op === 'move' || op === 'copy') {

@@ -43,7 +43,8 @@ function patchReference(document: JsonValue, operation: JsonPatchOperation): Jso
   else if (operation.op === 'copy') place(holder, path, structuredJson(read(holder, `/root${operation.from}`)), true);
   else if (operation.op === 'move') {
     if (operation.from !== operation.path) place(holder, path, take(holder, `/root${operation.from}`), true);
-  } else if (operation.op === 'test' && JSON.stringify(read(holder, path)) !== JSON.stringify(operation.value)) throw new Error('test failed');
+  } else if (operation.op === 'test' && JSON.stringify(read(holder, path)) !== JSON.stringify(operation.value))
+    throw new Error('test failed');
   return holder['root'] as JsonValue;
 }
 
@@ -101,7 +102,10 @@ function read(holder: Container, path: string): JsonValue {
 }
 
 function split(path: string): string[] {
-  return path.slice(1).split('/').map((key) => key.replaceAll('~1', '/').replaceAll('~0', '~'));
+  return path
+    .slice(1)
+    .split('/')
+    .map((key) => key.replaceAll('~1', '/').replaceAll('~0', '~'));
 }
 
 function hasMember(parent: Container, key: string): boolean {

@@ -21,13 +21,18 @@ function checkStored(replica: DocumentReplica): void {
   const stored = CrdtDocument.load(replica.document.encode());
   expect(stored.view()).toEqual(replica.document.view());
   expect(conflictText(stored)).toBe(conflictText(replica.document));
-  expect(stored.view().conflicts).toBe(stored.conflicts().reduce((count, conflict) => count + conflict.others.length, 0));
+  expect(stored.view().conflicts).toBe(
+    stored.conflicts().reduce((count, conflict) => count + conflict.others.length, 0),
+  );
 }
 
 function run(count: number, script: readonly Step[], deletePolicy: 'update-wins' | 'delete-wins'): DocumentReplica[] {
   // Client ids and clocks run in opposite directions, so that no rule can lean on either.
   restartNumbers();
-  const replicas = createReplicas(count, (index) => ({ deletePolicy, client: 2 ** 32 + ((index * 7919) % 13) * 1000 + 1 }));
+  const replicas = createReplicas(count, (index) => ({
+    deletePolicy,
+    client: 2 ** 32 + ((index * 7919) % 13) * 1000 + 1,
+  }));
   script.forEach((step, time) => {
     const replica = replicas[step.who % count] as DocumentReplica;
     const choices = new Choices(step.choices);

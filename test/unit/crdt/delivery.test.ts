@@ -89,10 +89,21 @@ test('[CR14] every order of delivery that respects causes ends in the same JSON 
     return replicas;
   };
   const outcomes = new Set<string>();
-  for (const order of [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]]) {
+  for (const order of [
+    [0, 1, 2],
+    [0, 2, 1],
+    [1, 0, 2],
+    [1, 2, 0],
+    [2, 0, 1],
+    [2, 1, 0],
+  ]) {
     const replicas = build();
-    settle(replicas, order.map((index) => replicas[index] as DocumentReplica));
-    for (const { document } of replicas) outcomes.add(`${document.view().json} ${normaliseState(document.encode()).toString()}`);
+    settle(
+      replicas,
+      order.map((index) => replicas[index] as DocumentReplica),
+    );
+    for (const { document } of replicas)
+      outcomes.add(`${document.view().json} ${normaliseState(document.encode()).toString()}`);
   }
   expect(outcomes.size).toBe(1);
 });

@@ -5,7 +5,14 @@ import { expect, test } from 'vitest';
 import * as Y from 'yjs';
 import { ByteReader } from '../../../crdt/byte-reader.ts';
 import { ByteWriter } from '../../../crdt/byte-writer.ts';
-import { CrdtDocument, encodeStamp, normaliseState, stampCounter, stampMs, type JsonObject } from '../../../crdt/index.ts';
+import {
+  CrdtDocument,
+  encodeStamp,
+  normaliseState,
+  stampCounter,
+  stampMs,
+  type JsonObject,
+} from '../../../crdt/index.ts';
 
 /** Ids and stamps as long as they are in production. */
 const CLIENT = 2 ** 42 - 12_345;
@@ -28,13 +35,24 @@ const PROFILE = {
   active: true,
   age: 36,
   address: { street: "12 St James's Square", city: 'London', zip: 'SW1Y 4JH', geo: { lat: 51.5074, lng: -0.1332 } },
-  phones: [{ type: 'home', number: '+44 20 7946 0001' }, { type: 'work', number: '+44 20 7946 0002' }],
+  phones: [
+    { type: 'home', number: '+44 20 7946 0001' },
+    { type: 'work', number: '+44 20 7946 0002' },
+  ],
   tags: ['math', 'poetry', 'engines'],
   preferences: { theme: 'dark', language: 'en-GB', notifications: { email: true, sms: false, push: true } },
-  history: [{ at: '2024-05-01T10:00:00Z', event: 'login' }, { at: '2024-05-02T11:30:00Z', event: 'update' }],
+  history: [
+    { at: '2024-05-01T10:00:00Z', event: 'login' },
+    { at: '2024-05-02T11:30:00Z', event: 'update' },
+  ],
   bio: 'Wrote the first program.',
 };
-const FLAT = Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`field_${index}`, index % 2 === 0 ? `the value of field ${index}, with some words in it` : index * 1_000_003]));
+const FLAT = Object.fromEntries(
+  Array.from({ length: 20 }, (_, index) => [
+    `field_${index}`,
+    index % 2 === 0 ? `the value of field ${index}, with some words in it` : index * 1_000_003,
+  ]),
+);
 
 function documentOf(value: JsonObject): CrdtDocument {
   const document = CrdtDocument.create();
@@ -43,7 +61,30 @@ function documentOf(value: JsonObject): CrdtDocument {
 }
 
 test('[CR14] bytes are written and read as lib0 does', () => {
-  const values = ['', 'ascii', 'é🎉', 'x'.repeat(500), 0, 1, -1, 63, 64, -64, 8191, 8192, 2 ** 31 - 1, 2 ** 31, -(2 ** 31), 2 ** 53 - 1, 0.5, 0.1, -1e300, true, false, null];
+  const values = [
+    '',
+    'ascii',
+    'é🎉',
+    'x'.repeat(500),
+    0,
+    1,
+    -1,
+    63,
+    64,
+    -64,
+    8191,
+    8192,
+    2 ** 31 - 1,
+    2 ** 31,
+    -(2 ** 31),
+    2 ** 53 - 1,
+    0.5,
+    0.1,
+    -1e300,
+    true,
+    false,
+    null,
+  ];
   const ours = new ByteWriter();
   const theirs = encoding.createEncoder();
   for (const value of values) {
@@ -99,9 +140,15 @@ test('[CR14] updates applied one by one by plain Yjs give the state we encode', 
     { op: 'set-add', path: '/s', value: 1 },
     { op: 'remove', path: '/list', index: 0 },
   ];
-  Y.applyUpdate(doc, document.change({ kind: 'replace', value: { list: ['x', 'y'] } }, { client: CLIENT, stamp: STAMP })!);
+  Y.applyUpdate(
+    doc,
+    document.change({ kind: 'replace', value: { list: ['x', 'y'] } }, { client: CLIENT, stamp: STAMP })!,
+  );
   operations.forEach((operation, index) => {
-    const update = document.change({ kind: 'operations', operations: [operation as never] }, { client: CLIENT - (index % 3), stamp: STAMP + index })!;
+    const update = document.change(
+      { kind: 'operations', operations: [operation as never] },
+      { client: CLIENT - (index % 3), stamp: STAMP + index },
+    )!;
     Y.applyUpdate(doc, update);
     expect(Y.encodeStateAsUpdate(doc)).toEqual(document.encode());
   });
@@ -114,7 +161,10 @@ test('[CR5] an editor attached to the text of a path is read like any other writ
   const document = documentOf({ title: 'x' });
   document.apply(Y.encodeStateAsUpdate(editor));
   expect(document.view().json).toBe('{"body":"typed","title":"x"}');
-  document.change({ kind: 'operations', operations: [{ op: 'text-insert', path: '/body', index: 5, value: ' more' }] }, { client: CLIENT, stamp: STAMP });
+  document.change(
+    { kind: 'operations', operations: [{ op: 'text-insert', path: '/body', index: 5, value: ' more' }] },
+    { client: CLIENT, stamp: STAMP },
+  );
   Y.applyUpdate(editor, document.encode());
   expect(editor.getText('t/body').toString()).toBe('typed more');
   document.change({ kind: 'merge-patch', patch: { body: null } }, { client: CLIENT, stamp: STAMP });
@@ -140,7 +190,11 @@ test('[CR14] budget: state at most 1.5 times the JSON', () => {
 });
 
 test('[CR14] budget: a one-field update at most 64 bytes on the wire', () => {
-  for (const [value, field] of [[CITY, 'population'], [PROFILE, 'age'], [FLAT, 'field_3']] as const) {
+  for (const [value, field] of [
+    [CITY, 'population'],
+    [PROFILE, 'age'],
+    [FLAT, 'field_3'],
+  ] as const) {
     const document = documentOf(value);
     for (const client of [CLIENT, CLIENT, CLIENT - 99, CLIENT]) {
       const patch = { [field]: document.view().json.length + 4000 + (client % 7) };
@@ -153,7 +207,10 @@ test('[CR14] budget: a one-field update at most 64 bytes on the wire', () => {
 test('[CR14] budget: 100,000 overwrites of ten fields at most 1 KB', () => {
   const document = CrdtDocument.create();
   for (let index = 0; index < 100_000; index++) {
-    document.change({ kind: 'merge-patch', patch: { [`field_${index % 10}`]: index } }, { client: CLIENT, stamp: STAMP + index });
+    document.change(
+      { kind: 'merge-patch', patch: { [`field_${index % 10}`]: index } },
+      { client: CLIENT, stamp: STAMP + index },
+    );
   }
   expect(document.encode().length).toBeLessThanOrEqual(1000);
 }, 60_000);

@@ -142,9 +142,15 @@ test('[CR13] Yjs: 11 bytes erase what another client will write; here deletes re
 test('[CR13] Yjs: anyone may write as anyone; here only as the clients the sender was given', () => {
   const sender = CrdtDocument.create();
   const update = sender.change({ kind: 'replace', value: { k: 1 } }, AUTHOR)!;
-  expect(code(() => admitUpdate(new Map(), update, { clients: new Set([OTHER.client]) }))).toBe('CRDT_UPDATE_FORBIDDEN');
-  expect(code(() => admitUpdate(new Map(), update, { clients: new Set([AUTHOR.client]), updateBytesMax: 10 }))).toBe('CRDT_LIMIT_EXCEEDED');
-  expect(code(() => admitUpdate(new Map(), update, { clients: new Set([AUTHOR.client]), structsMax: 0 }))).toBe('CRDT_LIMIT_EXCEEDED');
+  expect(code(() => admitUpdate(new Map(), update, { clients: new Set([OTHER.client]) }))).toBe(
+    'CRDT_UPDATE_FORBIDDEN',
+  );
+  expect(code(() => admitUpdate(new Map(), update, { clients: new Set([AUTHOR.client]), updateBytesMax: 10 }))).toBe(
+    'CRDT_LIMIT_EXCEEDED',
+  );
+  expect(code(() => admitUpdate(new Map(), update, { clients: new Set([AUTHOR.client]), structsMax: 0 }))).toBe(
+    'CRDT_LIMIT_EXCEEDED',
+  );
   const receiver = CrdtDocument.create();
   expect(receiver.admit(update, { clients: new Set([AUTHOR.client]) }).structs).toBe(1);
   receiver.apply(update);
@@ -175,7 +181,10 @@ test('[CR14] Yjs: overwriting in turns leaves a tombstone each; here they melt t
   for (const writers of [[AUTHOR], [AUTHOR, OTHER]]) {
     const document = CrdtDocument.create();
     for (let index = 0; index < 2000; index++) {
-      document.change({ kind: 'merge-patch', patch: { [`k${index % 10}`]: index } }, { ...writers[index % writers.length]!, stamp: index });
+      document.change(
+        { kind: 'merge-patch', patch: { [`k${index % 10}`]: index } },
+        { ...writers[index % writers.length]!, stamp: index },
+      );
     }
     expect(document.encode().length).toBeLessThan(400);
   }

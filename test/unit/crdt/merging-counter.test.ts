@@ -99,8 +99,21 @@ test('[CR8] counting goes on exactly after deletes of the number, of its object 
 test('[CR8] increments in one change and across reloads are all counted', () => {
   let document = CrdtDocument.create();
   for (let round = 0; round < 20; round++) {
-    document.change({ kind: 'operations', operations: [{ op: 'increment', path: '/n', value: 1 }, { op: 'increment', path: '/n', value: 2 }] }, { client: 7, stamp: round });
-    if (round === 9) document.change({ kind: 'operations', operations: [{ op: 'increment', path: '/n', value: 5 }] }, { client: 7, stamp: round });
+    document.change(
+      {
+        kind: 'operations',
+        operations: [
+          { op: 'increment', path: '/n', value: 1 },
+          { op: 'increment', path: '/n', value: 2 },
+        ],
+      },
+      { client: 7, stamp: round },
+    );
+    if (round === 9)
+      document.change(
+        { kind: 'operations', operations: [{ op: 'increment', path: '/n', value: 5 }] },
+        { client: 7, stamp: round },
+      );
     document = CrdtDocument.load(document.encode());
   }
   expect(document.view().json).toBe('{"n":65}');
@@ -108,13 +121,20 @@ test('[CR8] increments in one change and across reloads are all counted', () => 
     { kind: 'json-patch', operations: [{ op: 'replace', path: '/n', value: 1 }] },
     { client: 7, stamp: 30 },
   );
-  document.change({ kind: 'operations', operations: [{ op: 'increment', path: '/n', value: 1 }] }, { client: 7, stamp: 31 });
+  document.change(
+    { kind: 'operations', operations: [{ op: 'increment', path: '/n', value: 1 }] },
+    { client: 7, stamp: 31 },
+  );
   expect(CrdtDocument.load(document.encode()).view().json).toBe('{"n":2}');
 });
 
 test('[CR8] a count that could not stay exact is refused', () => {
   const document = CrdtDocument.create();
-  const add = (value: number): unknown => document.change({ kind: 'operations', operations: [{ op: 'increment', path: '/n', value }] }, { client: 7, stamp: 1 });
+  const add = (value: number): unknown =>
+    document.change(
+      { kind: 'operations', operations: [{ op: 'increment', path: '/n', value }] },
+      { client: 7, stamp: 1 },
+    );
   add(Number.MAX_SAFE_INTEGER);
   expect(() => add(1)).toThrow(expect.objectContaining({ code: 'CRDT_VALUE_INVALID' }) as CrdtError);
   expect(() => add(Number.NaN)).toThrow(CrdtError);
@@ -125,11 +145,15 @@ test('[CR8] a count that could not stay exact is refused', () => {
 test('[CR8] an increment of what is not a number is refused; concurrently it is a conflict of types', () => {
   everyCase((given) => {
     given.begin({ s: 'text' });
-    expect(() => given.operate(given.a, '/s', increment(1))).toThrow(expect.objectContaining({ code: 'CRDT_TYPE_MISMATCH' }) as CrdtError);
+    expect(() => given.operate(given.a, '/s', increment(1))).toThrow(
+      expect.objectContaining({ code: 'CRDT_TYPE_MISMATCH' }) as CrdtError,
+    );
     given.set(given.a, '/n', 'word');
     given.operate(given.b, '/n', increment(3));
     expect(given.merge()).toEqual({ s: 'text', n: given.later<unknown>('word', 3) });
-    expect(given.conflicts()).toEqual([{ path: '/n', shown: given.later<unknown>('word', 3), others: [given.earlier<unknown>('word', 3)] }]);
+    expect(given.conflicts()).toEqual([
+      { path: '/n', shown: given.later<unknown>('word', 3), others: [given.earlier<unknown>('word', 3)] },
+    ]);
   });
 });
 

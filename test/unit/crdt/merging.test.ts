@@ -9,14 +9,22 @@ test('[CR1] of two values set at one path the later is shown and the other reada
     given.set(given.a, '/k', 'A');
     given.set(given.b, '/k', 'B');
     expect(given.merge()).toEqual({ k: given.later('A', 'B') });
-    expect(given.conflicts()).toEqual([{ path: '/k', shown: given.later('A', 'B'), others: [given.earlier('A', 'B')] }]);
+    expect(given.conflicts()).toEqual([
+      { path: '/k', shown: given.later('A', 'B'), others: [given.earlier('A', 'B')] },
+    ]);
     expect(given.a.document.view().conflicts).toBe(1);
   });
 });
 
 test('[CR1] equal stamps are decided by the higher client id', () => {
-  for (const [clientA, clientB] of [[20, 30], [30, 20]] as const) {
-    const [a, b] = createReplicas(2, (index) => ({ client: 2 ** 33 + (index === 0 ? clientA : clientB) })) as [never, never] as ReturnType<typeof createReplicas>;
+  for (const [clientA, clientB] of [
+    [20, 30],
+    [30, 20],
+  ] as const) {
+    const [a, b] = createReplicas(2, (index) => ({ client: 2 ** 33 + (index === 0 ? clientA : clientB) })) as [
+      never,
+      never,
+    ] as ReturnType<typeof createReplicas>;
     a!.put({ k: 'A' }, 5);
     b!.put({ k: 'B' }, 5);
     settle([a!, b!]);
@@ -32,7 +40,12 @@ test('[CR1] a conflict names value, stamp and client of the loser, and goes when
     given.set(given.b, '/k', 'B');
     given.merge();
     const [loser] = given.a.document.conflicts()[0]!.others;
-    expect(loser).toMatchObject(given.earlier({ value: 'A', stamp: given.stampA, client: given.a.client }, { value: 'B', stamp: given.stampB, client: given.b.client }));
+    expect(loser).toMatchObject(
+      given.earlier(
+        { value: 'A', stamp: given.stampA, client: given.a.client },
+        { value: 'B', stamp: given.stampB, client: given.b.client },
+      ),
+    );
     given.set(given.c, '/k', 'C', 1);
     expect(given.merge()).toEqual({ k: 'C' });
     expect(given.conflicts()).toEqual([]);
@@ -117,13 +130,19 @@ test('[CR3] leaves that both sides created conflict one by one', () => {
     given.set(given.a, '/o', { same: 'A', a: 1 });
     given.set(given.b, '/o', { same: 'B', b: 2 });
     expect(given.merge()).toEqual({ o: { same: given.later('A', 'B'), a: 1, b: 2 } });
-    expect(given.conflicts()).toEqual([{ path: '/o/same', shown: given.later('A', 'B'), others: [given.earlier('A', 'B')] }]);
+    expect(given.conflicts()).toEqual([
+      { path: '/o/same', shown: given.later('A', 'B'), others: [given.earlier('A', 'B')] },
+    ]);
   });
 });
 
 const KINDS = [
   { name: 'value', write: (value: string) => ({ op: 'add', value }), shows: (value: string) => value },
-  { name: 'object', write: (value: string) => ({ op: 'add', value: { [value]: 1 } }), shows: (value: string) => ({ [value]: 1 }) },
+  {
+    name: 'object',
+    write: (value: string) => ({ op: 'add', value: { [value]: 1 } }),
+    shows: (value: string) => ({ [value]: 1 }),
+  },
   { name: 'array', write: (value: string) => ({ op: 'add', value: [value] }), shows: (value: string) => [value] },
 ] as const;
 
@@ -135,7 +154,10 @@ for (const kindA of KINDS) {
         given.begin({ k: 0 });
         given.a.jsonPatch(given.stampA, { path: given.path('/k'), ...kindA.write('A') });
         given.b.jsonPatch(given.stampB, { path: given.path('/k'), ...kindB.write('B') });
-        const [shown, other] = [given.later(kindA.shows('A'), kindB.shows('B')), given.earlier(kindA.shows('A'), kindB.shows('B'))];
+        const [shown, other] = [
+          given.later(kindA.shows('A'), kindB.shows('B')),
+          given.earlier(kindA.shows('A'), kindB.shows('B')),
+        ];
         expect(given.merge()).toEqual({ k: shown });
         expect(given.conflicts()).toEqual([{ path: '/k', shown, others: [other] }]);
       });
@@ -150,7 +172,13 @@ test('[CR10] text, set and counter conflict with other kinds in the same way', (
     given.operate(given.b, '/k', { op: 'set-add', value: 'member' });
     given.operate(given.c, '/k', { op: 'increment', value: 7 }, 1500);
     expect(given.merge()).toEqual({ k: given.later<unknown>('text', ['member']) });
-    expect(given.conflicts()).toEqual([{ path: '/k', shown: given.later<unknown>('text', ['member']), others: [7, given.earlier<unknown>('text', ['member'])] }]);
+    expect(given.conflicts()).toEqual([
+      {
+        path: '/k',
+        shown: given.later<unknown>('text', ['member']),
+        others: [7, given.earlier<unknown>('text', ['member'])],
+      },
+    ]);
   });
 });
 
@@ -179,7 +207,10 @@ test('[CR12] a PUT removes only what its author had observed', () => {
   everyCase((given) => {
     given.begin({ keep: 1, drop: 2, change: 3 });
     const whole = structuredClone(given.a.value) as never;
-    const part = given.prefix.split('/').slice(1).reduce<Record<string, unknown>>((at, key) => at[key] as never, whole);
+    const part = given.prefix
+      .split('/')
+      .slice(1)
+      .reduce<Record<string, unknown>>((at, key) => at[key] as never, whole);
     delete part['drop'];
     part['change'] = 4;
     given.a.put(whole, given.stampA);

@@ -36,7 +36,11 @@ const MERGE_CASES: readonly [JsonValue, JsonValue, JsonValue][] = [
   [{ a: 'c' }, { a: ['b'] }, { a: ['b'] }],
   [{ a: { b: 'c' } }, { a: { b: 'd', c: null } }, { a: { b: 'd' } }],
   [{ a: [{ b: 'c' }] }, { a: [1] }, { a: [1] }],
-  [['a', 'b'], ['c', 'd'], ['c', 'd']],
+  [
+    ['a', 'b'],
+    ['c', 'd'],
+    ['c', 'd'],
+  ],
   [{ a: 'b' }, ['c'], ['c']],
   [{ a: 'foo' }, null, null],
   [{ a: 'foo' }, 'bar', 'bar'],
@@ -62,7 +66,9 @@ test('[CR12] merge patches do what appendix A of RFC 7396 says', () => {
 test('[CR12] a merge patch must be an object, since a document is one', () => {
   const document = documentOf({ a: 1 });
   for (const patch of [['c'], 'bar', null]) {
-    expect(failure(() => change(document, { kind: 'merge-patch', patch: patch as never }))?.code).toBe('CRDT_VALUE_INVALID');
+    expect(failure(() => change(document, { kind: 'merge-patch', patch: patch as never }))?.code).toBe(
+      'CRDT_VALUE_INVALID',
+    );
   }
 });
 
@@ -75,7 +81,9 @@ interface PatchCase {
   readonly disabled?: boolean;
 }
 
-const PATCH_CASES = [...patchSuite, ...patchSpecSuite].filter((entry) => 'patch' in entry && entry.disabled !== true) as unknown as PatchCase[];
+const PATCH_CASES = [...patchSuite, ...patchSpecSuite].filter(
+  (entry) => 'patch' in entry && entry.disabled !== true,
+) as unknown as PatchCase[];
 
 test('[CR12] JSON patches pass the public suite, one level down so that any root may stand', () => {
   expect(PATCH_CASES.length).toBeGreaterThan(90);
@@ -83,8 +91,12 @@ test('[CR12] JSON patches pass the public suite, one level down so that any root
     const document = documentOf({ in: doc });
     const operations = patch.map((operation) => ({
       ...operation,
-      ...(typeof operation.path === 'string' && (operation.path === '' || operation.path.startsWith('/')) ? { path: `/in${operation.path}` } : {}),
-      ...(typeof operation.from === 'string' && (operation.from === '' || operation.from.startsWith('/')) ? { from: `/in${operation.from}` } : {}),
+      ...(typeof operation.path === 'string' && (operation.path === '' || operation.path.startsWith('/'))
+        ? { path: `/in${operation.path}` }
+        : {}),
+      ...(typeof operation.from === 'string' && (operation.from === '' || operation.from.startsWith('/'))
+        ? { from: `/in${operation.from}` }
+        : {}),
     }));
     const refused = failure(() => change(document, { kind: 'json-patch', operations: operations as never }));
     if (error !== undefined) {
@@ -103,7 +115,8 @@ test('[CR12] JSON patches pass the public suite at the root where it is an objec
     if (Array.isArray(doc) || doc === null || typeof doc !== 'object') continue;
     const document = documentOf(doc);
     const refused = failure(() => change(document, { kind: 'json-patch', operations: patch as never }));
-    const endsAsObject = expected !== undefined && expected !== null && typeof expected === 'object' && !Array.isArray(expected);
+    const endsAsObject =
+      expected !== undefined && expected !== null && typeof expected === 'object' && !Array.isArray(expected);
     if (error !== undefined || (expected !== undefined && !endsAsObject)) expect(refused, comment).not.toBeNull();
     else if (expected !== undefined) expect(document.view().json, comment).toBe(canonicalJson(expected));
   }
@@ -112,9 +125,23 @@ test('[CR12] JSON patches pass the public suite at the root where it is an objec
 test('[CR12] a failing patch says which operation failed and where, and changes nothing', () => {
   const document = documentOf({ a: [1, 2], b: {} });
   const cases: readonly [readonly object[], string, object][] = [
-    [[{ op: 'add', path: '/a/-', value: 3 }, { op: 'replace', path: '/b/x', value: 1 }], 'CRDT_PATCH_TARGET_MISSING', { index: 1, path: '/b/x' }],
+    [
+      [
+        { op: 'add', path: '/a/-', value: 3 },
+        { op: 'replace', path: '/b/x', value: 1 },
+      ],
+      'CRDT_PATCH_TARGET_MISSING',
+      { index: 1, path: '/b/x' },
+    ],
     [[{ op: 'test', path: '/a/0', value: 9 }], 'CRDT_PATCH_TEST_FAILED', { index: 0, path: '/a/0' }],
-    [[{ op: 'remove', path: '/a/1' }, { op: 'remove', path: '/a/1' }], 'CRDT_PATCH_TARGET_MISSING', { index: 1, path: '/a/1' }],
+    [
+      [
+        { op: 'remove', path: '/a/1' },
+        { op: 'remove', path: '/a/1' },
+      ],
+      'CRDT_PATCH_TARGET_MISSING',
+      { index: 1, path: '/a/1' },
+    ],
     [[{ op: 'add', path: '/a/01', value: 1 }], 'CRDT_PATCH_TARGET_MISSING', { index: 0 }],
     [[{ op: 'nonsense', path: '/a' }], 'CRDT_PATCH_INVALID', { index: 0 }],
     [[{ op: 'add', path: '/a' }], 'CRDT_PATCH_INVALID', { index: 0 }],
@@ -131,7 +158,9 @@ test('[CR12] a failing patch says which operation failed and where, and changes 
 
 test('[CR12] a patch that only tests writes nothing and creates nothing', () => {
   const document = documentOf({ a: { b: [1, 'x'] } });
-  expect(change(document, { kind: 'json-patch', operations: [{ op: 'test', path: '/a', value: { b: [1, 'x'] } }] })).toBeNull();
+  expect(
+    change(document, { kind: 'json-patch', operations: [{ op: 'test', path: '/a', value: { b: [1, 'x'] } }] }),
+  ).toBeNull();
   expect(change(CrdtDocument.create(), { kind: 'json-patch', operations: [] })).toBeNull();
   expect(change(document, { kind: 'merge-patch', patch: {} })).toBeNull();
   expect(change(CrdtDocument.create(), { kind: 'merge-patch', patch: {} })).not.toBeNull();
@@ -156,7 +185,12 @@ test('[CR12] an intent at a wrong place is refused with the operation and the pa
     [{ op: 'append', path: '/a/9/b', value: 1 }, 'CRDT_PATCH_TARGET_MISSING'],
   ];
   for (const [operation, code] of cases) {
-    const refused = failure(() => change(document, { kind: 'operations', operations: [{ op: 'increment', path: '/n', value: 1 }, operation] as never }));
+    const refused = failure(() =>
+      change(document, {
+        kind: 'operations',
+        operations: [{ op: 'increment', path: '/n', value: 1 }, operation] as never,
+      }),
+    );
     expect(refused, JSON.stringify(operation)).toMatchObject({ code, details: { index: 1 } });
     expect(document.view().json).toBe('{"a":[1],"n":1,"o":{},"s":"x"}');
   }
@@ -181,5 +215,12 @@ test('[CR12] intents create what is missing, objects on the way included', () =>
   const json = '{"a":{"b":{"n":2},"list":[{"t":"in an element","x":2},"first"],"set":[[2]],"text":"éllo 🎉"}}';
   expect(document.view().json).toBe(json);
   expect(CrdtDocument.load(document.encode()).view().json).toBe(json);
-  expect(failure(() => change(document, { kind: 'operations', operations: [{ op: 'text-insert', path: '/a/text', index: 6, value: 'x' }] }))?.code).toBe('CRDT_PATCH_INVALID');
+  expect(
+    failure(() =>
+      change(document, {
+        kind: 'operations',
+        operations: [{ op: 'text-insert', path: '/a/text', index: 6, value: 'x' }],
+      }),
+    )?.code,
+  ).toBe('CRDT_PATCH_INVALID');
 });
