@@ -4,6 +4,8 @@ import { afterAll, expect, test } from 'vitest';
 import { AtollClient, type ClusterStatus } from '../../cli/client.ts';
 import { cli, eventually, Leftovers, type LineProcess } from './cli-process.ts';
 
+/** Below the range from which systems take ports for outgoing connections. */
+const PORT = 20_000 + (process.pid % 12_000);
 const leftovers = new Leftovers();
 afterAll(async () => leftovers.clear());
 
@@ -72,10 +74,10 @@ test('[CL7] dev starts nodes with the database app, outlives the end of its inpu
 
 test('[CL7] dev uses consecutive ports, keeps a directory that was given, and ends at quit', async () => {
   const data = join(await leftovers.directory(), 'cluster');
-  const port = 20_000 + (process.pid % 20_000);
+  const port = PORT;
   const child = leftovers.spawn(['dev', '--nodes', '2', '--port', String(port), '--data', data]);
   const end = child.end;
-  await eventually(async () => !(await isGone(`http://127.0.0.1:${port + 1}`)));
+  for (const at of [port, port + 1]) await eventually(async () => !(await isGone(`http://127.0.0.1:${at}`)));
   await eventually(async () =>
     (await new AtollClient({ endpoints: `http://127.0.0.1:${port}` }).databases()).includes('app'),
   );
@@ -91,12 +93,11 @@ test('[CL7] dev uses consecutive ports, keeps a directory that was given, and en
 });
 
 test('[CL7] when a port is taken dev says which and leaves nothing running', async () => {
-  const node = await leftovers.startNode();
-  const port = Number(new URL(node.url).port);
-  const end = await cli(['dev', '--nodes', '2', '--port', String(port - 1)]);
+  const node = await leftovers.startNode(['--listen', `127.0.0.1:${PORT + 11}`]);
+  const end = await cli(['dev', '--nodes', '2', '--port', String(PORT + 10)]);
   expect(end.code).toBe(1);
-  expect(end.stderr).toMatch(/n2 did not start:[^]*CONFIG_LISTEN_FAILED/);
-  expect(await isGone(`http://127.0.0.1:${port - 1}`)).toBe(true);
+  expect(end.stderr).toMatch(/n2 did not start;[^]*CONFIG_LISTEN_FAILED/);
+  expect(await isGone(`http://127.0.0.1:${PORT + 10}`)).toBe(true);
   await node.stop();
 });
 
