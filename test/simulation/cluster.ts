@@ -64,8 +64,10 @@ export class Cluster {
   readonly #tap: WireTap;
   /** Database key and vector → digest: invariant I9 across replicas and time. */
   readonly #digests = new Map<string, string>();
+  /** Document and entity tag → content. */
+  readonly #versions = new Map<string, string>();
   /** Audits under way. */
-  readonly #audits = new Set<Promise<void>>();
+  readonly #audits = new Set<Promise<unknown>>();
   readonly #random: SeededRandom;
 
   constructor(plan: Plan, isVerbose: boolean) {
@@ -93,7 +95,7 @@ export class Cluster {
       time,
       trace,
       network,
-      disk: new SimDisk(time, this.#random.fork(`disk ${index}`), plan.disk),
+      disk: new SimDisk(this.#random.fork(`disk ${index}`), plan.disk),
       random: this.#random.fork(`node ${index}`),
       compressor: COMPRESSOR,
       plan: nodePlan,
@@ -165,7 +167,7 @@ export class Cluster {
     if (left === null) return;
     this.armed.delete(index);
     this.history.abandon(index, this.time.now);
-    const acknowledged = this.history.attempts.filter((attempt) => attempt.node === index && isAcknowledged(attempt));
+    const acknowledged = this.#promisesOf(index);
     this.#watch(this.#inspect(index, left, acknowledged, false));
     this.time.after(forMs, () => node.start());
   }
@@ -195,6 +197,13 @@ export class Cluster {
     this.crash(index, false, 0, forMs);
   }
 
+  /** Writes with an effect that a node has acknowledged. */
+  #promisesOf(node: number): Attempt[] {
+    return this.history.attempts.filter(
+      (attempt) => attempt.node === node && isAcknowledged(attempt) && attempt.outcome !== 'unchanged',
+    );
+  }
+
   /** A write was answered: the moment at which an armed node dies. */
   onAcknowledged(index: number): void {
     const forMs = this.armed.get(index);
@@ -205,27 +214,29 @@ export class Cluster {
     this.time.after(0, () => this.crash(index, true, 0, forMs));
   }
 
-  #watch(audit: Promise<void>): void {
-    const watched = audit
+  #watch(audit: Promise<unknown>): void {
+    const watched: Promise<unknown> = audit
       .catch((error: unknown) => this.complain(`the disk cannot be read: ${describeError(error)}`))
-      .finally(() => this.#audits.delete(watched));
+      .then(() => this.#audits.delete(watched));
     this.#audits.add(watched);
   }
 
-  /** Reads what would be left of a running node, and checks it. */
-  async inspectAll(isDeep: boolean): Promise<void> {
+  /** Cuts the power of all nodes, which have converged, and compares what is left on their disks, system database included. */
+  async inspectAll(): Promise<void> {
+    const contents: string[] = [];
     for (const node of this.nodes) {
       const left = node.crash(true, 0);
       if (left === null) continue;
       this.history.abandon(node.index, this.time.now);
-      const acknowledged = this.history.attempts.filter((attempt) => attempt.node === node.index && isAcknowledged(attempt));
-      await this.#inspect(node.index, left, acknowledged, isDeep);
+      const acknowledged = this.#promisesOf(node.index);
+      contents.push(describeDisk(await this.#inspect(node.index, left, acknowledged, true)));
     }
     await Promise.all(this.#audits);
+    if (new Set(contents).size > 1) this.complain(`[I9] the disks of converged nodes differ:\n${contents.join('\n')}`);
   }
 
   /** Invariants I1 and I13: whatever the node told anybody is on its disk. */
-  async #inspect(index: number, store: MemoryStore, acknowledged: readonly Attempt[], isDeep: boolean): Promise<void> {
+  async #inspect(index: number, store: MemoryStore, acknowledged: readonly Attempt[], isDeep: boolean): Promise<DiskAudit> {
     const audit = await auditDisk({
       store,
       isDeep,
@@ -238,11 +249,12 @@ export class Cluster {
     for (const attempt of acknowledged) {
       const document = documentOf(audit, attempt);
       if (document === null) continue;
-      if ((document?.vector.get(attempt.origin) ?? 0) >= lowestSeq(attempt) || attempt.outcome === 'unchanged') continue;
+      if ((document?.vector.get(attempt.origin) ?? 0) >= lowestSeq(attempt)) continue;
       this.complain(
         `[I1] [I13] node ${index} acknowledged #${attempt.id} (${attempt.collection}/${attempt.document}) and its disk does not hold it`,
       );
     }
+    return audit;
   }
 
   #checkClaims(index: number, audit: DiskAudit): void {
@@ -266,6 +278,14 @@ export class Cluster {
     }
   }
 
+  /** Invariant I9 for readers: one version of a document has one content, on all nodes at all times. */
+  checkVersion(document: string, etag: string, text: string): void {
+    const id = `${document} ${etag}`;
+    const known = this.#versions.get(id);
+    if (known === undefined) this.#versions.set(id, text);
+    else if (known !== text) this.complain(`[I9] ${id} reads as ${text.slice(0, 300)} and as ${known.slice(0, 300)}`);
+  }
+
   /** Invariant I9 while things happen: equal vectors have equal digests, on all nodes at all times. */
   checkDigests(): void {
     for (const { index, replica } of this.nodes) {
@@ -282,6 +302,19 @@ export class Cluster {
       }
     }
   }
+}
+
+/** Every document with its version, of every database that is never dropped. */
+function describeDisk(audit: DiskAudit): string {
+  const lines: string[] = [];
+  for (const [database, { documents }] of audit.databases) {
+    if (isScratch(database)) continue;
+    for (const [key, { vector, exists }] of documents) {
+      const version = [...vector].sort(([a], [b]) => a - b).map(([origin, seq]) => `${origin}:${seq}`);
+      lines.push(`${database}/${key} ${exists ? '' : 'deleted '}${version.join(',')}`);
+    }
+  }
+  return lines.sort().join('; ');
 }
 
 /** A document of the audit; null when its database may have been dropped. */

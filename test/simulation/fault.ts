@@ -46,6 +46,11 @@ export function injectFault(cluster: Cluster, fault: Fault): void {
     case 'stop':
       cluster.stop(fault.node, fault.forMs).catch((error: unknown) => cluster.complain(`a clean stop failed: ${String(error)}`));
       return;
+    case 'pause': {
+      const host = nodes[fault.node]!.process?.host;
+      if (host !== undefined) host.pausedUntil = Math.max(host.pausedUntil, time.now + fault.forMs);
+      return;
+    }
     case 'slow-disk':
       nodes[fault.node]!.disk.slowdown = fault.factor;
       time.after(fault.forMs, () => {

@@ -4,12 +4,12 @@
  * when it fails. Actions are independent of each other: any subset of them is a plan too.
  */
 import type { DiskProfile } from './sim-disk.ts';
-import type { NetworkProfile } from './sim-network.ts';
+import type { NetworkProfile } from './sim-channel.ts';
 import { SeededRandom } from './seeded-random.ts';
 
 export type Topology = 'mesh' | 'line' | 'star' | 'ring';
 
-export type WorkloadName = 'inserts' | 'counters' | 'sets' | 'registers' | 'lists' | 'moves' | 'texts' | 'lifecycles' | 'chaos';
+export type WorkloadName = 'inserts' | 'counters' | 'sets' | 'registers' | 'lists' | 'moves' | 'texts' | 'lifecycles' | 'swaps' | 'chaos';
 
 export type Direction = readonly [from: number, to: number];
 
@@ -24,6 +24,8 @@ export type Fault =
   /** Crashes a node; `afterMs` later its disk is replaced by a copy from that moment (or an empty one), as from a backup. */
   | { readonly type: 'restore'; readonly node: number; readonly isEmpty: boolean; readonly afterMs: number; readonly forMs: number }
   | { readonly type: 'stop'; readonly node: number; readonly forMs: number }
+  /** Freezes a process (SIGSTOP): nothing of it runs, its peers cannot tell. */
+  | { readonly type: 'pause'; readonly node: number; readonly forMs: number }
   | { readonly type: 'slow-disk'; readonly node: number; readonly factor: number; readonly forMs: number }
   | { readonly type: 'disk-failure'; readonly node: number; readonly forMs: number }
   | { readonly type: 'clock-jump'; readonly node: number; readonly byMs: number };
@@ -145,7 +147,7 @@ function makeDatabases(random: SeededRandom, nodes: number, activeMs: number): A
 
 function makeWrites(random: SeededRandom, nodes: number, activeMs: number, count: number): Action[] {
   const mix: Partial<Record<WorkloadName, number>> = {};
-  const names: WorkloadName[] = ['inserts', 'counters', 'sets', 'registers', 'lists', 'moves', 'texts', 'lifecycles', 'chaos'];
+  const names: WorkloadName[] = ['inserts', 'counters', 'sets', 'registers', 'lists', 'moves', 'texts', 'lifecycles', 'swaps', 'chaos'];
   for (const name of names) if (random.chance(0.7)) mix[name] = 0.2 + random.float();
   if (Object.keys(mix).length === 0) mix.chaos = 1;
   const burstiness = random.float();
@@ -164,7 +166,7 @@ function makeWrites(random: SeededRandom, nodes: number, activeMs: number, count
 function makeFaults(random: SeededRandom, nodes: number, activeMs: number): Action[] {
   const weights: Partial<Record<Fault['type'], number>> = {
     partition: 3, 'one-way': 2, swizzle: 1, flap: 1, 'slow-link': 1, crash: 3, 'crash-after-reply': 2, 'crash-all': 0.5,
-    restore: 1, stop: 1, 'slow-disk': 1, 'disk-failure': 1, 'clock-jump': 1,
+    restore: 1, stop: 1, pause: 1, 'slow-disk': 1, 'disk-failure': 1, 'clock-jump': 1,
   };
   const actions: Action[] = [];
   for (let i = random.int(0, 9); i > 0; i--) {
@@ -211,6 +213,7 @@ function makeFault(random: SeededRandom, nodes: number, activeMs: number, type: 
       return { type, node, isEmpty: random.chance(0.3), afterMs: 2 * forMs, forMs: forMs / 4 };
     case 'crash-after-reply':
     case 'stop':
+    case 'pause':
     case 'disk-failure':
       return { type, node, forMs };
   }

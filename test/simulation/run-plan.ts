@@ -17,6 +17,7 @@ import { LifecycleWorkload } from './workload/lifecycles.ts';
 import { RegisterWorkload } from './workload/registers.ts';
 import { ListWorkload, MoveWorkload, TextWorkload } from './workload/sequences.ts';
 import { SetWorkload } from './workload/sets.ts';
+import { SwapWorkload } from './workload/swaps.ts';
 import type { Workload } from './workload/workload.ts';
 
 /** Liveness L1: everybody is equal this long after the last fault has ended and the last node is up. */
@@ -106,7 +107,7 @@ async function settle(cluster: Cluster, workloads: readonly Workload[]): Promise
   await time.run(time.now + 2000, () => isBroken(cluster));
   if (!hasConverged(cluster)) cluster.complain('converged, and then differed again without any write');
   if (cluster.problems.length === 0) await checkInTime(cluster, workloads);
-  await cluster.inspectAll(true);
+  await cluster.inspectAll();
   if (!plan.hasFinalPowerLoss || cluster.problems.length > 0) return;
   for (const node of nodes) node.start();
   if (!(await waitForConvergence(cluster))) cluster.complain('did not converge after a restart of all nodes');
@@ -133,6 +134,7 @@ function createWorkloads({ largeShare, dropShare }: Plan): Workload[] {
     new MoveWorkload(),
     new TextWorkload(),
     new LifecycleWorkload(),
+    new SwapWorkload(),
     new ChaosWorkload(dropShare),
   ];
 }
@@ -146,7 +148,11 @@ function perform(cluster: Cluster, workloads: readonly Workload[], action: Actio
     trace.count(`fault ${action.fault.type}`);
     return injectFault(cluster, action.fault);
   }
-  const replica = cluster.nodes[action.node]!.replica;
+  const { replica, process } = cluster.nodes[action.node]!;
+  if (process !== null && process.host.pausedUntil > time.now) {
+    time.after(process.host.pausedUntil - time.now, () => perform(cluster, workloads, action));
+    return;
+  }
   if (replica === null) return trace.count('client found its node down');
   const { database } = action;
   const key = action.type === 'write' ? action.key : 0;

@@ -4,7 +4,11 @@
  * connections that are dead on one side only.
  */
 import type { Channel } from '../../sync/port.ts';
-import type { Host, SimNetwork } from './sim-network.ts';
+import { runInProcess } from './sim-host.ts';
+import type { Host, HostChannel } from './sim-host.ts';
+import type { SeededRandom } from './seeded-random.ts';
+import type { Trace } from './trace.ts';
+import type { VirtualTime } from './virtual-time.ts';
 
 /** What a socket reports when the connection broke. */
 const ABNORMAL_CLOSURE = 1006;
@@ -12,20 +16,62 @@ const ABNORMAL_CLOSURE = 1006;
 const SEND_TIMEOUT_MS = 20_000;
 const REORDER_MS_MAX = 400;
 
+export interface NetworkProfile {
+  /** `stream` behaves as TCP: in order, a loss resets the connection. `lossy` drops, repeats and reorders single messages. */
+  readonly mode: 'stream' | 'lossy';
+  readonly latencyMsMin: number;
+  readonly latencyMsMax: number;
+  /** Per message. */
+  readonly loss: number;
+  readonly duplicate: number;
+  readonly reorder: number;
+  /** Bytes per millisecond and direction. */
+  readonly bandwidth: number;
+}
+
+/** State of one direction between two nodes. */
+export interface Path {
+  /** Cuts in force; faults overlap. */
+  cuts: number;
+  /** Divides the bandwidth. */
+  slowdown: number;
+}
+
+export interface NetworkObserver {
+  onSend(channel: object, from: number, to: number, message: Uint8Array, bufferedBytes: number): void;
+  /** A process closed a channel by itself. */
+  onClose(from: number, to: number, code: number, reason: string): void;
+}
+
+/** What a channel needs of the network it is on. */
+export interface ChannelNetwork {
+  readonly time: VirtualTime;
+  readonly random: SeededRandom;
+  readonly trace: Trace;
+  readonly observer: NetworkObserver;
+  readonly profile: NetworkProfile;
+  latency(): number;
+  path(from: number, to: number): Path;
+  isCut(from: number, to: number): boolean;
+  isUp(node: number): boolean;
+}
+
 type Parcel =
   | { readonly type: 'message'; readonly bytes: Uint8Array }
   | { readonly type: 'end'; readonly code: number; readonly reason: string };
 
-export class SimChannel implements Channel {
+export class SimChannel implements Channel, HostChannel {
   onMessage: (message: Uint8Array) => void = () => {};
   onClose: (code: number, reason: string) => void = () => {};
   bufferedBytes = 0;
-  /** False on the dialling side until its dial has resolved: nothing arrives before. */
-  isEstablished: boolean;
-  readonly #network: SimNetwork;
+  /** False until the dial has resolved, or the accepting process has seen it: nothing arrives before. */
+  isEstablished = false;
+  readonly #network: ChannelNetwork;
   readonly #host: Host;
   #peer!: SimChannel;
   readonly #queue: Parcel[] = [];
+  /** Arrived where nobody can take it yet. */
+  readonly #waiting: Parcel[] = [];
   #isTransmitting = false;
   /** Closed by our side or theirs: nothing is delivered here any more. */
   #isClosed = false;
@@ -33,17 +79,16 @@ export class SimChannel implements Channel {
   #lastArrivalAt = 0;
   #cancelTimeout: (() => void) | null = null;
 
-  private constructor(network: SimNetwork, host: Host, isEstablished: boolean) {
+  private constructor(network: ChannelNetwork, host: Host) {
     this.#network = network;
     this.#host = host;
-    this.isEstablished = isEstablished;
     host.channels.add(this);
   }
 
   /** A fresh connection: the end of the dialling host and the end of the accepting one. */
-  static pair(network: SimNetwork, dialling: Host, accepting: Host): [SimChannel, SimChannel] {
-    const near = new SimChannel(network, dialling, false);
-    const far = new SimChannel(network, accepting, true);
+  static pair(network: ChannelNetwork, dialling: Host, accepting: Host): [SimChannel, SimChannel] {
+    const near = new SimChannel(network, dialling);
+    const far = new SimChannel(network, accepting);
     near.#peer = far;
     far.#peer = near;
     return [near, far];
@@ -141,10 +186,36 @@ export class SimChannel implements Channel {
       if (peer.#isCloseReported) this.#break('connection reset', this.#network.latency());
       return;
     }
-    if (!peer.isEstablished) {
-      this.#network.time.after(this.#network.latency(), () => this.#arrive(parcel));
+    const waitMs = peer.#host.pausedUntil - this.#network.time.now;
+    if (!peer.isEstablished || waitMs > 0) {
+      // A process that is frozen, or has not seen the connection yet, finds everything in its buffers, in order.
+      this.#waiting.push(parcel);
+      if (this.#waiting.length === 1) this.#drainLater(Math.max(waitMs, this.#network.profile.latencyMsMin));
       return;
     }
+    if (this.#waiting.length > 0) {
+      this.#waiting.push(parcel);
+      return;
+    }
+    this.#deliver(parcel);
+  }
+
+  #drainLater(delayMs: number): void {
+    this.#network.time.after(delayMs, () => {
+      const waitMs = this.#peer.#host.pausedUntil - this.#network.time.now;
+      const isReady = this.#peer.isEstablished && waitMs <= 0;
+      if (!isReady && this.#peer.#host.isAlive && !this.#peer.#isClosed) {
+        return this.#drainLater(Math.max(waitMs, this.#network.profile.latencyMsMin));
+      }
+      const next = this.#waiting.shift();
+      if (next === undefined) return;
+      if (this.#peer.#host.isAlive && !this.#peer.#isClosed) this.#deliver(next);
+      if (this.#waiting.length > 0) this.#drainLater(0);
+    });
+  }
+
+  #deliver(parcel: Parcel): void {
+    const peer = this.#peer;
     if (parcel.type === 'end') {
       peer.#isClosed = true;
       return peer.#report(parcel.code, parcel.reason, 0);
@@ -175,9 +246,8 @@ export class SimChannel implements Channel {
   #report(code: number, reason: string, delayMs: number): void {
     if (this.#isCloseReported) return;
     this.#isCloseReported = true;
-    this.#network.time.after(delayMs, () => {
+    runInProcess(this.#network.time, this.#host, delayMs, () => {
       this.#host.channels.delete(this);
-      if (!this.#host.isAlive) return;
       this.#network.trace.event(this.#network.time.now, `closed ${this.#host.node}>${this.remoteNode} ${code}`);
       this.onClose(code, reason);
     });

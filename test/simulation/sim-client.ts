@@ -3,7 +3,7 @@
  * Owns clients: they use the public API of one replica, write the history, and know which refusals are legitimate.
  */
 import type { Change, JsonObject } from '../../crdt/index.ts';
-import type { CollectionConfig, Database, Replica } from '../../sync/index.ts';
+import type { CollectionConfig, Database, Preconditions, Replica } from '../../sync/index.ts';
 import type { Cluster } from './cluster.ts';
 import type { Attempt } from './history.ts';
 import type { SeededRandom } from './seeded-random.ts';
@@ -65,11 +65,28 @@ export class SimClient implements Client {
   }
 
   async read(collection: string, document: string): Promise<JsonObject | null> {
-    const found = await this.attempt('read', async () => (await this.openDatabase())?.get(collection, document));
-    return found ? (JSON.parse(new TextDecoder().decode(found.json)) as JsonObject) : null;
+    return (await this.readTagged(collection, document))?.json ?? null;
   }
 
-  async write(collection: string, document: string, change: Change, tag: string | number): Promise<Attempt> {
+  async readTagged(collection: string, document: string): Promise<{ json: JsonObject; etag: string } | null> {
+    const found = await this.attempt('read', async () => (await this.openDatabase())?.get(collection, document));
+    if (!found) return null;
+    const text = new TextDecoder().decode(found.json);
+    this.#cluster.checkVersion(`${this.database}/${collection}/${document}`, found.etag, text);
+    return { json: JSON.parse(text) as JsonObject, etag: found.etag };
+  }
+
+  complain(problem: string): void {
+    this.#cluster.complain(`client of node ${this.#node}: ${problem}`);
+  }
+
+  async write(
+    collection: string,
+    document: string,
+    change: Change,
+    tag: string | number,
+    preconditions: Preconditions = {},
+  ): Promise<Attempt> {
     const { time, trace, history } = this.#cluster;
     const database = await this.openDatabase();
     const attempt = history.begin({
@@ -86,7 +103,7 @@ export class SimClient implements Client {
     trace.count('writes attempted');
     try {
       if (database === null) throw Object.assign(new Error('no database'), { code: 'SYNC_DATABASE_NOT_FOUND' });
-      const outcome = await database.write(collection, document, change);
+      const outcome = await database.write(collection, document, change, preconditions);
       attempt.status = 'acknowledged';
       attempt.outcome = outcome.status;
       attempt.vectorAtReply = database.digest().vector;

@@ -7,7 +7,6 @@ import { StorageError } from '../../sync/errors.ts';
 import type { StoreAccess } from '../../sync/store/memory-store.ts';
 import { MemoryStore } from '../../sync/store/memory-store.ts';
 import type { SeededRandom } from './seeded-random.ts';
-import type { VirtualTime } from './virtual-time.ts';
 
 /** Marks errors that the simulation makes. */
 export const SIMULATED = 'simulated';
@@ -25,22 +24,24 @@ export class SimDisk {
   slowdown = 1;
   /** The next synced write fails, as a full or broken disk does. */
   isBroken = false;
-  readonly #time: VirtualTime;
   readonly #random: SeededRandom;
   readonly #profile: DiskProfile;
   #store = new MemoryStore();
-  #isAlive: () => boolean = () => false;
+  #after: (delayMs: number, run: () => void) => unknown = () => {};
 
-  constructor(time: VirtualTime, random: SeededRandom, profile: DiskProfile) {
-    this.#time = time;
+  constructor(random: SeededRandom, profile: DiskProfile) {
     this.#random = random;
     this.#profile = profile;
   }
 
-  /** Mounts the disk for a new process, which must be the only one. */
-  open(isAlive: () => boolean): MemoryStore {
+  /**
+   * Mounts the disk for a new process, which must be the only one.
+   *
+   * @param after - Schedules what happens in that process, and nothing once it is dead.
+   */
+  open(after: (delayMs: number, run: () => void) => unknown): MemoryStore {
     this.isBroken = false;
-    this.#isAlive = isAlive;
+    this.#after = after;
     this.#store = this.#store.crash(0, { intercept: (access) => this.#intercept(access) });
     return this.#store;
   }
@@ -51,7 +52,6 @@ export class SimDisk {
    * @returns A private copy of what is left, for inspection.
    */
   crash(unsyncedKept: number): MemoryStore {
-    this.#isAlive = () => false;
     this.#store = this.#store.crash(unsyncedKept, {});
     return this.#store.crash(0, {});
   }
@@ -72,18 +72,13 @@ export class SimDisk {
   }
 
   #intercept(access: StoreAccess): void | Promise<void> {
-    const isAlive = this.#isAlive;
     if (access.type === 'batch' && access.sync && this.isBroken) {
       throw new StorageError('STORAGE_IO', `${SIMULATED}: the disk failed`);
     }
     const delayMs = this.#latency(access) * this.slowdown;
     if (delayMs === 0) return;
     // After a crash nothing of the dead process goes on: its operations stay pending for ever.
-    return new Promise((resolve) => {
-      this.#time.after(delayMs, () => {
-        if (isAlive()) resolve();
-      });
-    });
+    return new Promise((resolve) => this.#after(delayMs, () => resolve()));
   }
 
   #latency(access: StoreAccess): number {

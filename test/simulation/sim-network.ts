@@ -5,49 +5,16 @@
  */
 import type { Channel, Dialer } from '../../sync/port.ts';
 import { SimChannel } from './sim-channel.ts';
+import type { ChannelNetwork, NetworkObserver, NetworkProfile, Path } from './sim-channel.ts';
+import { createHost, runInProcess } from './sim-host.ts';
+import type { Host } from './sim-host.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import type { Trace } from './trace.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
-export interface NetworkProfile {
-  /** `stream` behaves as TCP: in order, a loss resets the connection. `lossy` drops, repeats and reorders single messages. */
-  readonly mode: 'stream' | 'lossy';
-  readonly latencyMsMin: number;
-  readonly latencyMsMax: number;
-  /** Per message. */
-  readonly loss: number;
-  readonly duplicate: number;
-  readonly reorder: number;
-  /** Bytes per millisecond and direction. */
-  readonly bandwidth: number;
-}
-
-/** One process on the network. Dies once. */
-export interface Host {
-  readonly node: number;
-  isAlive: boolean;
-  /** Null until the process listens. */
-  accept: ((channel: Channel) => void) | null;
-  readonly channels: Set<SimChannel>;
-}
-
-/** State of one direction between two nodes. */
-export interface Path {
-  /** Cuts in force; faults overlap. */
-  cuts: number;
-  /** Divides the bandwidth. */
-  slowdown: number;
-}
-
-export interface NetworkObserver {
-  onSend(channel: object, from: number, to: number, message: Uint8Array, bufferedBytes: number): void;
-  /** A process closed a channel by itself. */
-  onClose(from: number, to: number, code: number, reason: string): void;
-}
-
 const DIAL_TIMEOUT_MS = 3000;
 
-export class SimNetwork {
+export class SimNetwork implements ChannelNetwork {
   readonly time: VirtualTime;
   readonly random: SeededRandom;
   readonly trace: Trace;
@@ -80,7 +47,7 @@ export class SimNetwork {
 
   /** Puts a new process of `node` on the network. */
   attach(node: number): Host {
-    const host: Host = { node, isAlive: true, accept: null, channels: new Set() };
+    const host = createHost(node);
     this.#hosts.set(node, host);
     return host;
   }
@@ -146,9 +113,7 @@ export class SimNetwork {
       if (!from.isAlive) return;
       this.trace.count('dials');
       const fail = (delayMs: number, why: string): void => {
-        this.time.after(delayMs, () => {
-          if (from.isAlive) reject(new Error(`dial ${url}: ${why}`));
-        });
+        runInProcess(this.time, from, delayMs, () => reject(new Error(`dial ${url}: ${why}`)));
       };
       if (!Number.isInteger(target) || target === from.node || !this.#isConnected(from.node, target)) {
         return fail(this.latency(), 'no route');
@@ -160,13 +125,17 @@ export class SimNetwork {
           return fail(DIAL_TIMEOUT_MS * (0.3 + this.random.float()), 'timeout');
         }
         if (host.accept === null) return fail(this.latency(), 'refused');
+        const { accept } = host;
         const [near, far] = SimChannel.pair(this, from, host);
         this.trace.event(this.time.now, `connect ${from.node}>${target}`);
         this.trace.count('connections');
-        host.accept(far);
-        this.time.after(this.latency(), () => {
+        runInProcess(this.time, host, 0, () => {
+          far.isEstablished = true;
+          accept(far);
+        });
+        runInProcess(this.time, from, this.latency(), () => {
           near.isEstablished = true;
-          if (from.isAlive) resolve(near);
+          resolve(near);
         });
       });
     });

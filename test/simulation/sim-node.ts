@@ -10,9 +10,9 @@ import type { NodePlan } from './plan.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import type { SimDisk } from './sim-disk.ts';
 import { SimNetwork } from './sim-network.ts';
-import type { Host } from './sim-network.ts';
+import { runInProcess } from './sim-host.ts';
+import type { Host } from './sim-host.ts';
 import type { Trace } from './trace.ts';
-import { ProcessTimers } from './virtual-time.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
 /** 2026-01-01: the wall clock at the start of every run. */
@@ -97,10 +97,11 @@ export class SimNode {
   async #open(process: SimProcess): Promise<void> {
     const { time, network, trace, random, compressor, link, joins } = this.#parts;
     const { host } = process;
+    const after = (delayMs: number, run: () => void): (() => void) => runInProcess(time, host, delayMs, run);
     const replica = await Replica.open({
-      store: this.disk.open(() => host.isAlive),
+      store: this.disk.open(after),
       clock: { now: () => this.#wallClock() },
-      timers: new ProcessTimers(time, () => host.isAlive),
+      timers: { after },
       random: random.fork(`process ${this.index}.${++this.#starts}`),
       dialer: network.dialer(host),
       compressor,

@@ -3,8 +3,6 @@
  * Owns virtual time: a heap of events, and a loop that lets every promise chain run dry between two of them. Nothing in a
  * simulation waits for real time.
  */
-import type { Timers } from '../../sync/port.ts';
-
 interface Event {
   readonly at: number;
   readonly order: number;
@@ -104,22 +102,5 @@ export class VirtualTime {
       index = child;
     }
     heap[index] = last;
-  }
-}
-
-/** Timers of one process: after its crash nothing it scheduled runs. */
-export class ProcessTimers implements Timers {
-  readonly #time: VirtualTime;
-  readonly #isAlive: () => boolean;
-
-  constructor(time: VirtualTime, isAlive: () => boolean) {
-    this.#time = time;
-    this.#isAlive = isAlive;
-  }
-
-  after(delayMs: number, run: () => void): () => void {
-    return this.#time.after(delayMs, () => {
-      if (this.#isAlive()) run();
-    });
   }
 }

@@ -25,7 +25,12 @@ export class InsertWorkload implements Workload {
     const length = random.chance(this.#largeShare) ? random.int(20_000, 200_000) : random.int(0, 200);
     const fill = makeFill(random, length);
     const value: JsonObject = { tag: client.unique, fill, nested: { list: [client.unique, null, true] } };
-    await client.write(COLLECTION, `i${client.unique}`, { kind: 'replace', value }, client.unique);
+    const document = `i${client.unique}`;
+    const { status } = await client.write(COLLECTION, document, { kind: 'replace', value }, client.unique);
+    if (status !== 'acknowledged') return;
+    const found = await client.read(COLLECTION, document);
+    // Null also when the node has died meanwhile; the oracle at the end sees to that.
+    if (found !== null && sorted(found) !== sorted(value)) client.complain(`${document} reads differently right after its write`);
   }
 
   check(final: FinalState): string[] {

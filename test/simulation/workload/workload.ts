@@ -3,6 +3,7 @@
  * Owns what a workload is: one kind of client behaviour on its own collections, with an oracle simple enough to be right.
  */
 import type { Change, IntentOperation, JsonObject, JsonValue } from '../../../crdt/index.ts';
+import type { Preconditions } from '../../../sync/index.ts';
 import type { Attempt } from '../history.ts';
 import type { SeededRandom } from '../seeded-random.ts';
 
@@ -13,8 +14,18 @@ export interface Client {
   /** Distinct within the run; for values that must be unique. */
   readonly unique: number;
   read(collection: string, document: string): Promise<JsonObject | null>;
+  /** The document with its entity tag. */
+  readTagged(collection: string, document: string): Promise<{ json: JsonObject; etag: string } | null>;
   /** Never rejects: the outcome is in the history. */
-  write(collection: string, document: string, change: Change, tag: string | number): Promise<Attempt>;
+  write(
+    collection: string,
+    document: string,
+    change: Change,
+    tag: string | number,
+    preconditions?: Preconditions,
+  ): Promise<Attempt>;
+  /** Reports a broken promise. */
+  complain(problem: string): void;
   configure(collection: string, config: { deletePolicy?: 'update-wins' | 'delete-wins'; types?: Record<string, string> }): Promise<void>;
   /** The delete policy of a collection as this node knows it. */
   deletePolicy(collection: string): string;
