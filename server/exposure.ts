@@ -4,7 +4,7 @@
  * it, or the operator says `--insecure`. Also reads the files with secrets. SPEC.md HT16.
  */
 import { readFileSync } from 'node:fs';
-import type { NodeOptions } from './config.ts';
+import type { NodeOptions } from './option.ts';
 import { ConfigError } from './errors.ts';
 import { hashToken } from './http/auth.ts';
 import { formatListen, isLoopbackHost } from './listen-address.ts';

@@ -6,8 +6,10 @@
  */
 export { openNode } from './node.ts';
 export type { AtollNode } from './node.ts';
-export { environmentName, OPTIONS, resolveConfig } from './config.ts';
-export type { ConfigSources, NodeOptions, OpenOptions, OptionDefinition } from './config.ts';
+export { environmentName, resolveConfig } from './config.ts';
+export { OPTIONS } from './option.ts';
+export type { NodeOptions, OptionDefinition } from './option.ts';
+export type { ConfigSources, OpenOptions } from './config.ts';
 export { ConfigError } from './errors.ts';
 export type { ConfigErrorCode } from './errors.ts';
 export type { ListenAddress } from './listen-address.ts';

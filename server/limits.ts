@@ -5,7 +5,7 @@
 import { DEFAULT_LIMITS, type Limits as DocumentLimits } from '../crdt/index.ts';
 import { DOCUMENT_ID_BYTES_MAX } from '../sync/index.ts';
 import type { Limits } from './api/index.ts';
-import type { NodeOptions } from './config.ts';
+import type { NodeOptions } from './option.ts';
 
 /** A bulk line holds a document and the few bytes around it. */
 const LINE_ENVELOPE_BYTES = 4096;

@@ -76,7 +76,8 @@ function serverOptions(context: HttpContext, log: Logger): FastifyServerOptions 
     connectionTimeout: IDLE_SOCKET_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
     forceCloseConnections: 'idle',
-    return503OnClosing: true,
+    // The gate below does it, in the form of all other errors.
+    return503OnClosing: false,
     http: httpOptions(context),
     routerOptions: { maxParamLength: 16_384 },
     ajv: { customOptions: { removeAdditional: false, coerceTypes: true, useDefaults: true } },

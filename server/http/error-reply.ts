@@ -94,7 +94,8 @@ export function problemOf(thrown: unknown): Problem {
 /** Answers with a problem. The connection survives: what is left of a refused body is read and dropped, unless it is late. */
 export function sendProblem(reply: FastifyReply, problem: Problem, thrown?: unknown): void {
   const { status } = problem;
-  if (status !== 408) reply.removeHeader('connection');
+  if (problem.code === 'HTTP_DRAINING') reply.header('connection', 'close');
+  else if (status !== 408) reply.removeHeader('connection');
   if (status === 503) reply.header('retry-after', '1');
   if (status === 401) reply.header('www-authenticate', 'Bearer');
   if (thrown instanceof HttpError && typeof thrown.details['accept'] === 'string') {

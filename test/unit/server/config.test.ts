@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { completeOptions, environmentName, OPTIONS, resolveConfig } from '../../../server/config.ts';
+import { completeOptions, environmentName, resolveConfig } from '../../../server/config.ts';
+import { OPTIONS } from '../../../server/option.ts';
 import { readSecrets, requireProtection } from '../../../server/exposure.ts';
 import { isLoopbackHost, parseListen } from '../../../server/listen-address.ts';
 

@@ -1,0 +1,203 @@
+/**
+ * @module
+ * Owns the table of a node's options: the one place from which flags, environment variables, file keys, defaults, help and
+ * documentation are derived. README.md "Configuration".
+ */
+import type { ListenAddress } from './listen-address.ts';
+import { LOG_LEVELS, type LogLevel } from './log.ts';
+
+/** What a node needs to start. Absent members have the default of their option. */
+export interface NodeOptions {
+  readonly data: string;
+  readonly listen: ListenAddress;
+  readonly name?: string;
+  readonly advertise?: string;
+  readonly join: readonly string[];
+  readonly clusterSecretFile?: string;
+  readonly adminTokenFile?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly insecure: boolean;
+  readonly cacheBytes: number;
+  readonly bodyBytes: number;
+  readonly documentBytes: number;
+  readonly depth: number;
+  readonly connections: number;
+  readonly requestMs: number;
+  readonly drainMs: number;
+  readonly log: LogLevel;
+}
+
+export type OptionName = keyof NodeOptions;
+export type OptionKind = 'text' | 'switch' | 'integer' | 'listen' | 'url' | 'urls' | 'log-level';
+
+export interface OptionDefinition {
+  readonly name: OptionName;
+  /** Key in the file, and the flag without its dashes. */
+  readonly key: string;
+  readonly kind: OptionKind;
+  /** As it would be written; absent = none. */
+  readonly default?: string;
+  readonly unit?: string;
+  readonly min?: number;
+  readonly max?: number;
+  /** Shown in help as `--key PLACEHOLDER`. */
+  readonly placeholder?: string;
+  readonly description: string;
+}
+
+export const OPTIONS: readonly OptionDefinition[] = [
+  {
+    name: 'data',
+    key: 'data',
+    kind: 'text',
+    placeholder: 'DIR',
+    description: 'Directory of this node; created if missing. Required.',
+  },
+  {
+    name: 'listen',
+    key: 'listen',
+    kind: 'listen',
+    default: '127.0.0.1:7400',
+    placeholder: 'HOST:PORT',
+    description: 'Address for HTTP and websockets; port 0 picks a free one.',
+  },
+  {
+    name: 'name',
+    key: 'name',
+    kind: 'text',
+    placeholder: 'NAME',
+    description: 'Name shown to people. Default: from the node id.',
+  },
+  {
+    name: 'advertise',
+    key: 'advertise',
+    kind: 'url',
+    placeholder: 'URL',
+    description: 'The only address other nodes are told. Without it, nobody dials this node.',
+  },
+  {
+    name: 'join',
+    key: 'join',
+    kind: 'urls',
+    placeholder: 'URL',
+    description: 'A member to keep a link to; may be repeated.',
+  },
+  {
+    name: 'clusterSecretFile',
+    key: 'cluster-secret-file',
+    kind: 'text',
+    placeholder: 'FILE',
+    description: 'File with the secret all members share, at least 16 bytes.',
+  },
+  {
+    name: 'adminTokenFile',
+    key: 'admin-token-file',
+    kind: 'text',
+    placeholder: 'FILE',
+    description: 'File with the token every client has to send. Without it, only clients of this machine are served.',
+  },
+  {
+    name: 'tlsCert',
+    key: 'tls-cert',
+    kind: 'text',
+    placeholder: 'FILE',
+    description: 'Certificate chain, PEM. Needs --tls-key.',
+  },
+  {
+    name: 'tlsKey',
+    key: 'tls-key',
+    kind: 'text',
+    placeholder: 'FILE',
+    description: 'Private key, PEM. Needs --tls-cert.',
+  },
+  {
+    name: 'insecure',
+    key: 'insecure',
+    kind: 'switch',
+    default: 'false',
+    description: 'Allow an address beyond this machine without tokens or TLS. Shows in the status of the cluster.',
+  },
+  {
+    name: 'cacheBytes',
+    key: 'cache-bytes',
+    kind: 'integer',
+    default: '33554432',
+    unit: 'bytes',
+    min: 1_048_576,
+    placeholder: 'N',
+    description: 'Documents, and again their JSON, kept in memory per database.',
+  },
+  {
+    name: 'bodyBytes',
+    key: 'body-bytes',
+    kind: 'integer',
+    default: '1048576',
+    unit: 'bytes',
+    min: 1024,
+    max: 67_108_864,
+    placeholder: 'N',
+    description: 'Largest request body; bulk requests have no bound.',
+  },
+  {
+    name: 'documentBytes',
+    key: 'document-bytes',
+    kind: 'integer',
+    default: '1048576',
+    unit: 'bytes',
+    min: 1024,
+    max: 16_777_216,
+    placeholder: 'N',
+    description: 'Largest document, as canonical JSON.',
+  },
+  {
+    name: 'depth',
+    key: 'depth',
+    kind: 'integer',
+    default: '64',
+    min: 1,
+    max: 512,
+    placeholder: 'N',
+    description: 'Deepest nesting of a document.',
+  },
+  {
+    name: 'connections',
+    key: 'connections',
+    kind: 'integer',
+    default: '10000',
+    min: 1,
+    max: 1_000_000,
+    placeholder: 'N',
+    description: 'Open connections; more are closed at once.',
+  },
+  {
+    name: 'requestMs',
+    key: 'request-ms',
+    kind: 'integer',
+    default: '30000',
+    unit: 'milliseconds',
+    min: 100,
+    max: 3_600_000,
+    placeholder: 'N',
+    description: 'Time in which the head of a request, and its body, must arrive.',
+  },
+  {
+    name: 'drainMs',
+    key: 'drain-ms',
+    kind: 'integer',
+    default: '0',
+    unit: 'milliseconds',
+    min: 0,
+    max: 600_000,
+    placeholder: 'N',
+    description: 'At shutdown, keep serving this long after readiness fails, so that load balancers notice.',
+  },
+  {
+    name: 'log',
+    key: 'log',
+    kind: 'log-level',
+    default: 'info',
+    placeholder: 'LEVEL',
+    description: `One of ${LOG_LEVELS.join(', ')}.`,
+  },
+];
