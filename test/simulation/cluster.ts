@@ -14,7 +14,7 @@ import type { Attempt } from './history.ts';
 import { isConnected } from './plan.ts';
 import type { Plan } from './plan.ts';
 import { SeededRandom } from './seeded-random.ts';
-import { SIMULATED, SimDisk } from './sim-disk.ts';
+import { SimDisk } from './sim-disk.ts';
 import { SimNetwork } from './sim-network.ts';
 import { SimNode, describeError } from './sim-node.ts';
 import { Trace } from './trace.ts';
@@ -154,8 +154,7 @@ export class Cluster {
     const name = describeCloseCode(code);
     this.trace.count(`closes ${name}`);
     // Of its own disk, or of the peer's, whose farewell it repeats.
-    const isBroken = reason.includes(SIMULATED) || this.nodes[from]!.disk.isBroken || this.nodes[to]!.disk.isBroken;
-    const isStorage = name === 'INTERNAL_ERROR' && isBroken;
+    const isStorage = name === 'INTERNAL_ERROR' && /simulated|an earlier write failed/.test(reason);
     if (HARMLESS_CLOSES.has(name) || isStorage || (this.plan.network.mode === 'lossy' && LOSSY_CLOSES.has(name))) return;
     this.complain(`[I5] node ${from} closed its link to ${to}: ${name} ${reason}`);
   }

@@ -8,9 +8,6 @@ import type { StoreAccess } from '../../sync/store/memory-store.ts';
 import { MemoryStore } from '../../sync/store/memory-store.ts';
 import type { SeededRandom } from './seeded-random.ts';
 
-/** Marks errors that the simulation makes. */
-export const SIMULATED = 'simulated';
-
 export interface DiskProfile {
   /** Share of reads that are not served from the page cache. */
   readonly coldReads: number;
@@ -73,7 +70,7 @@ export class SimDisk {
 
   #intercept(access: StoreAccess): void | Promise<void> {
     if (access.type === 'batch' && access.sync && this.isBroken) {
-      throw new StorageError('STORAGE_IO', `${SIMULATED}: the disk failed`);
+      throw new StorageError('STORAGE_IO', 'simulated: the disk failed');
     }
     const delayMs = this.#latency(access) * this.slowdown;
     if (delayMs === 0) return;

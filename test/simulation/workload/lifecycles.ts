@@ -44,6 +44,11 @@ export class LifecycleWorkload implements Workload {
   }
 }
 
+/** May the write have been the first of a document, to its author? */
+function isCreation({ outcome, status }: Attempt): boolean {
+  return status !== 'acknowledged' || outcome.startsWith('created');
+}
+
 /** What happened to one document. */
 class Life {
   readonly #updates: readonly Attempt[];
@@ -103,13 +108,17 @@ class Life {
 
   checkDeleteWins(): string[] {
     const problems: string[] = [];
-    const final = this.#deletes.find(
-      (del) => isAcknowledged(del) && !this.#updates.some((update) => isPossiblyBefore(del, update)),
-    );
-    if (final && this.#exists) problems.push(`exists although ${describe(final)} wins over all`);
+    for (const del of this.#deletes.filter(isAcknowledged)) {
+      // Somebody who had not seen the delete made the document anew: then it lives, with all that was in it (CR11).
+      const isSaved = this.#updates.some((update) => isCreation(update) && !isDefinitelyBefore(update, del));
+      const isLast = !this.#updates.some((update) => isPossiblyBefore(del, update));
+      if (isSaved) continue;
+      if (isLast && this.#exists) problems.push(`exists although ${describe(del)} wins over all`);
+      for (const update of this.#updates) {
+        if (isDefinitelyBefore(update, del) && this.#has(update)) problems.push(`${describe(update)} came back after ${describe(del)}`);
+      }
+    }
     for (const update of this.#updates) {
-      const killer = this.#deletes.find((del) => isAcknowledged(del) && isDefinitelyBefore(update, del));
-      if (killer && this.#has(update)) problems.push(`${describe(update)} came back after ${describe(killer)}`);
       const isReborn = this.#deletes.every((del) => isDefinitelyBefore(del, update));
       if (isAcknowledged(update) && isReborn && !this.#has(update)) {
         problems.push(`${describe(update)} is missing although it came after every delete`);
