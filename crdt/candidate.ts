@@ -29,27 +29,50 @@ export function isPlainObject(node: Node): boolean {
   return true;
 }
 
-/** Lists what stands at a node, the shown one first. Empty when the path is absent. */
+/**
+ * Lists what stands at a node, the shown one first. Empty when the path is absent.
+ *
+ * @remarks `latest` of a single candidate is some write of it, not the latest: see `latestWrite`.
+ */
 export function candidatesAt(node: Node): Candidate[] {
   const found: Candidate[] = [];
   const kinds = kindsAt(node);
   addValues(node, kinds, found);
-  const child = node.children === null ? null : latestChild(node);
-  if (kinds.markers.length > 0 || child !== null || node.parent === null) {
-    const latest = later(latestOf(kinds.markers), child) ?? ROOT_WRITE;
-    found.push({ kind: 'object', latest });
+  if (kinds.markers.length > 0 || node.parent === null || hasVisibleChild(node)) {
+    found.push({ kind: 'object', latest: latestOf(kinds.markers) ?? ROOT_WRITE });
   }
-  for (const list of node.lists ?? []) {
-    const latest = latestInList(list);
-    if (latest !== null) found.push({ kind: 'array', latest, list });
-  }
+  for (const list of node.lists ?? []) found.push({ kind: 'array', latest: list.headers[0] as Entry, list });
   if (kinds.set.length > 0) found.push({ kind: 'set', latest: latestOf(kinds.set) as Written });
   addTexts(kinds.texts, found);
   if (found.length === 0 && node.element !== null) {
     const inline = node.element.inline;
     found.push({ kind: 'value', latest: node.element, entry: null, value: inline === undefined ? null : inline });
   }
-  return found.length > 1 ? found.sort((a, b) => compareWritten(b.latest, a.latest)) : found;
+  return found.length > 1 ? found.map((candidate) => withLatest(node, candidate)).sort(laterFirst) : found;
+}
+
+/** Returns the latest write that makes a candidate what it is, at or below its node. */
+export function latestWrite(node: Node, candidate: Candidate): Written {
+  return withLatest(node, candidate).latest;
+}
+
+/** Looks below containers, which is needed only when there is something to compare. */
+function withLatest(node: Node, candidate: Candidate): Candidate {
+  if (candidate.kind === 'object')
+    return { ...candidate, latest: later(candidate.latest, latestChild(node)) as Written };
+  if (candidate.kind === 'array') return { ...candidate, latest: latestInList(candidate.list) ?? candidate.latest };
+  return candidate;
+}
+
+function laterFirst(a: Candidate, b: Candidate): number {
+  return compareWritten(b.latest, a.latest);
+}
+
+function hasVisibleChild(node: Node): boolean {
+  for (const child of node.children?.values() ?? []) {
+    if (child.entries.some((entry) => entry.kind !== KIND.base) || hasVisibleChild(child)) return true;
+  }
+  return false;
 }
 
 /** Returns what is shown at a node, or null when the path is absent. */

@@ -3,7 +3,7 @@
  * Owns rendering: canonical JSON text of a model, and its conflicts. Text is kept per node, so a small write to a large document
  * renders only the path it touched.
  */
-import { candidatesAt, isPlainObject, type Candidate } from './candidate.ts';
+import { candidatesAt, isPlainObject, latestWrite, type Candidate } from './candidate.ts';
 import type { Conflict, ConflictingValue } from './change.ts';
 import { encodeSegment } from './json-pointer.ts';
 import type { JsonValue } from './json-value.ts';
@@ -162,7 +162,7 @@ function collect(node: Node, path: string, isShown: boolean, model: Model, into:
 function collectOrphan(orphan: Node, path: string, model: Model, into: Conflict[]): void {
   const text = render(orphan, model);
   if (text !== '') {
-    const { stamp, client } = (candidatesAt(orphan)[0] as Candidate).latest.run;
+    const { stamp, client } = latestWrite(orphan, candidatesAt(orphan)[0] as Candidate).run;
     into.push({ path, shown: undefined, others: [toConflictingValue({ text, stamp, client })] });
   }
   collect(orphan, path, false, model, into);

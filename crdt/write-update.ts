@@ -4,7 +4,8 @@
  * elements are read back by read-model.ts.
  *
  * Layout: first a segment with the header and all entries, placed after the writer's latest element so that what it deletes
- * later melts into one tombstone; then a segment per place where slots go into lists that have neighbours.
+ * later melts into one tombstone; then a segment per place where slots go into lists that have neighbours. A single such
+ * place takes the first segment too.
  */
 import { assert } from './assert.ts';
 import { ByteWriter } from './byte-writer.ts';
@@ -102,19 +103,28 @@ function dropSpentRuns(transaction: Transaction): void {
 
 function planSegments(transaction: Transaction, order: RootOrder): Segment[] {
   const parts: Part[] = [];
-  const segments: Segment[] = [{ ...order.tail(transaction.run.client), parts }];
+  const last: Part[] = [];
+  const listSegments: Segment[] = [];
   for (const entry of transaction.added) {
     if (entry.clock !== UNWRITTEN) continue;
     const list = entry.list;
-    if (list === null || list.elements.every((element) => element.at === null)) {
+    if (list === null) {
       parts.push(entry);
-      for (const element of list?.elements ?? []) parts.push(planSlot(transaction, element));
+    } else if (list.elements.every((element) => element.at === null)) {
+      // A list to be appended to ends the segment, so that the next append continues the same struct.
+      const into = list.generation === '' ? last : parts;
+      into.push(entry);
+      for (const element of list.elements) into.push(planSlot(transaction, element));
     } else {
-      planListSegments(transaction, entry, list, order, segments);
+      planListSegments(transaction, entry, list, order, listSegments);
     }
   }
   if (transaction.tombstone !== null) parts.push(transaction.tombstone);
-  return segments;
+  parts.push(...last);
+  const [only] = listSegments;
+  // One insertion into one list carries the whole write.
+  if (only !== undefined && listSegments.length === 1) return [{ ...only, parts: [...parts, ...only.parts] }];
+  return [{ ...order.tail(transaction.run.client), parts }, ...listSegments];
 }
 
 function planListSegments(
