@@ -5,20 +5,23 @@
  *
  * | collection | id | document |
  * |---|---|---|
- * | `databases` | name | `{generation, state: "live" \| "dropped"}` |
+ * | `databases` | name | `{created: {generation: true}, dropped: {generation: true}}`: both only grow, so a drop is final |
  * | `collections` | `database key/collection` | CollectionConfig |
  * | `members` | node id | `{name, url}` |
  */
 import type { CollectionConfig } from './collection-config.ts';
 import { parseCollectionConfig } from './collection-config.ts';
-import type { JsonObject, JsonValue } from '../crdt/index.ts';
+import type { Change, JsonObject, JsonValue } from '../crdt/index.ts';
 import { SyncError } from './errors.ts';
 
 export const SYSTEM_KEY = '_system.0';
 
 export interface DatabaseEntry {
-  readonly generation: number;
-  readonly state: 'live' | 'dropped';
+  /** The largest generation anybody created or dropped. */
+  readonly latest: number;
+  /** The generation in use; `null` when all were dropped. */
+  readonly live: number | null;
+  readonly dropped: ReadonlySet<number>;
 }
 
 export interface MemberEntry {
@@ -70,8 +73,8 @@ export class Catalog {
 
   /** Key of a live database, or `undefined`. */
   liveKey(name: string): string | undefined {
-    const entry = this.databases.get(name);
-    return entry?.state === 'live' ? `${name}.${entry.generation}` : undefined;
+    const live = this.databases.get(name)?.live ?? null;
+    return live === null ? undefined : `${name}.${live}`;
   }
 
   /** True once this generation of the database was dropped: its data must not come back. */
@@ -79,8 +82,7 @@ export class Catalog {
     const split = databaseKey.lastIndexOf('.');
     const entry = this.databases.get(databaseKey.slice(0, split));
     if (!entry) return false;
-    const generation = Number(databaseKey.slice(split + 1));
-    return generation < entry.generation || (generation === entry.generation && entry.state === 'dropped');
+    return entry.dropped.has(Number(databaseKey.slice(split + 1)));
   }
 }
 
@@ -93,11 +95,36 @@ function assign<V>(map: Map<string, V>, key: string, value: V | null): void {
   else map.set(key, value);
 }
 
-function readDatabase({ generation, state }: JsonObject): DatabaseEntry {
+function readDatabase({ created, dropped }: JsonObject): DatabaseEntry {
+  const gone = new Set(generationsOf(dropped));
+  const known = generationsOf(created);
   return {
-    generation: typeof generation === 'number' ? generation : 0,
-    state: state === 'dropped' ? 'dropped' : 'live',
+    latest: Math.max(0, ...known, ...gone),
+    live: known.filter((generation) => !gone.has(generation)).at(-1) ?? null,
+    dropped: gone,
   };
+}
+
+/** Ascending. */
+function generationsOf(value: JsonValue | undefined): number[] {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return [];
+  return Object.keys(value)
+    .map(Number)
+    .filter(Number.isSafeInteger)
+    .sort((a, b) => a - b);
+}
+
+/** The change that says a generation exists. Merges with what others say at the same time. */
+export function creationOf(generation: number): Change {
+  return { kind: 'merge-patch', patch: { created: { [generation]: true } } };
+}
+
+/**
+ * The change that says a generation is gone, for good: were it to come back, replicas would begin its log anew and give sequence
+ * numbers a second meaning (I2).
+ */
+export function dropOf(generation: number): Change {
+  return { kind: 'merge-patch', patch: { dropped: { [generation]: true } } };
 }
 
 function readMember({ name, url }: JsonObject): MemberEntry {

@@ -110,6 +110,8 @@ export class DatabaseSet {
 
   async #allocate(key: string): Promise<number> {
     const number = this.#nextNumber++;
+    // The number may have belonged to a dropped database to which a late commit still wrote.
+    for (const kind of KEY_KINDS) await this.#options.store.clear(rangeOf(kind, number));
     const value = new Uint8Array(4);
     new DataView(value.buffer).setUint32(0, number);
     await this.#options.store.batch([{ type: 'put', key: databaseKey(key), value }], { sync: true });

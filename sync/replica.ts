@@ -4,7 +4,7 @@
  * replication engine; everything it needs from outside is an argument.
  */
 import type { AtollError, Limits } from '../crdt/index.ts';
-import { Catalog, SYSTEM_KEY } from './catalog.ts';
+import { Catalog, SYSTEM_KEY, creationOf, dropOf } from './catalog.ts';
 import type { Database } from './database.ts';
 import { DatabaseSet } from './database-set.ts';
 import { SyncError } from './errors.ts';
@@ -188,12 +188,9 @@ export class Replica {
       await this.#set.ensure(key);
       return { created: false };
     }
-    const generation = (this.#catalog.databases.get(name)?.generation ?? -1) + 1;
+    const generation = (this.#catalog.databases.get(name)?.latest ?? -1) + 1;
     await this.#set.ensure(`${name}.${generation}`);
-    await this.#system().writeUnchecked('databases', name, {
-      kind: 'replace',
-      value: { generation, state: 'live' },
-    });
+    await this.#system().writeUnchecked('databases', name, creationOf(generation));
     return { created: true };
   }
 
@@ -205,10 +202,7 @@ export class Replica {
   async dropDatabase(name: string): Promise<void> {
     const database = this.database(name);
     const generation = Number(database.key.slice(name.length + 1));
-    await this.#system().writeUnchecked('databases', name, {
-      kind: 'replace',
-      value: { generation, state: 'dropped' },
-    });
+    await this.#system().writeUnchecked('databases', name, dropOf(generation));
   }
 
   #system(): Database {
