@@ -59,7 +59,9 @@ async function work(settings: Settings, share: number): Promise<void> {
     const options = { writes: settings.writes };
     const report = await runSeed(seed, options);
     const isExplained = report.problems.length > 0 && explained++ < FAILURES_EXPLAINED_MAX;
-    const explanation = isExplained ? await explainFailure(report, options, settings.untilFailure ? 0 : undefined) : null;
+    const explanation = isExplained
+      ? await explainFailure(report, options, settings.untilFailure ? 0 : undefined)
+      : null;
     const message: WorkerMessage = { report: { ...report, recent: [] }, explanation };
     await new Promise((resolve) => process.send!(message, resolve));
   }
@@ -110,14 +112,21 @@ function printProgress(totals: Totals, elapsedMs: number): void {
 function printTotals(settings: Settings, totals: Totals, failedSeeds: readonly number[], elapsedMs: number): void {
   const seconds = elapsedMs / 1000;
   const { runs, convergenceMs, simulatedMs } = totals;
-  console.log(`\nseeds from ${settings.first}: ${runs} runs in ${seconds.toFixed(0)} s (${(runs / seconds).toFixed(1)} per second)`);
+  console.log(
+    `\nseeds from ${settings.first}: ${runs} runs in ${seconds.toFixed(0)} s (${(runs / seconds).toFixed(1)} per second)`,
+  );
   console.log(`simulated time: ${(simulatedMs / 3_600_000).toFixed(2)} h`);
-  console.log(`convergence after the last fault, ms: p50 ${percentile(convergenceMs, 0.5).toFixed(0)}, p99 ${percentile(convergenceMs, 0.99).toFixed(0)}, max ${percentile(convergenceMs, 1).toFixed(0)}`);
+  console.log(
+    `convergence after the last fault, ms: p50 ${percentile(convergenceMs, 0.5).toFixed(0)}, p99 ${percentile(convergenceMs, 0.99).toFixed(0)}, max ${percentile(convergenceMs, 1).toFixed(0)}`,
+  );
   for (const [name, value] of Object.entries(totals.counters).sort()) console.log(`${name}: ${value}`);
   console.log(`failed seeds: ${failedSeeds.length === 0 ? 'none' : failedSeeds.join(' ')}`);
   if (settings.json === undefined) return;
   const { counters } = totals;
-  writeFileSync(settings.json, JSON.stringify({ first: settings.first, runs, seconds, simulatedMs, failedSeeds, counters }, null, 2));
+  writeFileSync(
+    settings.json,
+    JSON.stringify({ first: settings.first, runs, seconds, simulatedMs, failedSeeds, counters }, null, 2),
+  );
 }
 
 const share = process.env['SIMULATION_SHARE'];

@@ -4,4 +4,8 @@
  */
 import { testSeeds } from './seed-tests.ts';
 
-testSeeds('[I1] [I2] [I3] [I4] [I6] [I9] [I10] [I13] [L1] [L2] [CR13] [CR14] [CR15] simulated clusters keep every promise', 0, 2);
+testSeeds(
+  '[I1] [I2] [I3] [I4] [I6] [I9] [I10] [I13] [L1] [L2] [CR13] [CR14] [CR15] simulated clusters keep every promise',
+  0,
+  2,
+);

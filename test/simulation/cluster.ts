@@ -90,7 +90,9 @@ export class Cluster {
 
   #createNode(nodePlan: Plan['nodes'][number], index: number): SimNode {
     const { plan, time, trace, network } = this;
-    const neighbours = plan.nodes.map((_, other) => other).filter((other) => other !== index && this.isConnected(index, other));
+    const neighbours = plan.nodes
+      .map((_, other) => other)
+      .filter((other) => other !== index && this.isConnected(index, other));
     return new SimNode(index, {
       time,
       trace,
@@ -155,7 +157,8 @@ export class Cluster {
     this.trace.count(`closes ${name}`);
     // Of its own disk, or of the peer's, whose farewell it repeats.
     const isStorage = name === 'INTERNAL_ERROR' && /simulated|an earlier write failed/.test(reason);
-    if (HARMLESS_CLOSES.has(name) || isStorage || (this.plan.network.mode === 'lossy' && LOSSY_CLOSES.has(name))) return;
+    if (HARMLESS_CLOSES.has(name) || isStorage || (this.plan.network.mode === 'lossy' && LOSSY_CLOSES.has(name)))
+      return;
     this.complain(`[I5] node ${from} closed its link to ${to}: ${name} ${reason}`);
   }
 
@@ -235,7 +238,12 @@ export class Cluster {
   }
 
   /** Invariants I1 and I13: whatever the node told anybody is on its disk. */
-  async #inspect(index: number, store: MemoryStore, acknowledged: readonly Attempt[], isDeep: boolean): Promise<DiskAudit> {
+  async #inspect(
+    index: number,
+    store: MemoryStore,
+    acknowledged: readonly Attempt[],
+    isDeep: boolean,
+  ): Promise<DiskAudit> {
     const audit = await auditDisk({
       store,
       isDeep,
@@ -262,7 +270,9 @@ export class Cluster {
       if (isScratch(database)) continue;
       for (const [origin, seq] of claims) {
         if ((held?.vector.get(origin) ?? 0) >= seq) continue;
-        this.complain(`[I1] node ${index} told others it holds ${database} ${origin}:${seq}; its disk has ${held?.vector.get(origin) ?? 0}`);
+        this.complain(
+          `[I1] node ${index} told others it holds ${database} ${origin}:${seq}; its disk has ${held?.vector.get(origin) ?? 0}`,
+        );
       }
     }
   }
@@ -297,7 +307,8 @@ export class Cluster {
         const id = `${state.key} ${entries.map(([origin, seq]) => `${origin}:${seq}`).join(' ')}`;
         const known = this.#digests.get(id);
         if (known === undefined) this.#digests.set(id, digest);
-        else if (known !== digest) this.complain(`[I9] node ${index} has vector ${id} and digest ${digest}, elsewhere it was ${known}`);
+        else if (known !== digest)
+          this.complain(`[I9] node ${index} has vector ${id} and digest ${digest}, elsewhere it was ${known}`);
       }
     }
   }

@@ -88,7 +88,8 @@ async function auditLog(
   const skip = (seq: number): void => {
     if (seq === next - 1) return;
     const chain = options.snapshotChain(name, entry.origin, seq);
-    if (chain === undefined) complain(`[I3] the log of ${entry.origin} has nothing from ${next} to ${seq}, and no snapshot stands for it`);
+    if (chain === undefined)
+      complain(`[I3] the log of ${entry.origin} has nothing from ${next} to ${seq}, and no snapshot stands for it`);
     next = seq + 1;
     previousChain = chain ?? previousChain;
   };
@@ -96,15 +97,18 @@ async function auditLog(
     const header = decodeBatchHeader(bytes);
     options.onBatch(name, bytes);
     for (const [origin, seq] of header.deps) {
-      if ((vector.get(origin) ?? 0) < seq) complain(`[I6] batch ${entry.origin}:${header.firstSeq} needs ${origin}:${seq}`);
+      if ((vector.get(origin) ?? 0) < seq)
+        complain(`[I6] batch ${entry.origin}:${header.firstSeq} needs ${origin}:${seq}`);
     }
     skip(header.firstSeq - 1);
-    if (!verifyChain(bytes, previousChain, portableSha256)) complain(`[I2] the chain of ${entry.origin} breaks at ${header.firstSeq}`);
+    if (!verifyChain(bytes, previousChain, portableSha256))
+      complain(`[I2] the chain of ${entry.origin} breaks at ${header.firstSeq}`);
     next = lastSeqOf(header) + 1;
     previousChain = header.chain;
   }
   skip(entry.seq);
-  if (Buffer.compare(previousChain, entry.chain) !== 0) complain(`[I3] the chain of ${entry.origin} differs in vector and log`);
+  if (Buffer.compare(previousChain, entry.chain) !== 0)
+    complain(`[I3] the chain of ${entry.origin} differs in vector and log`);
 }
 
 async function auditDocuments(
@@ -126,7 +130,8 @@ async function auditDocuments(
   }
   if (states.size !== documents.size) complain(`${states.size} states, ${documents.size} views`);
   const stored = await options.store.get(digestKey(db));
-  if (stored !== undefined && new DigestSum(stored).toHex() !== sum.toHex()) complain('[I9] the stored digest is not the sum over the documents');
+  if (stored !== undefined && new DigestSum(stored).toHex() !== sum.toHex())
+    complain('[I9] the stored digest is not the sum over the documents');
   return documents;
 }
 
@@ -145,7 +150,9 @@ function auditDocument(
   doc.destroy();
   const loaded = CrdtDocument.load(state).view();
   if (loaded.exists !== view.exists || loaded.json !== new TextDecoder().decode(view.json)) {
-    complain(`${name}: the stored view ${new TextDecoder().decode(view.json)} is not what its state says: ${loaded.json}`);
+    complain(
+      `${name}: the stored view ${new TextDecoder().decode(view.json)} is not what its state says: ${loaded.json}`,
+    );
   }
 }
 

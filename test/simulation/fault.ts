@@ -37,14 +37,18 @@ export function injectFault(cluster: Cluster, fault: Fault): void {
       for (const node of nodes) cluster.crash(node.index, true, fault.unsyncedKept, fault.forMs);
       return;
     case 'restore': {
-      const backup = fault.isEmpty ? { content: new MemoryStore(), takenAt: 0 } : cluster.backUp(fault.node, fault.forMs);
+      const backup = fault.isEmpty
+        ? { content: new MemoryStore(), takenAt: 0 }
+        : cluster.backUp(fault.node, fault.forMs);
       time.after(fault.afterMs, () => {
         if (!cluster.isHealed) cluster.restore(fault.node, backup, fault.forMs);
       });
       return;
     }
     case 'stop':
-      cluster.stop(fault.node, fault.forMs).catch((error: unknown) => cluster.complain(`a clean stop failed: ${String(error)}`));
+      cluster
+        .stop(fault.node, fault.forMs)
+        .catch((error: unknown) => cluster.complain(`a clean stop failed: ${String(error)}`));
       return;
     case 'pause': {
       const host = nodes[fault.node]!.process?.host;

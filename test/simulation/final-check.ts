@@ -51,7 +51,12 @@ interface ReplicaContent {
 }
 
 async function readContent(replica: Replica): Promise<ReplicaContent> {
-  const content: ReplicaContent = { documents: new Map(), texts: new Map(), conflicts: new Map(), conflictTexts: new Map() };
+  const content: ReplicaContent = {
+    documents: new Map(),
+    texts: new Map(),
+    conflicts: new Map(),
+    conflictTexts: new Map(),
+  };
   for (const name of replica.databases()) {
     const database = replica.database(name);
     for (const collection of database.collections()) {
@@ -70,7 +75,10 @@ async function readContent(replica: Replica): Promise<ReplicaContent> {
           if (got?.etag !== etag) content.texts.set(key, `list and get disagree: ${etag} ${got?.etag}`);
           const conflicts = (await database.conflicts(collection.name, id)) ?? [];
           content.conflictTexts.set(key, JSON.stringify(conflicts));
-          content.conflicts.set(key, new Map(conflicts.map(({ path, others }) => [path, others.map(({ value }) => value as JsonValue)])));
+          content.conflicts.set(
+            key,
+            new Map(conflicts.map(({ path, others }) => [path, others.map(({ value }) => value as JsonValue)])),
+          );
         }
         after = page.next;
       } while (after !== null);
@@ -101,6 +109,8 @@ export async function checkFinalState(cluster: Cluster, workloads: readonly Work
 function compare(cluster: Cluster, what: string, a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): void {
   for (const key of new Set([...a.keys(), ...b.keys()])) {
     if (a.get(key) === b.get(key)) continue;
-    cluster.complain(`[I9] ${what} differ at ${key}: ${String(a.get(key)).slice(0, 300)} ≠ ${String(b.get(key)).slice(0, 300)}`);
+    cluster.complain(
+      `[I9] ${what} differ at ${key}: ${String(a.get(key)).slice(0, 300)} ≠ ${String(b.get(key)).slice(0, 300)}`,
+    );
   }
 }

@@ -47,7 +47,11 @@ const MUTANTS: readonly Mutant[] = [
         find: '      await this.#store.batch(',
         replace: '      for (const changes of sealed) changes.durable();\n      await this.#store.batch(',
       },
-      { file: 'sync/group-commit.ts', find: '      for (const changes of sealed) changes.durable();\n      group', replace: '      group' },
+      {
+        file: 'sync/group-commit.ts',
+        find: '      for (const changes of sealed) changes.durable();\n      group',
+        replace: '      group',
+      },
     ],
   },
   {
@@ -83,7 +87,8 @@ function applyEdit(root: string, { file, find, replace }: Edit): void {
   const target = path.join(root, file);
   const source = readFileSync(target, 'utf8');
   const parts = source.split(find);
-  if (parts.length !== 2) throw new Error(`the patch no longer applies: ${JSON.stringify(find)} occurs ${parts.length - 1} times in ${file}`);
+  if (parts.length !== 2)
+    throw new Error(`the patch no longer applies: ${JSON.stringify(find)} occurs ${parts.length - 1} times in ${file}`);
   writeFileSync(target, parts.join(replace));
 }
 

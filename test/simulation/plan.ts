@@ -9,20 +9,47 @@ import { SeededRandom } from './seeded-random.ts';
 
 export type Topology = 'mesh' | 'line' | 'star' | 'ring';
 
-export type WorkloadName = 'inserts' | 'counters' | 'sets' | 'registers' | 'lists' | 'moves' | 'texts' | 'lifecycles' | 'swaps' | 'chaos';
+export type WorkloadName =
+  | 'inserts'
+  | 'counters'
+  | 'sets'
+  | 'registers'
+  | 'lists'
+  | 'moves'
+  | 'texts'
+  | 'lifecycles'
+  | 'swaps'
+  | 'chaos';
 
 export type Direction = readonly [from: number, to: number];
 
 export type Fault =
   /** Cuts directions, all at once or (swizzle-clog) one by one, and mends them in another order. */
   | { readonly type: 'partition' | 'one-way' | 'swizzle' | 'flap'; readonly cuts: readonly Cut[] }
-  | { readonly type: 'slow-link'; readonly directions: readonly Direction[]; readonly factor: number; readonly forMs: number }
-  | { readonly type: 'crash'; readonly node: number; readonly isPowerLoss: boolean; readonly unsyncedKept: number; readonly forMs: number }
+  | {
+      readonly type: 'slow-link';
+      readonly directions: readonly Direction[];
+      readonly factor: number;
+      readonly forMs: number;
+    }
+  | {
+      readonly type: 'crash';
+      readonly node: number;
+      readonly isPowerLoss: boolean;
+      readonly unsyncedKept: number;
+      readonly forMs: number;
+    }
   /** Cuts the power at the very moment the next write is acknowledged. */
   | { readonly type: 'crash-after-reply'; readonly node: number; readonly forMs: number }
   | { readonly type: 'crash-all'; readonly unsyncedKept: number; readonly forMs: number }
   /** Crashes a node; `afterMs` later its disk is replaced by a copy from that moment (or an empty one), as from a backup. */
-  | { readonly type: 'restore'; readonly node: number; readonly isEmpty: boolean; readonly afterMs: number; readonly forMs: number }
+  | {
+      readonly type: 'restore';
+      readonly node: number;
+      readonly isEmpty: boolean;
+      readonly afterMs: number;
+      readonly forMs: number;
+    }
   | { readonly type: 'stop'; readonly node: number; readonly forMs: number }
   /** Freezes a process (SIGSTOP): nothing of it runs, its peers cannot tell. */
   | { readonly type: 'pause'; readonly node: number; readonly forMs: number }
@@ -39,7 +66,14 @@ export interface Cut {
 export type Action =
   | { readonly at: number; readonly type: 'create-database'; readonly node: number; readonly database: string }
   | { readonly at: number; readonly type: 'drop-database'; readonly node: number; readonly database: string }
-  | { readonly at: number; readonly type: 'write'; readonly node: number; readonly database: string; readonly workload: WorkloadName; readonly key: number }
+  | {
+      readonly at: number;
+      readonly type: 'write';
+      readonly node: number;
+      readonly database: string;
+      readonly workload: WorkloadName;
+      readonly key: number;
+    }
   | { readonly at: number; readonly type: 'fault'; readonly fault: Fault };
 
 export interface NodePlan {
@@ -99,7 +133,12 @@ export function makePlan(seed: number, options: PlanOptions = {}): Plan {
     nodes,
     topology: random.pick(['mesh', 'mesh', 'line', 'star', 'ring'] as const),
     network: makeNetwork(random),
-    disk: { coldReads: random.pick([0, 0.1, 0.6]), readMsMax: random.pick([1, 20]), fsyncMsMin: 0.2, fsyncMsMax: random.pick([2, 20, 150]) },
+    disk: {
+      coldReads: random.pick([0, 0.1, 0.6]),
+      readMsMax: random.pick([1, 20]),
+      fsyncMsMin: 0.2,
+      fsyncMsMax: random.pick([2, 20, 150]),
+    },
     // A known hole: a donor whose disk is set back while it gives a snapshot leaves documents behind that nobody can complete.
     snapshotRecordsMin: faults.some(isRestore) ? Number.MAX_SAFE_INTEGER : random.pick([10, 40, 1000]),
     windowBytes: random.pick([128, 256, 1024]) * 1024,
@@ -149,7 +188,18 @@ function makeDatabases(random: SeededRandom, nodes: number, activeMs: number): A
 
 function makeWrites(random: SeededRandom, nodes: number, activeMs: number, count: number): Action[] {
   const mix: Partial<Record<WorkloadName, number>> = {};
-  const names: WorkloadName[] = ['inserts', 'counters', 'sets', 'registers', 'lists', 'moves', 'texts', 'lifecycles', 'swaps', 'chaos'];
+  const names: WorkloadName[] = [
+    'inserts',
+    'counters',
+    'sets',
+    'registers',
+    'lists',
+    'moves',
+    'texts',
+    'lifecycles',
+    'swaps',
+    'chaos',
+  ];
   for (const name of names) if (random.chance(0.7)) mix[name] = 0.2 + random.float();
   if (Object.keys(mix).length === 0) mix.chaos = 1;
   const burstiness = random.float();
@@ -167,8 +217,20 @@ function makeWrites(random: SeededRandom, nodes: number, activeMs: number, count
 
 function makeFaults(random: SeededRandom, nodes: number, activeMs: number): Action[] {
   const weights: Partial<Record<Fault['type'], number>> = {
-    partition: 3, 'one-way': 2, swizzle: 1, flap: 1, 'slow-link': 1, crash: 3, 'crash-after-reply': 2, 'crash-all': 0.5,
-    restore: 1, stop: 1, pause: 1, 'slow-disk': 1, 'disk-failure': 1, 'clock-jump': 1,
+    partition: 3,
+    'one-way': 2,
+    swizzle: 1,
+    flap: 1,
+    'slow-link': 1,
+    crash: 3,
+    'crash-after-reply': 2,
+    'crash-all': 0.5,
+    restore: 1,
+    stop: 1,
+    pause: 1,
+    'slow-disk': 1,
+    'disk-failure': 1,
+    'clock-jump': 1,
   };
   const actions: Action[] = [];
   for (let i = random.int(0, 9); i > 0; i--) {
@@ -203,10 +265,18 @@ function makeFault(random: SeededRandom, nodes: number, activeMs: number, type: 
     case 'flap': {
       const directions = allDirections(nodes).filter((direction) => direction.includes(node));
       const times = Array.from({ length: random.int(2, 5) }, (_, i) => (i * forMs) / 5);
-      return { type, cuts: times.flatMap((afterMs) => directions.map((direction) => ({ direction, afterMs, forMs: forMs / 10 }))) };
+      return {
+        type,
+        cuts: times.flatMap((afterMs) => directions.map((direction) => ({ direction, afterMs, forMs: forMs / 10 }))),
+      };
     }
     case 'slow-link':
-      return { type, directions: random.shuffle(allDirections(nodes)).slice(0, random.int(1, nodes)), factor: random.pick([10, 100]), forMs };
+      return {
+        type,
+        directions: random.shuffle(allDirections(nodes)).slice(0, random.int(1, nodes)),
+        factor: random.pick([10, 100]),
+        forMs,
+      };
     case 'crash':
       return { type, node, isPowerLoss: random.chance(0.5), unsyncedKept, forMs };
     case 'crash-all':
@@ -246,7 +316,9 @@ export function describePlan(plan: Plan): string {
   const flush = (): void => {
     if (writes.length > 3) {
       const names = [...new Set(writes.map(({ workload }) => workload))].join(', ');
-      lines.push(`  ${writes[0]!.at.toFixed(1)}–${writes.at(-1)!.at.toFixed(1)} ms: ${writes.length} writes (${names})`);
+      lines.push(
+        `  ${writes[0]!.at.toFixed(1)}–${writes.at(-1)!.at.toFixed(1)} ms: ${writes.length} writes (${names})`,
+      );
     } else {
       for (const { at, node, workload, database, key } of writes) {
         lines.push(`  ${at.toFixed(1)} ms: ${workload} step ${key} on node ${node}, ${database}`);
@@ -258,7 +330,9 @@ export function describePlan(plan: Plan): string {
     if (action.type === 'write') writes.push(action);
     else {
       flush();
-      lines.push(`  ${action.at.toFixed(1)} ms: ${action.type === 'fault' ? describeFault(action.fault) : `${action.type} ${action.database} on node ${action.node}`}`);
+      lines.push(
+        `  ${action.at.toFixed(1)} ms: ${action.type === 'fault' ? describeFault(action.fault) : `${action.type} ${action.database} on node ${action.node}`}`,
+      );
     }
   }
   flush();
@@ -267,7 +341,9 @@ export function describePlan(plan: Plan): string {
 
 function describeFault(fault: Fault): string {
   if ('cuts' in fault) {
-    const cuts = fault.cuts.map(({ direction: [a, b], afterMs, forMs }) => `${a}>${b} +${Math.round(afterMs)} for ${Math.round(forMs)}`);
+    const cuts = fault.cuts.map(
+      ({ direction: [a, b], afterMs, forMs }) => `${a}>${b} +${Math.round(afterMs)} for ${Math.round(forMs)}`,
+    );
     return `${fault.type} ${cuts.slice(0, 8).join(', ')}${cuts.length > 8 ? ', …' : ''}`;
   }
   return JSON.stringify(fault).replaceAll('"', '');

@@ -120,7 +120,8 @@ async function checkInTime(cluster: Cluster, workloads: readonly Workload[]): Pr
   const done = checkFinalState(cluster, workloads).finally(() => {
     isDone = true;
   });
-  if (!(await cluster.time.run(cluster.time.now + CONVERGENCE_MS_MAX, () => isDone))) cluster.complain('reads were never answered');
+  if (!(await cluster.time.run(cluster.time.now + CONVERGENCE_MS_MAX, () => isDone)))
+    cluster.complain('reads were never answered');
   else await done;
 }
 
@@ -160,7 +161,8 @@ function perform(cluster: Cluster, workloads: readonly Workload[], action: Actio
   const client = new SimClient({ cluster, node: action.node, replica, database, random, unique: key });
   const work = (): Promise<unknown> => {
     if (action.type === 'write') return findWorkload(workloads, action.workload).step(client);
-    if (action.type === 'create-database') return client.attempt('create database', () => replica.createDatabase(database));
+    if (action.type === 'create-database')
+      return client.attempt('create database', () => replica.createDatabase(database));
     return client.attempt('drop database', () => replica.dropDatabase(database));
   };
   work().catch((error: unknown) => cluster.complain(`${action.type} broke: ${describeError(error)}`));

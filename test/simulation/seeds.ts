@@ -39,7 +39,11 @@ export function runSeed(seed: number, options: PlanOptions = {}): Promise<RunRep
 }
 
 /** Everything a person needs to reproduce and understand a failure. The shortened run may fail in another way than the whole. */
-export async function explainFailure(report: RunReport, options: PlanOptions = {}, shrinkMs: number = SHRINK_MS): Promise<string> {
+export async function explainFailure(
+  report: RunReport,
+  options: PlanOptions = {},
+  shrinkMs: number = SHRINK_MS,
+): Promise<string> {
   const { plan, report: shortest, runs } = await shrinkPlan(makePlan(report.seed, options), report, shrinkMs);
   return [
     `Simulation seed ${report.seed} failed. Replay: SEED=${report.seed} npm run test:sim  (every event: DEBUG_SIM=1)`,

@@ -25,7 +25,7 @@ export async function shrinkPlan(plan: Plan, report: RunReport, budgetMs: number
   while (parts <= best.plan.actions.length * 2 && Date.now() < deadline) {
     const size = Math.max(1, Math.ceil(best.plan.actions.length / parts));
     let isShorter = false;
-    for (let from = 0; from < best.plan.actions.length && Date.now() < deadline; ) {
+    for (let from = 0; from < best.plan.actions.length && Date.now() < deadline;) {
       const candidate = { ...best.plan, actions: without(best.plan.actions, from, size) };
       runs++;
       const result = await runPlan(candidate);

@@ -102,7 +102,11 @@ export class SimChannel implements Channel, HostChannel {
     if (this.#isClosed || !this.#host.isAlive) return;
     this.bufferedBytes += message.length;
     this.#network.observer.onSend(this, this.#host.node, this.remoteNode, message, this.bufferedBytes);
-    this.#network.trace.event(this.#network.time.now, `send ${this.#host.node}>${this.remoteNode} ${message.length}`, message);
+    this.#network.trace.event(
+      this.#network.time.now,
+      `send ${this.#host.node}>${this.remoteNode} ${message.length}`,
+      message,
+    );
     this.#queue.push({ type: 'message', bytes: message });
     this.pump();
   }
@@ -220,7 +224,10 @@ export class SimChannel implements Channel, HostChannel {
       peer.#isClosed = true;
       return peer.#report(parcel.code, parcel.reason, 0);
     }
-    this.#network.trace.event(this.#network.time.now, `recv ${this.#host.node}>${peer.#host.node} ${parcel.bytes.length}`);
+    this.#network.trace.event(
+      this.#network.time.now,
+      `recv ${this.#host.node}>${peer.#host.node} ${parcel.bytes.length}`,
+    );
     this.#network.trace.count('messages delivered');
     this.#network.trace.count('bytes delivered', parcel.bytes.length);
     // A copy: a receiver may not see what the sender does to its buffer, and repeated deliveries may not share one.

@@ -116,7 +116,10 @@ export class SimClient implements Client {
       this.#judge(`write #${attempt.id} (${change.kind} of ${collection}/${document})`, error);
     }
     attempt.endedAt = time.now;
-    trace.event(time.now, `write #${attempt.id} ${collection}/${document} on ${this.#node}: ${attempt.status} ${attempt.outcome}`);
+    trace.event(
+      time.now,
+      `write #${attempt.id} ${collection}/${document} on ${this.#node}: ${attempt.status} ${attempt.outcome}`,
+    );
     return attempt;
   }
 

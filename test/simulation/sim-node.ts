@@ -133,7 +133,10 @@ export class SimNode {
     const process = this.#process;
     if (process === null) return null;
     const { network, trace, time } = this.#parts;
-    trace.event(time.now, `crash ${this.index} ${isPowerLoss ? 'power' : 'process'} unsynced ${this.disk.unsyncedBatches}`);
+    trace.event(
+      time.now,
+      `crash ${this.index} ${isPowerLoss ? 'power' : 'process'} unsynced ${this.disk.unsyncedBatches}`,
+    );
     trace.count('unsynced batches at a crash', this.disk.unsyncedBatches);
     network.kill(process.host, !isPowerLoss);
     this.#process = null;

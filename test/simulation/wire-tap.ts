@@ -134,7 +134,9 @@ export class WireTap {
 function describeMessage(message: Message): string {
   return JSON.stringify(message, (_, value: unknown) => {
     if (value instanceof Uint8Array) return value.length > 8 ? `${value.length} B` : hex(value);
-    return value instanceof Map ? [...value].map(([key, entry]) => [key, (entry as { seq?: number }).seq ?? entry]) : value;
+    return value instanceof Map
+      ? [...value].map(([key, entry]) => [key, (entry as { seq?: number }).seq ?? entry])
+      : value;
   });
 }
 

@@ -28,7 +28,13 @@ export class ChaosWorkload implements Workload {
     const collection = random.pick(COLLECTIONS);
     const document = `x${random.int(0, DOCUMENTS - 1)}`;
     const kind = random.weighted<Kind>({
-      replace: 2, merge: 3, patch: 3, operations: 8, delete: 1, configure: 0.5, drop: this.#dropShare,
+      replace: 2,
+      merge: 3,
+      patch: 3,
+      operations: 8,
+      delete: 1,
+      configure: 0.5,
+      drop: this.#dropShare,
     });
     if (kind === 'configure') return client.configure('typed', { types: TYPES });
     if (kind === 'drop') return client.dropCollection(collection);
@@ -108,7 +114,15 @@ function makePatchOperation(random: SeededRandom, current: JsonObject): JsonPatc
 
 function makeIntent(random: SeededRandom, current: JsonObject): IntentOperation {
   const op = random.pick([
-    'increment', 'append', 'insert', 'remove', 'move', 'set-add', 'set-remove', 'text-insert', 'text-delete',
+    'increment',
+    'append',
+    'insert',
+    'remove',
+    'move',
+    'set-add',
+    'set-remove',
+    'text-insert',
+    'text-delete',
   ] as const);
   if (op === 'increment') return { op, path: random.pick(['/n', makePath(random, current)]), value: random.int(-5, 5) };
   if (op === 'set-add' || op === 'set-remove') return { op, path: '/set', value: random.int(0, 4) };

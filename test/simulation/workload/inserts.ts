@@ -30,7 +30,8 @@ export class InsertWorkload implements Workload {
     if (status !== 'acknowledged') return;
     const found = await client.read(COLLECTION, document);
     // Null also when the node has died meanwhile; the oracle at the end sees to that.
-    if (found !== null && sorted(found) !== sorted(value)) client.complain(`${document} reads differently right after its write`);
+    if (found !== null && sorted(found) !== sorted(value))
+      client.complain(`${document} reads differently right after its write`);
   }
 
   check(final: FinalState): string[] {

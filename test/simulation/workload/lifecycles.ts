@@ -84,7 +84,9 @@ class Life {
         problems.push(`${describe(update)} is missing, and no delete can have seen it`);
       }
       for (const del of this.#deletes) {
-        const isOrdered = this.#updates.every((other) => isDefinitelyBefore(other, del) || isDefinitelyBefore(del, other));
+        const isOrdered = this.#updates.every(
+          (other) => isDefinitelyBefore(other, del) || isDefinitelyBefore(del, other),
+        );
         if (isAcknowledged(del) && isOrdered && isDefinitelyBefore(update, del) && this.#has(update)) {
           problems.push(`${describe(update)} came back after ${describe(del)}`);
         }
@@ -103,7 +105,10 @@ class Life {
     if (saviour === undefined) return [];
     return this.#updates
       .filter((update) => isAcknowledged(update) && isDefinitelyBefore(update, saviour) && !this.#has(update))
-      .map((update) => `${describe(update)} is missing although ${describe(saviour)} saved the document from ${describe(del)}`);
+      .map(
+        (update) =>
+          `${describe(update)} is missing although ${describe(saviour)} saved the document from ${describe(del)}`,
+      );
   }
 
   checkDeleteWins(): string[] {
@@ -115,7 +120,8 @@ class Life {
       if (isSaved) continue;
       if (isLast && this.#exists) problems.push(`exists although ${describe(del)} wins over all`);
       for (const update of this.#updates) {
-        if (isDefinitelyBefore(update, del) && this.#has(update)) problems.push(`${describe(update)} came back after ${describe(del)}`);
+        if (isDefinitelyBefore(update, del) && this.#has(update))
+          problems.push(`${describe(update)} came back after ${describe(del)}`);
       }
     }
     for (const update of this.#updates) {

@@ -22,7 +22,12 @@ export class RegisterWorkload implements Workload {
       await client.write(COLLECTION, document, { kind: 'merge-patch', patch: { v: unique } }, unique);
       return;
     }
-    await client.write(COLLECTION, document, { kind: 'json-patch', operations: [{ op: 'add', path: '/v', value: unique }] }, unique);
+    await client.write(
+      COLLECTION,
+      document,
+      { kind: 'json-patch', operations: [{ op: 'add', path: '/v', value: unique }] },
+      unique,
+    );
   }
 
   check(final: FinalState): string[] {

@@ -43,7 +43,8 @@ export class ListWorkload implements Workload {
 
 function checkOrder(key: string, attempts: readonly Attempt[], list: readonly JsonValue[]): string[] {
   const appends = attempts.filter(
-    (attempt) => isAcknowledged(attempt) && attempt.change.kind === 'operations' && attempt.change.operations[0]?.op === 'append',
+    (attempt) =>
+      isAcknowledged(attempt) && attempt.change.kind === 'operations' && attempt.change.operations[0]?.op === 'append',
   );
   const positions = new Map(list.map((value, index) => [value, index]));
   const problems: string[] = [];

@@ -23,7 +23,12 @@ export class SetWorkload implements Workload {
       const members = (await client.read(COLLECTION, document))?.['members'];
       if (!Array.isArray(members) || members.length === 0) return;
       const value = random.pick(members as readonly JsonValue[]);
-      await client.write(COLLECTION, document, operations({ op: 'set-remove', path: '/members', value }), String(value));
+      await client.write(
+        COLLECTION,
+        document,
+        operations({ op: 'set-remove', path: '/members', value }),
+        String(value),
+      );
       return;
     }
     const value = random.chance(0.4) ? `shared${random.int(0, SHARED_MEMBERS - 1)}` : `m${client.unique}`;
@@ -35,7 +40,8 @@ export class SetWorkload implements Workload {
     for (const [key, attempts] of final.attempts(COLLECTION)) {
       const found = final.documents.get(key)?.['members'] ?? [];
       const counts = countValues(found as readonly JsonValue[]);
-      for (const [member, count] of counts) if (count > 1) problems.push(`${key}: ${JSON.stringify(member)} is there twice`);
+      for (const [member, count] of counts)
+        if (count > 1) problems.push(`${key}: ${JSON.stringify(member)} is there twice`);
       const members = new Set([...attempts.map(({ tag }) => tag), ...counts.keys()]);
       for (const member of members) {
         const problem = checkMember(
@@ -55,12 +61,18 @@ function checkMember(attempts: readonly Attempt[], isPresent: boolean): string |
   if (isPresent) {
     if (adds.length === 0) return 'was never added';
     const isGone = adds.every((add) =>
-      removes.some((remove) => isAcknowledged(remove) && remove.outcome !== 'unchanged' && isDefinitelyBefore(add, remove)),
+      removes.some(
+        (remove) => isAcknowledged(remove) && remove.outcome !== 'unchanged' && isDefinitelyBefore(add, remove),
+      ),
     );
-    return isGone ? `came back although every add was removed: ${[...adds, ...removes].map(describe).join('; ')}` : null;
+    return isGone
+      ? `came back although every add was removed: ${[...adds, ...removes].map(describe).join('; ')}`
+      : null;
   }
   const lost = adds.find((add) => isAcknowledged(add) && !removes.some((remove) => isPossiblyBefore(add, remove)));
-  return lost ? `is missing; nobody who removed it can have seen ${describe(lost)}; ${removes.map(describe).join('; ')}` : null;
+  return lost
+    ? `is missing; nobody who removed it can have seen ${describe(lost)}; ${removes.map(describe).join('; ')}`
+    : null;
 }
 
 function isOperation(attempt: Attempt, op: string): boolean {

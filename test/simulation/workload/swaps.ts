@@ -38,7 +38,8 @@ export class SwapWorkload implements Workload {
       const by = final.documents.get(key)?.['by'];
       const isKnown = attempts.some(({ change }) => change.kind === 'replace' && change.value['by'] === by);
       if (!isKnown && final.documents.has(key)) problems.push(`${key}: nobody wrote ${JSON.stringify(by)}`);
-      if (!final.documents.has(key) && swaps.size > 0) problems.push(`${key}: was written, never deleted, and is missing`);
+      if (!final.documents.has(key) && swaps.size > 0)
+        problems.push(`${key}: was written, never deleted, and is missing`);
     }
     return problems;
   }

@@ -26,7 +26,10 @@ export interface Client {
   ): Promise<Attempt>;
   /** Reports a broken promise. */
   complain(problem: string): void;
-  configure(collection: string, config: { deletePolicy?: 'update-wins' | 'delete-wins'; types?: Record<string, string> }): Promise<void>;
+  configure(
+    collection: string,
+    config: { deletePolicy?: 'update-wins' | 'delete-wins'; types?: Record<string, string> },
+  ): Promise<void>;
   /** The delete policy of a collection as this node knows it. */
   deletePolicy(collection: string): string;
   dropCollection(collection: string): Promise<void>;
@@ -70,9 +73,11 @@ export function checkElements(key: string, attempts: readonly Attempt[], found: 
   for (const attempt of attempts) {
     const count = counts.get(attempt.tag) ?? 0;
     counts.delete(attempt.tag);
-    if (attempt.status === 'acknowledged' && count !== 1) problems.push(`${key}: ${describe(attempt)} is there ${count} times`);
+    if (attempt.status === 'acknowledged' && count !== 1)
+      problems.push(`${key}: ${describe(attempt)} is there ${count} times`);
     else if (count > 1) problems.push(`${key}: ${describe(attempt)} is there ${count} times`);
-    else if (count === 1 && attempt.status === 'rejected') problems.push(`${key}: rejected ${describe(attempt)} is there`);
+    else if (count === 1 && attempt.status === 'rejected')
+      problems.push(`${key}: rejected ${describe(attempt)} is there`);
   }
   for (const value of counts.keys()) problems.push(`${key}: ${JSON.stringify(value)} was never written`);
   return problems;
