@@ -101,7 +101,12 @@ export class Cluster {
       random: this.#random.fork(`node ${index}`),
       compressor: COMPRESSOR,
       plan: nodePlan,
-      link: { snapshotRecordsMin: plan.snapshotRecordsMin, windowBytes: plan.windowBytes },
+      link: {
+        snapshotRecordsMin: plan.snapshotRecordsMin,
+        windowBytes: plan.windowBytes,
+        ringBytesMax: plan.ringBytesMax,
+        messageBytesTarget: plan.messageBytesTarget,
+      },
       // Addresses beyond these are learned from the member list, as in production.
       joins: neighbours.filter((other) => other < index || this.#random.chance(0.3)),
       complain: (problem) => this.complain(problem),

@@ -69,10 +69,10 @@ async function readContent(replica: Replica): Promise<ReplicaContent> {
         for (const { id, etag, json } of page.items) {
           const key = `${name}/${collection.name}/${id}`;
           const text = new TextDecoder().decode(json);
-          content.texts.set(key, `${etag} ${text}`);
           content.documents.set(key, JSON.parse(text) as JsonObject);
           const got = await database.get(collection.name, id);
-          if (got?.etag !== etag) content.texts.set(key, `list and get disagree: ${etag} ${got?.etag}`);
+          const version = got?.etag === etag ? etag : `list and get disagree: ${etag} ${got?.etag}`;
+          content.texts.set(key, `${version} ${got?.modifiedMs} ${got?.conflicts} ${text}`);
           const conflicts = (await database.conflicts(collection.name, id)) ?? [];
           content.conflictTexts.set(key, JSON.stringify(conflicts));
           content.conflicts.set(

@@ -92,6 +92,9 @@ export interface Plan {
   /** A node is asked for a snapshot when this many records are missing. */
   readonly snapshotRecordsMin: number;
   readonly windowBytes: number;
+  /** Small: peers are served from the log, not from memory. */
+  readonly ringBytesMax: number;
+  readonly messageBytesTarget: number;
   readonly largeShare: number;
   readonly dropShare: number;
   readonly activeMs: number;
@@ -125,7 +128,7 @@ export function makePlan(seed: number, options: PlanOptions = {}): Plan {
   const faults = makeFaults(random, nodeCount, activeMs);
   const nodes = Array.from({ length: nodeCount }, (_, index) => ({
     startsAt: hasLateNode && index === nodeCount - 1 ? activeMs * (0.4 + 0.5 * random.float()) : random.int(0, 200),
-    clockOffsetMs: random.chance(0.4) ? random.int(-3_600_000, 3_600_000) : random.int(-50, 50),
+    clockOffsetMs: makeClockOffset(random),
     clockDriftMs: random.chance(0.3) ? random.int(-200, 200) : 0,
   }));
   return {
@@ -142,6 +145,8 @@ export function makePlan(seed: number, options: PlanOptions = {}): Plan {
     // A known hole: a donor whose disk is set back while it gives a snapshot leaves documents behind that nobody can complete.
     snapshotRecordsMin: faults.some(isRestore) ? Number.MAX_SAFE_INTEGER : random.pick([10, 40, 1000]),
     windowBytes: random.pick([128, 256, 1024]) * 1024,
+    ringBytesMax: random.pick([1, 64, 16 * 1024]) * 1024,
+    messageBytesTarget: random.pick([2, 64]) * 1024,
     largeShare: random.chance(0.15) ? 0.5 : 0.01,
     dropShare: random.chance(0.2) ? 0.4 : 0,
     activeMs,
@@ -152,6 +157,16 @@ export function makePlan(seed: number, options: PlanOptions = {}): Plan {
       ...faults,
     ].sort((a, b) => a.at - b.at),
   };
+}
+
+const YEAR_MS = 31_536_000_000;
+
+/** Mostly near the truth, sometimes an hour off, rarely a battery that has died. */
+function makeClockOffset(random: SeededRandom): number {
+  const scale = random.weighted<'near' | 'hour' | 'decade'>({ near: 60, hour: 35, decade: 5 });
+  if (scale === 'decade') return random.pick([-10, 10]) * YEAR_MS;
+  const limitMs = scale === 'hour' ? 3_600_000 : 50;
+  return random.int(-limitMs, limitMs);
 }
 
 function makeNetwork(random: SeededRandom): NetworkProfile {
@@ -284,7 +299,7 @@ function makeFault(random: SeededRandom, nodes: number, activeMs: number, type: 
     case 'slow-disk':
       return { type, node, factor: random.pick([5, 50]), forMs };
     case 'clock-jump':
-      return { type, node, byMs: random.pick([-1, 1]) * random.pick([500, 90_000, 3_600_000, 315_360_000_000 / 100]) };
+      return { type, node, byMs: random.pick([-1, 1]) * random.pick([500, 90_000, 3_600_000, 10 * YEAR_MS]) };
     case 'restore':
       return { type, node, isEmpty: random.chance(0.3), afterMs: 2 * forMs, forMs: forMs / 4 };
     case 'crash-after-reply':

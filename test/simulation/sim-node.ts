@@ -6,6 +6,7 @@
 import { Replica, StorageError } from '../../sync/index.ts';
 import type { MemoryStore } from '../../sync/store/memory-store.ts';
 import type { Compressor } from '../../sync/port.ts';
+import type { LinkOptions } from '../../sync/link/options.ts';
 import type { NodePlan } from './plan.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import type { SimDisk } from './sim-disk.ts';
@@ -36,7 +37,7 @@ export interface SimNodeParts {
   readonly random: SeededRandom;
   readonly compressor: Compressor;
   readonly plan: NodePlan;
-  readonly link: { readonly snapshotRecordsMin: number; readonly windowBytes: number };
+  readonly link: Partial<LinkOptions>;
   /** Whom it is told to join. */
   readonly joins: readonly number[];
   readonly complain: (problem: string) => void;
