@@ -78,12 +78,18 @@ export class GroupCommit {
       for (const changes of sealed) changes.durable();
       group.resolve();
     } catch (cause) {
-      const error = asAtollError(cause);
-      this.#failure = error;
-      group.reject(error);
-      this.#open.reject(error);
-      this.#onFailure(error);
+      group.reject(this.fail(cause));
     }
+  }
+
+  /** Ends all commits: a write failed, of a group or of somebody who writes to the store directly. Returns the error to report. */
+  fail(cause: unknown): AtollError {
+    const error = asAtollError(cause);
+    if (this.#failure) return error;
+    this.#failure = error;
+    this.#open.reject(error);
+    this.#onFailure(error);
+    return error;
   }
 }
 
