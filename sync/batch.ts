@@ -166,7 +166,8 @@ function readRecord(decoder: decoding.Decoder, collections: readonly string[]): 
   const collection = collections[decoding.readVarUint(decoder)];
   if (collection === undefined) throw malformed('unknown collection reference');
   const id = decoding.readVarString(decoder);
-  return { kind: 'update', collection, id, update: decoding.readVarUint8Array(decoder) };
+  // A copy: documents keep updates, and a view would keep the whole batch in memory with them.
+  return { kind: 'update', collection, id, update: decoding.readVarUint8Array(decoder).slice() };
 }
 
 function guard<T>(decode: () => T): T {

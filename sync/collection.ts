@@ -55,9 +55,15 @@ export async function dropCollection(database: Database, name: string): Promise<
     deleted += await deleteAll(database, name, items);
   }
   if (parts.catalog.isConfigured(key, name)) {
-    await parts.system().writeUnchecked('collections', collectionId(key, name), { kind: 'delete' });
+    const change = { kind: 'delete' } as const;
+    await parts.system().writeUnchecked('collections', collectionId(key, name), change).catch(acceptMissing);
   }
   return deleted;
+}
+
+/** Somebody else deleted it first: that is what was asked for. */
+function acceptMissing(error: unknown): void {
+  if ((error as AtollError).code !== 'SYNC_DOCUMENT_NOT_FOUND') throw error;
 }
 
 async function deleteAll(
@@ -69,8 +75,7 @@ async function deleteAll(
   let deleted = 0;
   for (const result of results) {
     if (result.status === 'fulfilled') deleted++;
-    // Somebody else deleted it first: that is what was asked for.
-    else if ((result.reason as AtollError).code !== 'SYNC_DOCUMENT_NOT_FOUND') throw result.reason;
+    else acceptMissing(result.reason);
   }
   return deleted;
 }

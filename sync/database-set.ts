@@ -9,6 +9,7 @@ import { Database } from './database.ts';
 import { DocumentTable } from './document-table.ts';
 import type { SealedDocuments } from './document-table.ts';
 import type { DurableBatch, OriginId } from './engine.ts';
+import { StorageError } from './errors.ts';
 import type { GroupCommit } from './group-commit.ts';
 import type { HybridClock } from './hybrid-clock.ts';
 import { databaseKey, databaseNameOf, rangeOf } from './key.ts';
@@ -66,6 +67,11 @@ export class DatabaseSet {
     return [...this.#open.keys()];
   }
 
+  /** Keys of what is being opened, too. */
+  allKeys(): readonly string[] {
+    return [...this.#open.keys(), ...this.#opening.keys()];
+  }
+
   get(key: string): Database | undefined {
     return this.#open.get(key);
   }
@@ -110,26 +116,43 @@ export class DatabaseSet {
 
   async #allocate(key: string): Promise<number> {
     const number = this.#nextNumber++;
-    // The number may have belonged to a dropped database to which a late commit still wrote.
-    for (const kind of KEY_KINDS) await this.#options.store.clear(rangeOf(kind, number));
     const value = new Uint8Array(4);
     new DataView(value.buffer).setUint32(0, number);
-    await this.#options.store.batch([{ type: 'put', key: databaseKey(key), value }], { sync: true });
+    await this.#persist(async (store) => {
+      // The number may have belonged to a dropped database to which a late commit still wrote.
+      for (const kind of KEY_KINDS) await store.clear(rangeOf(kind, number));
+      await store.batch([{ type: 'put', key: databaseKey(key), value }], { sync: true });
+    });
     this.#number(key, number);
     return number;
   }
 
+  /** Writes outside the commit groups; a failure ends those too, because the store takes nothing more. */
+  async #persist(write: (store: Store) => Promise<void>): Promise<void> {
+    try {
+      await write(this.#options.store);
+    } catch (cause) {
+      // Closing is no failure.
+      if (cause instanceof StorageError && cause.code === 'STORAGE_CLOSED') throw cause;
+      throw this.#options.commit.fail(cause);
+    }
+  }
+
   /** Forgets a database and everything stored of it. Safe to repeat after a crash: its number goes last. */
   async remove(key: string): Promise<void> {
-    const { store, commit } = this.#options;
+    const { commit } = this.#options;
+    const database = this.#open.get(key) ?? (await this.#opening.get(key));
     const number = this.#numbers.get(key);
-    if (number === undefined) return;
-    this.#open.get(key)?.close();
+    if (database === undefined || number === undefined) return;
+    database.close();
     this.#open.delete(key);
     this.#numbers.delete(key);
-    await commit.idle();
-    for (const kind of KEY_KINDS) await store.clear(rangeOf(kind, number));
-    await store.batch([{ type: 'del', key: databaseKey(key) }], { sync: true });
+    // The group that its last changes are in; others may be written for ever.
+    await commit.join(database);
+    await this.#persist(async (store) => {
+      for (const kind of KEY_KINDS) await store.clear(rangeOf(kind, number));
+      await store.batch([{ type: 'del', key: databaseKey(key) }], { sync: true });
+    });
   }
 
   /** Refuses further writes everywhere. */

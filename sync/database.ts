@@ -136,15 +136,17 @@ export class Database implements CommitParticipant {
     change: Change,
     options: WriteOptions = {},
   ): Promise<WriteOutcome> {
-    this.#assertOpen();
+    this.assertOpen();
     const slot = this.parts.table.acquire(collection, id);
     try {
       await ready([slot]);
-      this.#assertOpen();
-      const outcome = this.#change(slot, change, options);
-      // An unchanged document may still rest on changes of others that are not durable yet.
-      if (outcome.status !== 'unchanged' || slot.hasOpenChanges) await this.parts.commit.join(this);
-      return outcome;
+      this.assertOpen();
+      try {
+        return this.#change(slot, change, options);
+      } finally {
+        // Also "unchanged" and a refusal may rest on changes of others that are not durable yet.
+        if (slot.hasOpenChanges) await this.parts.commit.join(this);
+      }
     } finally {
       this.parts.table.release(slot);
     }
@@ -223,20 +225,25 @@ export class Database implements CommitParticipant {
     const slot = this.parts.table.acquire(collection, id);
     try {
       await ready([slot]);
+      const reports = this.#reportConflicts(slot);
       if (slot.hasOpenChanges) await this.parts.commit.join(this);
-      if (!slot.document.view().exists) return null;
-      return slot.document.conflicts().map(({ path, shown, others }) => ({
-        path,
-        shown,
-        others: others.map(({ value, stamp, client }) => ({
-          value,
-          at: new Date(stampMs(stamp)).toISOString(),
-          replica: this.parts.nameOf(client),
-        })),
-      }));
+      return reports;
     } finally {
       this.parts.table.release(slot);
     }
+  }
+
+  #reportConflicts(slot: DocumentSlot): readonly ConflictReport[] | null {
+    if (!slot.document.view().exists) return null;
+    return slot.document.conflicts().map(({ path, shown, others }) => ({
+      path,
+      shown,
+      others: others.map(({ value, stamp, client }) => ({
+        value,
+        at: new Date(stampMs(stamp)).toISOString(),
+        replica: this.parts.nameOf(client),
+      })),
+    }));
   }
 
   /** Collections that hold documents or were configured, sorted by name. */
@@ -329,7 +336,8 @@ export class Database implements CommitParticipant {
     this.#closed = true;
   }
 
-  #assertOpen(): void {
+  /** @internal */
+  assertOpen(): void {
     if (this.#closed) throw new SyncError('SYNC_CLOSED', `Database "${this.name}" is closing.`, { retryable: true });
   }
 }

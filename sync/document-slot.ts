@@ -31,10 +31,12 @@ export class DocumentSlot {
   loading: Promise<void> | null = null;
   /** Users and open changes that keep the slot in memory. */
   pins = 0;
-  /** Updates of the open group, to rebuild the document if a batch has to be undone. */
+  /** The state as last loaded or sealed; `null` = none. Usually the bytes the document holds anyway. */
+  saved: Uint8Array | null = null;
+  /** Updates since then, of the open group: with `saved` they rebuild the document if a batch has to be undone. */
   unsaved: Uint8Array[] = [];
-  /** Updates of the group in flight. */
-  inFlight: Uint8Array[] = [];
+  /** The group in flight holds changes. */
+  isInFlight = false;
   #encodedVector: Uint8Array | null = null;
   #element: Uint8Array | null = null;
 
@@ -47,7 +49,13 @@ export class DocumentSlot {
   }
 
   get hasOpenChanges(): boolean {
-    return this.unsaved.length > 0 || this.inFlight.length > 0;
+    return this.unsaved.length > 0 || this.isInFlight;
+  }
+
+  /** Takes back what a batch that is undone left in the document. Synchronous: nothing may be sealed half-way. */
+  restore(): void {
+    this.document = this.saved ? CrdtDocument.load(this.saved) : CrdtDocument.create();
+    for (const update of this.unsaved) this.document.apply(update);
   }
 
   /** Notes that sequence `seq` of `origin` touched the document. */

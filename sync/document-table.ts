@@ -26,6 +26,8 @@ export interface SealedDocuments {
   readonly operations: readonly StoreOperation[];
   readonly slots: readonly (readonly [DocumentSlot, DurableVersion])[];
   readonly digest: string;
+  /** Of the collections touched. */
+  readonly stats: ReadonlyMap<string, CollectionStats>;
 }
 
 export interface DocumentTableOptions {
@@ -101,7 +103,8 @@ export class DocumentTable {
   release(slot: DocumentSlot): void {
     if (--slot.pins > 0 || this.#pinned.get(slot.name) !== slot) return;
     this.#pinned.delete(slot.name);
-    this.#idle.set(slot.name, slot, slot.weight);
+    // Nobody waits for what is still loading: should that fail, it must not be found again.
+    if (slot.loading === null) this.#idle.set(slot.name, slot, slot.weight);
   }
 
   #load(slot: DocumentSlot): DocumentSlot {
@@ -111,7 +114,7 @@ export class DocumentTable {
       },
       (error: unknown) => {
         // The next user starts afresh with a new slot and meets the same error.
-        this.#pinned.delete(slot.name);
+        if (this.#pinned.get(slot.name) === slot) this.#pinned.delete(slot.name);
         throw error;
       },
     );
@@ -129,19 +132,7 @@ export class DocumentTable {
     const { vector, state } = decodeState(stored ?? new Uint8Array());
     slot.vector = vector;
     slot.document = CrdtDocument.load(state);
-  }
-
-  /** Drops what an undone batch left in a slot: reloads the durable version and applies the other open updates again. */
-  restore(slot: DocumentSlot): void {
-    slot.document = CrdtDocument.create();
-    const loading = (async () => {
-      const stored = await this.#store.get(slot.stateKey);
-      if (stored) slot.document = CrdtDocument.load(decodeState(stored).state);
-      for (const update of [...slot.inFlight, ...slot.unsaved]) slot.document.apply(update);
-      slot.loading = null;
-    })();
-    loading.catch(() => undefined);
-    slot.loading = loading;
+    slot.saved = state;
   }
 
   /** The digest element of a document as it is now, open changes included. */
@@ -189,20 +180,20 @@ export class DocumentTable {
   seal(): SealedDocuments {
     const operations: StoreOperation[] = [];
     const slots: (readonly [DocumentSlot, DurableVersion])[] = [];
-    const collections = new Set<string>();
+    const stats = new Map<string, CollectionStats>();
     for (const slot of this.#touched) {
-      slots.push([slot, this.#sealSlot(slot, operations)]);
-      collections.add(slot.collection);
+      const version = this.#sealSlot(slot, operations);
+      slots.push([slot, version]);
+      count(this.#statsOf(slot.collection, stats), slot.durable?.document ?? null, version.document);
     }
-    for (const collection of collections) {
-      const value = encodeStats(this.#stats.get(collection)!);
-      operations.push({ type: 'put', key: statsKey(this.#db, collection), value });
+    for (const [collection, sums] of stats) {
+      operations.push({ type: 'put', key: statsKey(this.#db, collection), value: encodeStats(sums) });
     }
     if (slots.length > 0) {
       operations.push({ type: 'put', key: digestKey(this.#db), value: this.#digest.toBytes() });
     }
     this.#touched = new Set();
-    return { operations, slots, digest: this.#digest.toHex() };
+    return { operations, slots, digest: this.#digest.toHex(), stats };
   }
 
   #sealSlot(slot: DocumentSlot, operations: StoreOperation[]): DurableVersion {
@@ -210,37 +201,43 @@ export class DocumentTable {
     const element = this.elementOf(slot);
     const json = utf8.encode(view.json);
     const record = { exists: view.exists, element, modified: view.modified, conflicts: view.conflicts, json };
+    slot.saved = slot.document.encode();
     operations.push(
       { type: 'put', key: slot.viewKey, value: encodeView(record, slot.encodedVector) },
-      { type: 'put', key: slot.stateKey, value: encodeState(slot.encodedVector, slot.document.encode()) },
+      { type: 'put', key: slot.stateKey, value: encodeState(slot.encodedVector, slot.saved) },
     );
     const document = view.exists ? toStoredDocument({ ...record, vector: slot.vector }) : null;
-    this.#count(slot.collection, slot.durable?.document ?? null, document);
     if (slot.durable) this.#digest.subtract(slot.durable.element);
     this.#digest.add(element);
-    slot.inFlight = slot.unsaved;
+    slot.isInFlight = true;
     slot.unsaved = [];
     return { element, document };
   }
 
-  #count(collection: string, before: StoredDocument | null, after: StoredDocument | null): void {
-    let stats = this.#stats.get(collection);
-    if (!stats) this.#stats.set(collection, (stats = { documents: 0, bytes: 0 }));
-    stats.documents += (after ? 1 : 0) - (before ? 1 : 0);
-    stats.bytes += (after?.json.length ?? 0) - (before?.json.length ?? 0);
+  /** What a group makes of the statistics of a collection, beginning with what is durable. */
+  #statsOf(collection: string, stats: Map<string, CollectionStats>): CollectionStats {
+    let sums = stats.get(collection);
+    if (!sums) stats.set(collection, (sums = { documents: 0, bytes: 0, ...this.#stats.get(collection) }));
+    return sums;
   }
 
   /** The sealed documents reached the disk: readers may see them. */
   markDurable(sealed: SealedDocuments): void {
     this.#durableDigest = sealed.digest;
+    for (const [collection, sums] of sealed.stats) this.#stats.set(collection, sums);
     for (const [slot, version] of sealed.slots) {
       slot.durable = version;
-      slot.inFlight = [];
+      slot.isInFlight = false;
       this.#views.delete(slot.name);
       this.#viewReads.delete(slot.name);
       this.release(slot);
     }
   }
+}
+
+function count(sums: CollectionStats, before: StoredDocument | null, after: StoredDocument | null): void {
+  sums.documents += (after ? 1 : 0) - (before ? 1 : 0);
+  sums.bytes += (after?.json.length ?? 0) - (before?.json.length ?? 0);
 }
 
 function encodeStats({ documents, bytes }: CollectionStats): Uint8Array {

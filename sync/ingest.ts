@@ -39,6 +39,7 @@ export async function ingestBatches(
       if (lastSeqOf(batch) > sequenceOf(log.durableVector, batch.origin)) acquireAll(database, batch, slots);
     }
     await ready([...slots.values()]);
+    database.assertOpen();
     const results: IngestResult[] = [];
     try {
       for (const { bytes, batch } of decoded) results.push(ingestBatch(database, registry, batch, bytes, slots));
@@ -82,13 +83,13 @@ function applyRecords(database: Database, registry: OriginRegistry, batch: Batch
   const applied: { slot: DocumentSlot; update: Uint8Array; seq: number }[] = [];
   try {
     batch.records.forEach((record, i) => {
-      if (record.kind === 'origin') return learnOrigin(database, registry, batch.origin, record.nodeId);
+      if (record.kind === 'origin') return;
       const slot = slots.get(`${record.collection}\0${record.id}`)!;
       applied.push({ slot, update: record.update, seq: batch.firstSeq + i });
       slot.document.apply(record.update);
     });
   } catch (cause) {
-    for (const slot of new Set(applied.map((entry) => entry.slot))) table.restore(slot);
+    for (const slot of new Set(applied.map((entry) => entry.slot))) slot.restore();
     throw new SyncError('SYNC_BATCH_MALFORMED', `A record of origin ${batch.origin} could not be merged.`, {
       cause,
       details: { origin: batch.origin, firstSeq: batch.firstSeq },
@@ -97,6 +98,9 @@ function applyRecords(database: Database, registry: OriginRegistry, batch: Batch
   for (const { slot, update, seq } of applied) {
     slot.touch(batch.origin, seq);
     table.touch(slot, update);
+  }
+  for (const record of batch.records) {
+    if (record.kind === 'origin') learnOrigin(database, registry, batch.origin, record.nodeId);
   }
 }
 
@@ -117,6 +121,7 @@ export async function ingestSnapshotChunk(
   const slots = rows.map((row) => table.acquire(row.collection, row.id));
   try {
     await ready(slots);
+    database.assertOpen();
     for (const [origin, nodeId] of origins) learnOrigin(database, registry, origin, nodeId);
     rows.forEach((row, i) => mergeRow(database, slots[i]!, row));
     await commit.join(database);
@@ -126,9 +131,18 @@ export async function ingestSnapshotChunk(
 }
 
 function mergeRow(database: Database, slot: DocumentSlot, row: SnapshotRow): void {
-  const isNew = slot.vector.size === 0;
-  if (isNew) slot.document = CrdtDocument.load(row.state);
-  else slot.document.apply(row.state);
+  try {
+    if (slot.vector.size === 0) slot.document = CrdtDocument.load(row.state);
+    else slot.document.apply(row.state);
+    // Read now: a state that cannot be must not be found out by the commit.
+    slot.document.view();
+  } catch (cause) {
+    slot.restore();
+    throw new SyncError('SYNC_BATCH_MALFORMED', 'A document of a snapshot could not be merged.', {
+      cause,
+      details: { collection: row.collection, id: row.id },
+    });
+  }
   for (const [origin, seq] of row.vector) slot.touch(origin, seq);
   database.parts.table.touch(slot, row.state);
 }
@@ -189,6 +203,7 @@ function pick(origins: readonly OriginId[], registry: OriginRegistry): Map<Origi
 /** See `Engine.adoptVector`. */
 export async function adoptVector(database: Database, vector: VersionVector): Promise<void> {
   const { log, commit } = database.parts;
+  database.assertOpen();
   if (dominates(log.durableVector, vector)) return;
   log.adopt(vector);
   await commit.join(database);

@@ -3,6 +3,7 @@
  * Owns the replica as its links see it: the Engine over the set of databases.
  */
 import type { Catalog } from './catalog.ts';
+import type { Database } from './database.ts';
 import type { DatabaseSet } from './database-set.ts';
 import type { DurableBatch, Engine, IngestResult, OriginId, SnapshotSource } from './engine.ts';
 import { SyncError } from './errors.ts';
@@ -43,10 +44,9 @@ export class ReplicaEngine implements Engine {
     return (await this.#set.get(database)?.parts.log.read(origin, afterSeq, bytesMax)) ?? [];
   }
 
-  async ingest(database: string, batches: readonly Uint8Array[]): Promise<readonly IngestResult[]> {
-    // What a peer still sends of a dropped database is taken note of and not kept: it is about to learn of the drop.
-    if (this.#isRefused(database)) return batches.map(() => ({ outcome: 'duplicate' }));
-    return ingestBatches(await this.#set.ensure(database), this, batches);
+  ingest(database: string, batches: readonly Uint8Array[]): Promise<readonly IngestResult[]> {
+    const noted = batches.map(() => ({ outcome: 'duplicate' }) as const);
+    return this.#unlessDropped(database, (held) => ingestBatches(held, this, batches), noted);
   }
 
   snapshot(database: string, since: VersionVector): SnapshotSource {
@@ -55,12 +55,24 @@ export class ReplicaEngine implements Engine {
     return { vector: EMPTY_VECTOR, chunks: async function* () {} };
   }
 
-  async ingestSnapshot(database: string, chunk: Uint8Array): Promise<void> {
-    if (!this.#isRefused(database)) await ingestSnapshotChunk(await this.#set.ensure(database), this, chunk);
+  ingestSnapshot(database: string, chunk: Uint8Array): Promise<void> {
+    return this.#unlessDropped(database, (held) => ingestSnapshotChunk(held, this, chunk), undefined);
   }
 
-  async adoptVector(database: string, vector: VersionVector): Promise<void> {
-    if (!this.#isRefused(database)) await adoptVector(await this.#set.ensure(database), vector);
+  adoptVector(database: string, vector: VersionVector): Promise<void> {
+    return this.#unlessDropped(database, (held) => adoptVector(held, vector), undefined);
+  }
+
+  /** What a peer still sends of a dropped database is taken note of and not kept: it is about to learn of the drop. */
+  async #unlessDropped<T>(database: string, take: (held: Database) => Promise<T>, noted: T): Promise<T> {
+    if (this.#isRefused(database)) return noted;
+    try {
+      return await take(await this.#set.ensure(database));
+    } catch (error) {
+      // Dropped in the meantime.
+      if (this.#catalog.isDropped(database)) return noted;
+      throw error;
+    }
   }
 
   #isRefused(database: string): boolean {

@@ -158,7 +158,7 @@ export class Replica {
 
   /** Removes what was dropped, and opens what was created elsewhere, so that a listed database can be used while empty. */
   async #followCatalog(): Promise<void> {
-    for (const key of this.#set.keys()) if (this.#catalog.isDropped(key)) await this.#set.remove(key);
+    for (const key of this.#set.allKeys()) if (this.#catalog.isDropped(key)) await this.#set.remove(key);
     for (const name of this.databases()) {
       const key = this.#catalog.liveKey(name);
       if (key !== undefined) await this.#set.ensure(key);

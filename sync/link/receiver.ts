@@ -231,7 +231,8 @@ export class Receiver {
   #handleFailure(error: unknown): void {
     const code = error instanceof AtollError ? error.code : '';
     const reason = error instanceof Error ? error.message : String(error);
-    if (code === 'SYNC_CHAIN_FORKED') this.#context.close(CLOSE_CODES.CHAIN_FORKED, reason);
+    if (code === 'SYNC_CLOSED') this.#context.close(CLOSE_CODES.GOING_AWAY, reason);
+    else if (code === 'SYNC_CHAIN_FORKED') this.#context.close(CLOSE_CODES.CHAIN_FORKED, reason);
     else if (code.startsWith('SYNC_') || code.startsWith('CRDT_'))
       this.#context.close(CLOSE_CODES.BATCH_REFUSED, reason);
     else this.#context.close(CLOSE_CODES.INTERNAL_ERROR, reason);
