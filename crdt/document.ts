@@ -300,6 +300,6 @@ function checkSize(model: Model, before: DocumentView | null, transaction: Trans
   const actual = utf8Length(json);
   if (actual <= limit || (before !== null && actual < utf8Length(before.json))) return;
   throw new CrdtError('CRDT_LIMIT_EXCEEDED', `the document would have ${actual} bytes of JSON`, {
-    details: { path: '', limit, actual },
+    details: { path: '', name: 'documentBytes', limit, actual },
   });
 }

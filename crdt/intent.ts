@@ -20,6 +20,16 @@ import type { Transaction } from './transaction.ts';
 import { textContent } from './view.ts';
 import { insertElements } from './write-value.ts';
 
+/** Operations that write a value; without one, most of them would store what JSON cannot say. */
+const TAKES_VALUE: ReadonlySet<string> = new Set<IntentOperation['op']>([
+  'increment',
+  'append',
+  'insert',
+  'set-add',
+  'set-remove',
+  'text-insert',
+]);
+
 /** @throws CrdtError with details.index, the position of the failing operation, and details.path. */
 export function applyIntents(transaction: Transaction, operations: readonly IntentOperation[]): void {
   if (!Array.isArray(operations)) throw new CrdtError('CRDT_PATCH_INVALID', 'operations are an array');
@@ -45,10 +55,8 @@ function applyIntent(transaction: Transaction, operation: IntentOperation): void
   const segments = parsePointer(path);
   if (segments.length === 0)
     throw new CrdtError('CRDT_TYPE_MISMATCH', 'a document is an object', { details: { path } });
-  if ('value' in operation) {
-    if (operation.value === undefined) throw invalid('"value" is missing', path);
-    checkPlace(transaction, segments, [operation.value]);
-  }
+  if ('value' in operation && operation.value !== undefined) checkPlace(transaction, segments, [operation.value]);
+  else if (TAKES_VALUE.has(operation.op)) throw invalid('"value" is missing', path);
   const node = locateOrImply(transaction.model, segments);
   switch (operation.op) {
     case 'increment':
@@ -176,9 +184,18 @@ function checkIndex(index: number, max: number, path: string): void {
 
 function mismatch(path: string, wanted: string, shown: Candidate): CrdtError {
   const actual = shown.kind === 'value' ? (shown.value === null ? 'null' : typeof shown.value) : shown.kind;
-  return new CrdtError('CRDT_TYPE_MISMATCH', `${path.slice(0, 200)} holds a ${actual}, not a ${wanted}`, {
-    details: { path: path.slice(0, 200), actual },
-  });
+  return new CrdtError(
+    'CRDT_TYPE_MISMATCH',
+    `${path.slice(0, 200)} holds ${withArticle(actual)}, not ${withArticle(wanted)}`,
+    {
+      details: { path: path.slice(0, 200), actual },
+    },
+  );
+}
+
+function withArticle(noun: string): string {
+  if (noun === 'null') return noun;
+  return `${/^[aeiou]/.test(noun) ? 'an' : 'a'} ${noun}`;
 }
 
 function invalid(reason: string, path: string): CrdtError {

@@ -33,11 +33,12 @@ export function checkKey(key: string, path: string, limits: Limits): void {
   const limit = limits.keyBytesMax;
   if (key.length * 3 <= limit) return;
   const actual = utf8Length(key);
-  if (actual > limit) exceed(path, `a key has more than ${limit} bytes`, limit, actual);
+  if (actual > limit) exceed(path, `a key has more than ${limit} bytes`, 'keyBytes', limit, actual);
 }
 
 export function checkDepth(level: number, path: string, limits: Limits): void {
-  if (level > limits.depthMax) exceed(path, `nested deeper than ${limits.depthMax} levels`, limits.depthMax, level);
+  const limit = limits.depthMax;
+  if (level > limit) exceed(path, `nested deeper than ${limit} levels`, 'depth', limit, level);
 }
 
 function checkContainer(value: JsonValue & object, path: string, level: number, limits: Limits): void {
@@ -76,6 +77,6 @@ function refuse(path: string, reason: string): never {
   });
 }
 
-function exceed(path: string, reason: string, limit: number, actual: number): never {
-  throw new CrdtError('CRDT_LIMIT_EXCEEDED', reason, { details: { path: path.slice(0, 200), limit, actual } });
+function exceed(path: string, reason: string, name: string, limit: number, actual: number): never {
+  throw new CrdtError('CRDT_LIMIT_EXCEEDED', reason, { details: { path: path.slice(0, 200), name, limit, actual } });
 }

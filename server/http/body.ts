@@ -16,17 +16,14 @@ export const JSON_PATCH_TYPE = 'application/json-patch+json';
 export const OPERATIONS_TYPE = 'application/vnd.atoll.ops+json';
 export const NDJSON_TYPE = 'application/x-ndjson';
 
-/** Registers the media types of the API and nothing else: any other body is a 415. */
+/** Registers the media types of the API. Any other body stays unread, and the route that is asked to read it says what it takes. */
 export function acceptBodies(app: FastifyInstance, limits: Limits): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(
     [JSON_TYPE, MERGE_PATCH_TYPE, JSON_PATCH_TYPE, OPERATIONS_TYPE],
     (request: FastifyRequest, payload: Readable, done: BodyDone) => readBody(request, payload, limits, done),
   );
-  app.addContentTypeParser(
-    NDJSON_TYPE,
-    (_request: FastifyRequest, payload: Readable, done: (e: null, body: Readable) => void) => done(null, payload),
-  );
+  app.addContentTypeParser([NDJSON_TYPE, '*'], passStream);
 }
 
 /** The media type of a request without its parameters, lower case; '' without a body. A charset must be UTF-8. */
@@ -78,6 +75,10 @@ export function unsupported(given: string, types: readonly string[]): HttpError 
 
 type BodyDone = (error: Error | null, body?: Buffer) => void;
 
+function passStream(_request: FastifyRequest, payload: Readable, done: (error: null, body: Readable) => void): void {
+  done(null, payload);
+}
+
 function isObject(value: JsonValue | undefined): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
@@ -85,7 +86,8 @@ function isObject(value: JsonValue | undefined): value is JsonObject {
 function kindOf(value: JsonValue | undefined): string {
   if (value === undefined) return 'absent';
   if (value === null) return 'null';
-  return Array.isArray(value) ? 'an array' : `a ${typeof value}`;
+  if (Array.isArray(value)) return 'an array';
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
 
 function bodyRequired(types: readonly string[]): HttpError {

@@ -117,7 +117,9 @@ function translate(thrown: unknown): AtollError {
     case 'FST_ERR_MAX_PARAM_LENGTH':
       return new HttpError('HTTP_URL_TOO_LONG', 'a segment of the path is too long');
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
-      return new HttpError('HTTP_MEDIA_TYPE_UNSUPPORTED', 'the Content-Type is missing or not one this API takes');
+      return new HttpError('HTTP_MEDIA_TYPE_UNSUPPORTED', 'the Content-Type is not a media type', {
+        details: { parameter: 'Content-Type' },
+      });
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return new HttpError('HTTP_BODY_TOO_LARGE', 'the body is too large', { details: { limit: 'bodyBytes' } });
     case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':

@@ -99,17 +99,17 @@ test('[CR14] limits hold at the limit and refuse one more, for text and for writ
     expect(failure(() => take('{"a":{"b":{"c":1}}}'))).toBeNull();
     expect(failure(() => take('{"a":{"b":{"c":[]}}}'))).toMatchObject({
       code: 'CRDT_LIMIT_EXCEEDED',
-      details: { path: '/a/b/c', limit: 3, actual: 4 },
+      details: { path: '/a/b/c', name: 'depth', limit: 3, actual: 4 },
     });
     expect(failure(() => take('{"éé":1}'))).toBeNull();
     expect(failure(() => take('{"ééé":1}'))).toMatchObject({
       code: 'CRDT_LIMIT_EXCEEDED',
-      details: { path: '', limit: 4, actual: 6 },
+      details: { path: '', name: 'keyBytes', limit: 4, actual: 6 },
     });
     expect(failure(() => take(`{"a":"${'x'.repeat(52)}"}`))).toBeNull();
     expect(failure(() => take(`{"a":"${'x'.repeat(53)}"}`))).toMatchObject({
       code: 'CRDT_LIMIT_EXCEEDED',
-      details: { limit: 60, actual: 61 },
+      details: { name: 'documentBytes', limit: 60, actual: 61 },
     });
   }
 });

@@ -181,6 +181,11 @@ test('[CR12] an intent at a wrong place is refused with the operation and the pa
     [{ op: 'text-insert', path: '/new', index: 1, value: 'y' }, 'CRDT_PATCH_TARGET_MISSING'],
     [{ op: 'insert', path: '/a', index: -1, value: 1 }, 'CRDT_PATCH_INVALID'],
     [{ op: 'increment', path: '/n' }, 'CRDT_PATCH_INVALID'],
+    [{ op: 'append', path: '/a' }, 'CRDT_PATCH_INVALID'],
+    [{ op: 'insert', path: '/a', index: 0 }, 'CRDT_PATCH_INVALID'],
+    [{ op: 'set-add', path: '/new' }, 'CRDT_PATCH_INVALID'],
+    [{ op: 'set-remove', path: '/new' }, 'CRDT_PATCH_INVALID'],
+    [{ op: 'text-insert', path: '/new', index: 0 }, 'CRDT_PATCH_INVALID'],
     [{ op: 'what', path: '/n' }, 'CRDT_PATCH_INVALID'],
     [{ op: 'append', path: '/a/9/b', value: 1 }, 'CRDT_PATCH_TARGET_MISSING'],
   ];

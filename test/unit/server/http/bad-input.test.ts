@@ -113,7 +113,12 @@ describe('bodies', () => {
 
   test('[HT5] a body without Content-Type is a 415 that names what is taken', async () => {
     const answer = await app.app.inject({ method: 'PUT', url: path, payload: Buffer.from('{}') });
-    expectProblem(answer, 415, 'HTTP_MEDIA_TYPE_UNSUPPORTED');
+    const problem = expectProblem(answer, 415, 'HTTP_MEDIA_TYPE_UNSUPPORTED');
+    expect(problem.errors).toMatchObject([{ parameter: 'Content-Type' }]);
+    expect(answer.headers['accept']).toBe('application/json');
+    const patched = await app.send('PATCH', path, '{}', { 'content-type': 'text/plain' });
+    expectProblem(patched, 415, 'HTTP_MEDIA_TYPE_UNSUPPORTED');
+    expect(patched.headers['accept-patch']).toMatch('application/merge-patch+json, application/json-patch+json');
   });
 
   test('[HT5] UTF-8 may be said in any case', async () => {
@@ -161,6 +166,7 @@ describe('patches', () => {
     ['vnd.atoll.ops+json', '[null]', 400, 'CRDT_PATCH_INVALID'],
     ['vnd.atoll.ops+json', '[{"op":"fly","path":"/a"}]', 400, 'CRDT_PATCH_INVALID'],
     ['vnd.atoll.ops+json', '[{"op":"increment","path":"/n"}]', 400, 'CRDT_PATCH_INVALID'],
+    ['vnd.atoll.ops+json', '[{"op":"append","path":"/n"}]', 400, 'CRDT_PATCH_INVALID'],
     [
       'vnd.atoll.ops+json',
       '[{"op":"increment","path":"/n","value":1},{"op":"append","path":"/kept","value":1}]',
@@ -170,6 +176,16 @@ describe('patches', () => {
   ])('[HT5] %s %s is a %i and changes nothing', async (type, body, status, code) => {
     const problem = expectProblem(await patch(type, body), status, code);
     if (code.startsWith('CRDT')) expect(problem.errors?.[0]?.pointer).toBeDefined();
+    expect((await app.send('GET', path)).json()).toEqual({ kept: true });
+  });
+
+  test('[HT6] a patch that takes the document past a limit is refused with its name and value', async () => {
+    const grown = await patch('merge-patch+json', `{"a":"${'x'.repeat(1_048_560)}"}`);
+    const size = { limit: 'documentBytes', max: 1_048_576 };
+    expect(expectProblem(grown, 413, 'CRDT_LIMIT_EXCEEDED').errors).toMatchObject([size]);
+    const deep = await patch('vnd.atoll.ops+json', `[{"op":"append","path":"${'/a'.repeat(64)}","value":1}]`);
+    const depth = { limit: 'depth', max: 64 };
+    expect(expectProblem(deep, 400, 'CRDT_LIMIT_EXCEEDED').errors).toMatchObject([depth]);
     expect((await app.send('GET', path)).json()).toEqual({ kept: true });
   });
 });
