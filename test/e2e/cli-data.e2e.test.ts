@@ -52,7 +52,7 @@ test('[CL10] 5,000 documents are imported from lines and from a JSON array, and 
     [lines, 'lines'],
     [array, 'array'],
   ] as const) {
-    const end = await run('import', file, `app/${collection}`, '--json');
+    const end = await run('import', file, `app/${collection}`, '--json', '--quiet');
     expect(end.stderr).toBe('');
     expect(JSON.parse(end.stdout)).toMatchObject({ target: `app/${collection}`, imported: COUNT, refused: 0 });
     expect(end.code).toBe(0);
@@ -123,8 +123,9 @@ test('[CL14] an import that waits for its standard input can be stopped', async 
 
 test('[CL15] an import goes on when the node is away for a while', async () => {
   const data = await leftovers.directory();
-  let other = await leftovers.startNode([], data);
-  const { port } = new URL(other.url);
+  // Below the range of outgoing connections, so that nobody takes it while the node is away.
+  const listen = ['--listen', `127.0.0.1:${20_000 + (process.pid % 12_000)}`];
+  let other = await leftovers.startNode(listen, data);
   await new AtollClient({ endpoints: other.url }).database('app').create();
   const all = documents(COUNT);
   const file = join(directory, 'away.ndjson');
@@ -132,7 +133,7 @@ test('[CL15] an import goes on when the node is away for a while', async () => {
   const importing = cli(['import', file, 'app/away', '--batch', '50', '--url', other.url]);
   await eventually(async () => existsSync(`${file}.atoll-import`));
   await other.stop('SIGKILL');
-  other = await leftovers.startNode(['--listen', `127.0.0.1:${port}`], data);
+  other = await leftovers.startNode(listen, data);
   const end = await importing;
   expect(end.stderr).toContain('trying again');
   expect(end.code).toBe(0);
