@@ -9,7 +9,6 @@ import { Database } from './database.ts';
 import { DocumentTable } from './document-table.ts';
 import type { SealedDocuments } from './document-table.ts';
 import type { DurableBatch, OriginId } from './engine.ts';
-import { StorageError } from './errors.ts';
 import type { GroupCommit } from './group-commit.ts';
 import type { HybridClock } from './hybrid-clock.ts';
 import { databaseKey, databaseNameOf, rangeOf } from './key.ts';
@@ -132,8 +131,6 @@ export class DatabaseSet {
     try {
       await write(this.#options.store);
     } catch (cause) {
-      // Closing is no failure.
-      if (cause instanceof StorageError && cause.code === 'STORAGE_CLOSED') throw cause;
       throw this.#options.commit.fail(cause);
     }
   }

@@ -88,7 +88,8 @@ export class GroupCommit {
     if (this.#failure) return error;
     this.#failure = error;
     this.#open.reject(error);
-    this.#onFailure(error);
+    // Only closing closes the store: what comes too late is refused, and that is no failure.
+    if (error.code !== 'STORAGE_CLOSED') this.#onFailure(error);
     return error;
   }
 }

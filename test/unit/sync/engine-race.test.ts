@@ -68,6 +68,13 @@ async function firstUpdate(replica: Replica, database: Database): Promise<Update
   return decodeBatch(first!).records[1] as UpdateRecord;
 }
 
+/** Moves what the other node wrote into its system database. */
+async function replicateSystem(from: Replica, to: Replica): Promise<void> {
+  const after = to.engine.vector('_system.0').get(from.origin)?.seq ?? 0;
+  const batches = (await from.engine.readLog('_system.0', from.origin, after, 1 << 20)) as Uint8Array[];
+  await to.engine.ingest('_system.0', batches);
+}
+
 /** A batch of a stranger: its first record repeats the first update here, its second is no update. */
 async function unmergeable(replica: Replica, database: Database): Promise<Uint8Array> {
   const good = await firstUpdate(replica, database);
@@ -177,6 +184,31 @@ test('[DB13] a closing node takes nothing more from peers, and closing is no fai
   await expect(replica.engine.ingest(database.key, theirs)).rejects.toMatchObject({ code: 'SYNC_CLOSED' });
   commits.open();
   await Promise.all([write, closing]);
+  expect(gate.failures).toEqual([]);
+});
+
+test('[DB13] a drop that meets the end of the node is no failure of storage', async () => {
+  const { replica, gate } = await openGated();
+  const { replica: other } = await openGated();
+  await replica.createDatabase('second');
+  await replicateSystem(replica, other);
+  await turn();
+  await other.dropDatabase('app');
+  await other.dropDatabase('second');
+  let open!: () => void;
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  let isHeld = false;
+  gate.onAccess = (access) => {
+    isHeld ||= access.type === 'batch' && access.operations[0]?.key[0] === 'n'.charCodeAt(0);
+    return isHeld ? opened : undefined;
+  };
+  await replicateSystem(other, replica);
+  await expect.poll(() => isHeld).toBe(true);
+  const closing = replica.close();
+  await turn();
+  open();
+  await closing;
+  await turn();
   expect(gate.failures).toEqual([]);
 });
 
