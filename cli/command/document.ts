@@ -13,6 +13,7 @@ import {
 } from '../client.ts';
 import { parseCollection, parseDocument, type CommandContext } from '../context.ts';
 import { CliError } from '../exit-code.ts';
+import { parseInput } from '../json-input.ts';
 
 export async function getDocument(context: CommandContext, target: string): Promise<void> {
   const { collection, id } = documentOf(context, target);
@@ -40,7 +41,7 @@ export async function putDocument(
 ): Promise<void> {
   const { database, collection, id } = parseDocument(target);
   const client = context.client().database(database).collection(collection);
-  const document = requireObject(parseInput(await readInput(context, text, options.file)));
+  const document = requireObject(parseJsonInput(await readInput(context, text, options.file)));
   const result = id === null ? await client.create(document) : await client.put(id, document, preconditions(options));
   await reportWrite(context, result);
 }
@@ -56,7 +57,7 @@ export async function patchDocument(
   options: PatchOptions,
 ): Promise<void> {
   const { collection, id } = documentOf(context, target);
-  const patch = parseInput(await readInput(context, text, options.file));
+  const patch = parseJsonInput(await readInput(context, text, options.file));
   await reportWrite(context, await sendPatch(collection, id, patch, options));
 }
 
@@ -151,11 +152,11 @@ function preconditions(options: WriteOptions): WriteCallOptions {
 }
 
 /** The argument, else `--file`, else standard input (also as `-`). */
-async function readInput(context: CommandContext, text: string | undefined, file: string | undefined): Promise<string> {
-  if (text !== undefined && text !== '-') return text;
+async function readInput(context: CommandContext, text: string | undefined, file: string | undefined): Promise<Buffer> {
+  if (text !== undefined && text !== '-') return Buffer.from(text);
   if (file !== undefined && file !== '-') {
     try {
-      return await readFile(file, 'utf8');
+      return await readFile(file);
     } catch (error) {
       throw new CliError('CLI_FILE', `cannot read ${file}: ${(error as Error).message}`, { cause: error });
     }
@@ -165,14 +166,14 @@ async function readInput(context: CommandContext, text: string | undefined, file
   }
   const chunks: Buffer[] = [];
   for await (const chunk of context.io.stdin) chunks.push(Buffer.from(chunk));
-  return Buffer.concat(chunks).toString('utf8');
+  return Buffer.concat(chunks);
 }
 
-function parseInput(text: string): unknown {
+function parseJsonInput(bytes: Uint8Array): unknown {
   try {
-    return JSON.parse(text);
+    return parseInput(bytes);
   } catch (error) {
-    throw new CliError('CLI_INPUT_INVALID', `not valid JSON: ${(error as Error).message}`, {
+    throw new CliError('CLI_INPUT_INVALID', (error as Error).message, {
       cause: error,
       hint: `quote it for the shell, for example '{"name":"Ada"}'`,
     });

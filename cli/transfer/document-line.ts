@@ -3,6 +3,9 @@
  * Owns turning one element of an input into a line of a bulk request: where its id comes from and what is refused before it
  * is sent. SPEC.md CL13.
  */
+import { AtollError } from '../../crdt/errors.ts';
+import type { JsonObject } from '../../crdt/json-value.ts';
+import { parseInput } from '../json-input.ts';
 import type { InputElement, InputPosition } from './element-splitter.ts';
 
 export interface IdRule {
@@ -72,9 +75,14 @@ export function prepareDocument(element: InputElement, rule: IdRule, elementByte
   const document = value as Record<string, unknown>;
   const found = findId(document, rule, number);
   if ('message' in found) return refuse(found.message);
-  // The text itself travels, so that the node sees it as written; line breaks between tokens would end the bulk line.
-  const body = found.drop ? withoutField(document, found.field) : text.replace(/[\r\n]+/g, ' ').trim();
-  return { number, line, end, id: found.id, text: `{"id":${JSON.stringify(found.id)},"doc":${body}}` };
+  try {
+    // The text itself travels, so that the node sees it as written; line breaks between tokens would end the bulk line.
+    const body = found.drop ? withoutField(element.bytes, found.field) : text.replace(/[\r\n]+/g, ' ').trim();
+    return { number, line, end, id: found.id, text: `{"id":${JSON.stringify(found.id)},"doc":${body}}` };
+  } catch (error) {
+    if (error instanceof AtollError) return refuse(error.message, error.code);
+    throw error;
+  }
 }
 
 type FoundId = { readonly id: string; readonly field: string; readonly drop: boolean } | { readonly message: string };
@@ -92,7 +100,8 @@ function findId(document: Record<string, unknown>, rule: IdRule, number: number)
   return { message: `the id field ${JSON.stringify(field)} must be a string or a number` };
 }
 
-function withoutField(document: Record<string, unknown>, field: string): string {
-  const { [field]: _dropped, ...rest } = document;
+/** @throws CrdtError for what would not survive being written anew. */
+function withoutField(bytes: Uint8Array, field: string): string {
+  const { [field]: _dropped, ...rest } = parseInput(bytes) as JsonObject;
   return JSON.stringify(rest);
 }

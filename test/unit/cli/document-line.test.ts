@@ -45,6 +45,10 @@ test('[CL11] what cannot be a document is refused before it is sent, with a reas
   expect(prepare('{"id":""}').line).toMatch(/is empty/);
   expect(prepare('{"id":{}}').line).toMatch(/must be a string or a number/);
   expect(prepare('{"id":"a"}', { field: 'key' }).line).toMatch(/"key" is missing/);
+  // Without its field the document is written anew, and must not become another one by that.
+  expect(prepare('{"_id":"a","n":1e400}').line).toMatch(/too large for a double/);
+  expect(prepare('{"_id":"a","n":9007199254740993}').line).toMatch(/beyond 2\^53/);
+  expect(prepare('{"_id":"a","n":1,"n":2}').line).toMatch(/duplicate key/);
   expect(prepareDocument(element(new Uint8Array([0x22, 0xff, 0x22])), RULE, 1000)).toMatchObject({
     message: 'not valid UTF-8',
   });

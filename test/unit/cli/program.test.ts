@@ -195,7 +195,10 @@ test('[CL3] a document is read from the argument or standard input, and bad JSON
   expect((await run('doc', 'put', 'app/people', '{"a":1}')).stdout).toContain('made created');
   const bad = await run('doc', 'put', 'app/people/new', '{a:1}');
   expect(bad.code).toBe(1);
-  expect(bad.stderr).toMatch(/not valid JSON.*\n.*quote it for the shell/);
+  expect(bad.stderr).toMatch(/invalid JSON at character 1.*\n.*quote it for the shell/);
+  const rounded = await run('doc', 'put', 'app/people/new', '{"a":1e400}');
+  expect(rounded).toMatchObject({ code: 1, stdout: '' });
+  expect(rounded.stderr).toContain('too large for a double');
   expect((await run('doc', 'patch', 'app/people/new', '{}', '--type', 'ops')).stderr).toContain(
     'expected a JSON array of operations',
   );
