@@ -53,9 +53,10 @@ export class Output {
     this.isInteractive = io.stderr.isTTY === true;
   }
 
-  /** The result: one JSON line with `--json`, else the text that `render` makes. Resolves when the pipe has room. */
+  /** The result: one JSON line with `--json`, else the text that `render` makes, if any. Resolves when the pipe has room. */
   async result(value: unknown, render: () => string): Promise<void> {
-    await this.write(`${this.json ? JSON.stringify(value) : render()}\n`);
+    const text = this.json ? JSON.stringify(value) : render();
+    if (text !== '') await this.write(`${text}\n`);
   }
 
   /** Data as it is. */

@@ -170,11 +170,12 @@ export class Replica {
     return [...this.#catalog.databases.keys()].filter((name) => this.#catalog.liveKey(name)).sort();
   }
 
-  /** @throws SyncError `SYNC_DATABASE_NOT_FOUND` */
+  /** @throws SyncError `SYNC_DATABASE_NOT_FOUND`, or `SYNC_DATABASE_NAME_INVALID` for a name that no database can have */
   database(name: string): Database {
     const key = this.#catalog.liveKey(name);
     const database = key === undefined ? undefined : this.#set.get(key);
     if (database) return database;
+    validateDatabaseName(name);
     throw new SyncError('SYNC_DATABASE_NOT_FOUND', `There is no database "${name.slice(0, 80)}".`, {
       details: { db: name.slice(0, 80) },
     });

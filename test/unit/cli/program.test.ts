@@ -60,6 +60,7 @@ beforeAll(async () => {
     'GET /v1/app/people/docs?limit=1&cursor=next': {
       body: { items: [{ id: 'bob', etag: '"v2"', doc: { n: 2 } }], cursor: null },
     },
+    'GET /v1/app/people/docs/calm/conflicts': { body: { conflicts: [] } },
     'GET /v1/app/people/docs/gone': problem(404, 'SYNC_DOCUMENT_NOT_FOUND'),
     'PUT /v1/app/people/docs/deep': problem(400, 'CRDT_LIMIT_EXCEEDED', {
       errors: [{ pointer: '/a/b', detail: 'is too deep', limit: 'depth', max: 64 }],
@@ -112,6 +113,8 @@ test('[CL1] with --json every command writes JSON, and errors are JSON too', asy
 
 test('[CL2] a terminal gets an aligned table with titles and colours, a pipe gets tab-separated rows', async () => {
   expect((await run('db', 'ls')).stdout).toBe('app\t1\t2\t40\n');
+  // No rows are no line, so that a reader of lines sees none.
+  expect((await run('doc', 'conflicts', 'app/people/calm')).stdout).toBe('');
   const args = ['db', 'ls', '--url', node.url];
   const terminal = await runCli(args, { terminal: true });
   expect(terminal.stdout).toContain('\u001b[1mDATABASE\u001b[0m  ');
