@@ -65,9 +65,8 @@ export function documentRoutes(app: FastifyInstance, context: HttpContext): void
     const value = body.objectBody(request, [body.JSON_TYPE], documentLimits);
     const { db, collection } = request.params;
     const id = createSortableId(context.clock, context.random);
-    reply.header('location', `/v1/${db}/${collection}/docs/${id}`);
     request.params.id = id;
-    return write(context, request, reply, { kind: 'replace', value });
+    return write(context, request, reply, { kind: 'replace', value }, `/v1/${db}/${collection}/docs/${id}`);
   });
 }
 
@@ -92,6 +91,7 @@ async function write(
   request: DocumentRequest,
   reply: FastifyReply,
   change: Change,
+  location?: string,
 ): Promise<void> {
   const { db, collection, id } = request.params;
   const database = context.replica.database(db);
@@ -99,6 +99,7 @@ async function write(
   const wantsDocument = returns === 'representation';
   const options: WriteOptions = { ...preconditionsOf(request.headers), ...(wantsDocument && { returnDocument: true }) };
   const outcome = await database.write(requireCollectionName(collection), requireDocumentId(id), change, options);
+  if (location !== undefined) reply.header('location', location);
   if (returns !== null) reply.header('preference-applied', `return=${returns}`);
   sendSessionToken(reply, database);
   sendWritten(reply, id, outcome);

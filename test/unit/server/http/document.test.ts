@@ -67,6 +67,8 @@ describe('the life of a document', () => {
     await new Promise((resolve) => setTimeout(resolve, 2));
     const second = await app.send('POST', '/v1/app/posted/docs', { n: 2 });
     expect(second.json().id > first.json().id).toBe(true);
+    const refused = await app.send('POST', '/v1/none/posted/docs', { n: 3 });
+    expect([refused.statusCode, refused.headers['location']]).toEqual([404, undefined]);
   });
 
   test('[HT11] every answer about documents carries a session token that writes move', async () => {
