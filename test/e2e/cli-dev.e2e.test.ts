@@ -101,7 +101,7 @@ test('[CL7] when a port is taken dev says which and leaves nothing running', asy
   await node.stop();
 });
 
-test('[CL8] nodes that are cut apart take reads and writes, and hold the same after healing; [CL17] verify tells both', async () => {
+test('[CL8] [CL17] nodes that are cut apart take reads and writes, and hold the same after healing; verify tells both', async () => {
   const dev = await startDev();
   const [first, second, third] = dev.clients;
   await linked(dev, { n1: ['n2', 'n3'], n2: ['n1', 'n3'], n3: ['n1', 'n2'] });
