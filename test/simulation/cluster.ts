@@ -253,6 +253,7 @@ export class Cluster {
       store,
       isDeep,
       onBatch: (database, bytes) => this.#tap.checkBatch(index, database, bytes),
+      wasGiven: (...version) => this.#tap.wasGiven(index, ...version),
       snapshotChain: (...position) => this.#tap.snapshotChain(...position),
     });
     for (const problem of audit.problems) this.complain(`disk of node ${index}: ${problem}`);

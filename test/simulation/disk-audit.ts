@@ -39,6 +39,8 @@ export interface AuditOptions {
   readonly store: Store;
   /** Called with every batch of the log. */
   readonly onBatch: (database: string, bytes: Uint8Array) => void;
+  /** May documents here be of a version that the vector does not cover, because a snapshot is under way? */
+  readonly wasGiven: (database: string, origin: number, seq: number) => boolean;
   /** The chain at a position up to which a snapshot may stand for the log; undefined where none can. */
   readonly snapshotChain: (database: string, origin: number, seq: number) => Uint8Array | undefined;
   /** Loads every document too: pending structs, views that are not what the state says. Slow. */

@@ -105,6 +105,11 @@ export class WireTap {
     return ahead !== undefined && [...ahead].some(([origin, seq]) => seq > (vector[String(origin)] ?? 0));
   }
 
+  /** Has the node been given a document of this version by a snapshot? Then it may write on it, and its batch needs that version. */
+  wasGiven(node: number, database: string, origin: number, seq: number): boolean {
+    return (this.#ahead.get(`${node} ${database}`)?.get(origin) ?? 0) >= seq;
+  }
+
   #claimAll(node: number, { database, positions }: DatabasePositions): void {
     for (const { origin, seq } of positions) this.#claim(node, database, origin, seq);
   }
