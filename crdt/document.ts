@@ -5,13 +5,16 @@
  */
 import * as Y from 'yjs';
 import { assert, unreachable } from './assert.ts';
+import { canonicalJson } from './canonical-json.ts';
 import type { Author, Change, Conflict, DocumentView } from './change.ts';
 import { CrdtError } from './errors.ts';
+import { writeFreshState } from './fresh-state.ts';
 import { applyIntents } from './intent.ts';
 import { applyJsonPatch } from './json-patch.ts';
-import { DEFAULT_LIMITS } from './limits.ts';
+import type { JsonObject } from './json-value.ts';
+import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { mergePatch } from './merge-patch.ts';
-import { createModel, type Model } from './model.ts';
+import { createModel, type ElementId, type Model } from './model.ts';
 import { plainOrder, readPlainState } from './plain-state.ts';
 import { bury, dropTombstones, exists, startAnew } from './tombstone.ts';
 import { Transaction } from './transaction.ts';
@@ -24,11 +27,13 @@ import { writeUpdate, type RootOrder } from './write-update.ts';
 import { clocksOf, createDoc, editTexts, hasGap, orderOf, readDoc } from './yjs-state.ts';
 
 const ABSENT: DocumentView = Object.freeze({ exists: false, json: '', modified: 0, conflicts: 0 });
+/** Own writes that may wait until the Y.Doc learns of them. */
+const PENDING_MAX = 64;
 const EMPTY_STATE: Uint8Array = Uint8Array.of(0, 0);
 /** JSON is rarely longer than this many times the state. */
 const JSON_PER_BYTE = 4;
-/** Rough heap cost: of a document at all, of a byte as model, and of a byte in a Y.Doc. */
-const WEIGHT = { document: 1000, modelByte: 8, docByte: 12 } as const;
+/** Rough heap cost: of a document at all, and of a byte of state as bytes, as a model, and with a Y.Doc. */
+const WEIGHT = { document: 1500, plainByte: 2, modelByte: 40, docByte: 70 } as const;
 
 /**
  * A document. Not safe to share between callers that interleave within one call; every call is synchronous.
@@ -40,7 +45,7 @@ export class CrdtDocument {
   #pending: Uint8Array[] = [];
   #doc: Y.Doc | null = null;
   #model: Model | null = null;
-  /** Order of the root array while `#pending` is one plain state. */
+  /** Order of the root array where it is known without merging `#pending`. */
   #order: RootOrder | null = null;
   #state: Uint8Array | null = null;
   #view: DocumentView | null = null;
@@ -96,6 +101,10 @@ export class CrdtDocument {
   change(change: Change, author: Author): Uint8Array | null {
     assert(Number.isSafeInteger(author.client) && author.client > 0, 'a client id is a positive integer');
     assert(Number.isSafeInteger(author.stamp) && author.stamp >= 0, 'a stamp is a whole number');
+    if (this.#isEmpty && change.kind === 'replace' && author.types === undefined) {
+      const update = this.#writeFirst(change.value, author);
+      if (update !== null) return update;
+    }
     const model = this.#read();
     const isCreation = !exists(model);
     if (change.kind === 'delete' && isCreation) return null;
@@ -154,9 +163,20 @@ export class CrdtDocument {
     return this.#state;
   }
 
+  /** Keeps only the bytes and what was shown: a tenth of the memory, for the price of reading them at the next write. */
+  compact(): void {
+    if (this.#isEmpty) return;
+    const state = this.encode();
+    this.view();
+    this.#discardModel();
+    this.#doc = null;
+    this.#pending = [state];
+  }
+
   /** Approximate heap bytes, for caches that are bounded in bytes. */
   get weight(): number {
-    return WEIGHT.document + this.#bytes * (this.#doc === null ? WEIGHT.modelByte : WEIGHT.docByte);
+    if (this.#doc !== null) return WEIGHT.document + this.#bytes * WEIGHT.docByte;
+    return WEIGHT.document + this.#bytes * (this.#model === null ? WEIGHT.plainByte : WEIGHT.modelByte);
   }
 
   get #isEmpty(): boolean {
@@ -222,10 +242,26 @@ export class CrdtDocument {
     return doc;
   }
 
+  /** The first write of most documents, without a model. Null when it needs one. */
+  #writeFirst(value: JsonObject, author: Author): Uint8Array | null {
+    const limits = author.limits ?? DEFAULT_LIMITS;
+    checkDocument(value);
+    checkValue(value, '', 1, limits);
+    const state = writeFreshState(value, author);
+    if (state === null) return null;
+    const json = canonicalJson(value);
+    checkBytes(json, null, limits);
+    this.#keep(state);
+    this.#state = state;
+    this.#discardModel();
+    this.#view = { exists: true, json, modified: author.stamp, conflicts: 0 };
+    return state;
+  }
+
   #write(transaction: Transaction): Uint8Array {
     const { client } = transaction.author;
     const isFirst = this.#isEmpty && transaction.textEdits.length === 0;
-    const update = writeUpdate(transaction, this.#order ?? orderOf(this.#merge()));
+    const { update, right } = writeUpdate(transaction, this.#order ?? orderOf(this.#merge()));
     this.#keep(update);
     this.#state = null;
     this.#view = null;
@@ -236,11 +272,24 @@ export class CrdtDocument {
       this.#order = plainOrder(client, transaction.model.clocks.get(client) as number);
       return update;
     }
-    if (transaction.textEdits.length === 0) return update;
+    if (transaction.textEdits.length === 0) {
+      if (this.#pending.length < PENDING_MAX) this.#order = this.#orderAfter(client, right);
+      return update;
+    }
     const doc = this.#merge();
     const edits = editTexts(doc, client, transaction.textEdits);
     transaction.model.clocks.set(client, clocksOf(doc).get(client) as number);
     return edits === null ? update : Y.mergeUpdates([update, edits]);
+  }
+
+  /** The order after a write, so that the next one by the same client need not merge this one first. */
+  #orderAfter(client: number, right: ElementId | null): RootOrder {
+    const tail = { left: { client, clock: ((this.#model as Model).clocks.get(client) as number) - 1 }, right };
+    return {
+      tail: (other) => (other === client ? tail : orderOf(this.#merge()).tail(other)),
+      rightOf: (id) => orderOf(this.#merge()).rightOf(id),
+      leftOf: (id) => orderOf(this.#merge()).leftOf(id),
+    };
   }
 }
 
@@ -294,8 +343,11 @@ function checkDocument(value: unknown): void {
 /** Refuses a write that leaves a document over the limit, unless it makes it smaller. */
 function checkSize(model: Model, before: DocumentView | null, transaction: Transaction): void {
   if (transaction.tombstone !== null) return;
-  const limit = transaction.limits.documentBytesMax;
-  const json = render(model.root, model);
+  checkBytes(render(model.root, model), before, transaction.limits);
+}
+
+function checkBytes(json: string, before: DocumentView | null, limits: Limits): void {
+  const limit = limits.documentBytesMax;
   if (json.length * 3 <= limit) return;
   const actual = utf8Length(json);
   if (actual <= limit || (before !== null && actual < utf8Length(before.json))) return;

@@ -15,9 +15,9 @@ import { createList, moveElement, removeElement } from './list-edit.ts';
 import { locateOrImply } from './locate.ts';
 import { KIND, type Entry, type List, type Node } from './model.ts';
 import { addMember, createSet, removeMember } from './set-edit.ts';
-import { checkTextRange, createSharedText, editText } from './text-edit.ts';
+import { checkTextRange, createSharedText, createText, editText } from './text-edit.ts';
 import type { Transaction } from './transaction.ts';
-import { textContent } from './view.ts';
+import { render, textContent } from './view.ts';
 import { insertElements } from './write-value.ts';
 
 /** Operations that write a value; without one, most of them would store what JSON cannot say. */
@@ -134,10 +134,12 @@ function editSet(
   path: string,
 ): void {
   const shown = shownAt(node);
-  if (shown !== null && shown.kind !== 'set') throw mismatch(path, 'set', shown);
-  if (shown === null) {
+  if (shown !== null && shown.kind !== 'set' && shown.kind !== 'array') throw mismatch(path, 'set', shown);
+  if (shown?.kind !== 'set') {
+    // An array written as JSON becomes a set with its first set operation.
+    const members = shown === null ? [] : (JSON.parse(render(node, transaction.model)) as JsonValue[]);
     const known = clearMissing(transaction, node);
-    createSet(transaction, node, []);
+    createSet(transaction, node, members);
     if (known !== null) transaction.put(KIND.base, node, null, known);
   }
   const member = canonicalJson(value);
@@ -150,15 +152,18 @@ type TextOperation = Extract<IntentOperation, { op: 'text-insert' | 'text-delete
 
 function editTextAt(transaction: Transaction, node: Node, operation: TextOperation, path: string): void {
   const shown = shownAt(node);
-  if (shown !== null && shown.kind !== 'text') throw mismatch(path, 'text', shown);
+  const plain = shown?.kind === 'value' && typeof shown.value === 'string' ? shown.value : null;
+  if (shown !== null && shown.kind !== 'text' && plain === null) throw mismatch(path, 'text', shown);
   const length = operation.op === 'text-delete' ? operation.length : 0;
   const insert = operation.op === 'text-insert' ? operation.value : '';
   if (typeof insert !== 'string') throw invalid('"value" is a string', path);
-  checkTextRange(shown === null ? '' : textContent(shown.entry, transaction.model), path, operation.index, length);
+  const content = shown?.kind === 'text' ? textContent(shown.entry, transaction.model) : (plain ?? '');
+  checkTextRange(content, path, operation.index, length);
   let entry: Entry;
-  if (shown === null) {
+  if (shown?.kind !== 'text') {
     const known = clearMissing(transaction, node);
-    entry = createSharedText(transaction, node);
+    // A string written as JSON becomes a text with its first text operation; one of this write, as strings do not merge.
+    entry = plain === null ? createSharedText(transaction, node) : createText(transaction, node, plain);
     if (known !== null) transaction.put(KIND.base, node, null, known);
   } else {
     entry = shown.entry;

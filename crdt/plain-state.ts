@@ -6,9 +6,7 @@
 import { ByteReader } from './byte-reader.ts';
 import type { ElementId, Model } from './model.ts';
 import { ModelReader } from './read-model.ts';
-import { ROOT, type RootOrder } from './write-update.ts';
-
-const CONTENT_ANY = 8;
+import { CONTENT_ANY, ROOT, type RootOrder } from './write-update.ts';
 
 export interface PlainState {
   readonly model: Model;

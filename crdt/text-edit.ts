@@ -8,10 +8,11 @@ import type { Transaction } from './transaction.ts';
 import { textContent, textName } from './view.ts';
 
 /** Creates a text that belongs to this write, like any value that is set. */
-export function createText(transaction: Transaction, node: Node, content: string): void {
+export function createText(transaction: Transaction, node: Node, content: string): Entry {
   const name = transaction.nextTextName();
-  transaction.put(KIND.text, node, name);
+  const entry = transaction.put(KIND.text, node, name);
   if (content !== '') transaction.editText(name, 0, 0, content);
+  return entry;
 }
 
 /** Creates the text that every replica means by this path, so that concurrent edits of a missing text merge. */

@@ -47,12 +47,19 @@ interface Segment {
 }
 
 const WRITER: ByteWriter = new ByteWriter();
-const CONTENT_ANY = 8;
+/** Yjs content type of elements. */
+export const CONTENT_ANY = 8;
 const HAS_ORIGIN = 0x80;
 const HAS_RIGHT_ORIGIN = 0x40;
 
+export interface WrittenUpdate {
+  readonly update: Uint8Array;
+  /** What stands right of the last element written. */
+  readonly right: ElementId | null;
+}
+
 /** Writes a transaction into the model's clocks and runs, and returns its update. Text edits are not part of it. */
-export function writeUpdate(transaction: Transaction, order: RootOrder): Uint8Array {
+export function writeUpdate(transaction: Transaction, order: RootOrder): WrittenUpdate {
   const { model, run } = transaction;
   for (const written of model.garbage) transaction.drop(written);
   model.garbage = [];
@@ -74,7 +81,7 @@ export function writeUpdate(transaction: Transaction, order: RootOrder): Uint8Ar
     context = writeSegment(transaction, segment, index === 0, context);
   });
   writeDeletes(transaction.removed);
-  return WRITER.take();
+  return { update: WRITER.take(), right: segments.at(-1)?.right ?? null };
 }
 
 /** Deletes headers of a list whose slots are all gone, except the latest, which keeps an empty array in place. */

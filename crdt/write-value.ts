@@ -3,6 +3,7 @@
  * Owns writing JSON at a path: as the smallest edit of what stands there (SPEC CR12), or afresh.
  */
 import { diffArray } from './array-diff.ts';
+import { canonicalJson } from './canonical-json.ts';
 import { candidatesAt, shownAt, type Candidate } from './candidate.ts';
 import type { JsonObject, JsonScalar, JsonValue } from './json-value.ts';
 import { createList, createListGeneration, insertSlots, removeElement } from './list-edit.ts';
@@ -83,16 +84,17 @@ function writeAfresh(transaction: Transaction, node: Node, value: JsonValue): vo
 
 function writeObject(transaction: Transaction, node: Node, value: JsonObject): void {
   if (node.parent !== null) transaction.put(KIND.object, node, null);
-  // Scalars follow their marker, so that their paths can be written relative to it.
-  const containers: string[] = [];
-  for (const key of Object.keys(value)) {
-    const child = value[key] as JsonValue;
-    if (isScalar(child)) write(transaction, node.child(key), child, knownAt(transaction, node.child(key)));
-    else containers.push(key);
-  }
-  for (const key of containers) {
+  for (const key of scalarsFirst(value)) {
     write(transaction, node.child(key), value[key] as JsonValue, knownAt(transaction, node.child(key)));
   }
+}
+
+/** Keys in writing order: scalars follow the marker of their object, so that their paths can be written relative to it. */
+export function scalarsFirst(value: JsonObject): string[] {
+  const scalars: string[] = [];
+  const containers: string[] = [];
+  for (const key of Object.keys(value)) (isScalar(value[key] as JsonValue) ? scalars : containers).push(key);
+  return containers.length === 0 ? scalars : scalars.concat(containers);
 }
 
 /** A path cleared before may remember tallies; whatever is written there next carries them. */
@@ -105,12 +107,44 @@ function assignObject(transaction: Transaction, node: Node, value: JsonObject, s
     if (Object.hasOwn(value, key)) continue;
     if (render(child, transaction.model) !== '') remove(transaction, child);
   }
-  for (const key of Object.keys(value)) assign(transaction, node.child(key), value[key] as JsonValue, settles);
+  for (const key of scalarsFirst(value)) assign(transaction, node.child(key), value[key] as JsonValue, settles);
 }
 
-/** Makes a list show an array with the fewest edits. */
+/**
+ * Makes an array show another. Where only containers at the same places differ, those are edited. Otherwise the array is set
+ * as a value: of two set concurrently one is shown whole, and the other is a readable conflict (CR4). Only where the collection
+ * declares an array are elements edited one by one, so that concurrent edits of the array itself merge.
+ */
 function assignArray(transaction: Transaction, list: List, target: readonly JsonValue[], settles: boolean): void {
   const current = list.elements.map((element) => render(element.node, transaction.model));
+  if (transaction.declaredType(list.node) === 'array') {
+    editArray(transaction, list, current, target, settles);
+  } else if (
+    current.length === target.length &&
+    target.every((value, index) => fits(current[index] as string, value))
+  ) {
+    target.forEach((value, index) => {
+      if (!isScalar(value)) assign(transaction, (list.elements[index] as Element).node, value, settles);
+    });
+  } else {
+    writeAfresh(transaction, list.node, target);
+  }
+}
+
+/** Tells whether a value can take the place of an element by edits inside it, or is equal to it. */
+function fits(current: string, value: JsonValue): boolean {
+  if (isScalar(value)) return current === canonicalJson(value);
+  return current.startsWith(Array.isArray(value) ? '[' : '{');
+}
+
+/** Makes a list show an array with the fewest edits of elements. */
+function editArray(
+  transaction: Transaction,
+  list: List,
+  current: readonly string[],
+  target: readonly JsonValue[],
+  settles: boolean,
+): void {
   let shift = 0;
   for (const edit of diffArray(current, target)) {
     const index = edit.index + shift;

@@ -15,11 +15,14 @@ export class ByteCache<V> {
   readonly #slots = new Map<string, Slot<V>>();
   readonly #bytesMax: number;
   #bytes = 0;
+  /** Stands before the least recently used entry. Kept, because a fresh iterator first has to pass all that was deleted. */
+  #oldest: MapIterator<string>;
 
   /** @param bytesMax - Sum of weights kept at most. 0 keeps nothing. */
   constructor(bytesMax: number) {
     assert(bytesMax >= 0, 'bytesMax is not negative');
     this.#bytesMax = bytesMax;
+    this.#oldest = this.#slots.keys();
   }
 
   /** Sum of the weights held. */
@@ -61,12 +64,15 @@ export class ByteCache<V> {
   clear(): void {
     this.#slots.clear();
     this.#bytes = 0;
+    this.#oldest = this.#slots.keys();
   }
 
   #evictOldest(): void {
-    for (const key of this.#slots.keys()) {
-      this.delete(key);
-      return;
+    let next = this.#oldest.next();
+    if (next.done) {
+      this.#oldest = this.#slots.keys();
+      next = this.#oldest.next();
     }
+    if (!next.done) this.delete(next.value);
   }
 }

@@ -29,6 +29,8 @@ export class DocumentSlot {
   durable: DurableVersion | null = null;
   /** Set while the document is being loaded; nothing else may be touched then. */
   loading: Promise<void> | null = null;
+  /** How often it was asked for: a document used once is kept as bytes only. */
+  uses = 0;
   /** Users and open changes that keep the slot in memory. */
   pins = 0;
   /** The state as last loaded or sealed; `null` = none. Usually the bytes the document holds anyway. */

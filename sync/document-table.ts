@@ -97,12 +97,14 @@ export class DocumentTable {
       this.#pinned.set(name, slot);
     }
     slot.pins++;
+    slot.uses++;
     return slot;
   }
 
   release(slot: DocumentSlot): void {
     if (--slot.pins > 0 || this.#pinned.get(slot.name) !== slot) return;
     this.#pinned.delete(slot.name);
+    if (slot.uses === 1 && slot.loading === null) slot.document.compact();
     // Nobody waits for what is still loading: should that fail, it must not be found again.
     if (slot.loading === null) this.#idle.set(slot.name, slot, slot.weight);
   }
@@ -146,6 +148,8 @@ export class DocumentTable {
     if (this.#touched.has(slot)) return;
     this.#touched.add(slot);
     slot.pins++;
+    // Most documents of an import are never used again: their models would only be carried through the commit.
+    if (slot.uses === 1) slot.document.compact();
   }
 
   /** The durable version of a document, `null` when there is none. */

@@ -166,13 +166,26 @@ test('[CR12] a patch that only tests writes nothing and creates nothing', () => 
   expect(change(CrdtDocument.create(), { kind: 'merge-patch', patch: {} })).not.toBeNull();
 });
 
+test('[CR9] an array written as JSON becomes a set with its first set operation, and a string a text', () => {
+  const document = documentOf({ a: ['y', 'x', 'x', { k: 1 }], s: 'ab' });
+  const operations = [
+    { op: 'set-add', path: '/a', value: 'z' },
+    { op: 'set-remove', path: '/a', value: 'y' },
+    { op: 'text-insert', path: '/s', index: 2, value: 'c' },
+    { op: 'text-delete', path: '/s', index: 0, length: 1 },
+  ] as const;
+  change(document, { kind: 'operations', operations });
+  expect(JSON.parse(document.view().json)).toEqual({ a: ['x', 'z', { k: 1 }], s: 'bc' });
+  expect(JSON.parse(CrdtDocument.load(document.encode()).view().json)).toEqual(JSON.parse(document.view().json));
+});
+
 test('[CR12] an intent at a wrong place is refused with the operation and the path', () => {
   const document = documentOf({ s: 'x', n: 1, a: [1], o: {} });
   const cases: readonly [object, string][] = [
     [{ op: 'increment', path: '/s', value: 1 }, 'CRDT_TYPE_MISMATCH'],
     [{ op: 'append', path: '/n', value: 1 }, 'CRDT_TYPE_MISMATCH'],
-    [{ op: 'set-add', path: '/a', value: 1 }, 'CRDT_TYPE_MISMATCH'],
-    [{ op: 'text-insert', path: '/s', index: 0, value: 'y' }, 'CRDT_TYPE_MISMATCH'],
+    [{ op: 'set-add', path: '/s', value: 1 }, 'CRDT_TYPE_MISMATCH'],
+    [{ op: 'text-insert', path: '/n', index: 0, value: 'y' }, 'CRDT_TYPE_MISMATCH'],
     [{ op: 'increment', path: '/n/deeper', value: 1 }, 'CRDT_TYPE_MISMATCH'],
     [{ op: 'increment', path: '', value: 1 }, 'CRDT_TYPE_MISMATCH'],
     [{ op: 'insert', path: '/a', index: 3, value: 1 }, 'CRDT_PATCH_TARGET_MISSING'],
