@@ -27,8 +27,8 @@ const COMPRESSOR: Compressor = {
 };
 /** Beyond the window, invariant I10 allows this much per peer. */
 const MEMORY_SLACK_BYTES = 64 * 1024;
-/** What the workloads write at once, at most. */
-const LARGEST_BATCH_BYTES = 256 * 1024;
+/** The largest message: a snapshot chunk that is nearly full and takes one more of the largest documents. */
+const LARGEST_MESSAGE_BYTES = 420 * 1024;
 const PROBLEMS_MAX = 20;
 
 /** Closes that timing, duplicates and restarts explain. */
@@ -152,7 +152,7 @@ export class Cluster {
 
   /** Invariant I10. A message larger than the window goes alone. */
   #checkMemory(node: number, what: string, bytes: number): void {
-    if (bytes <= Math.max(this.plan.windowBytes, LARGEST_BATCH_BYTES) + MEMORY_SLACK_BYTES) return;
+    if (bytes <= Math.max(this.plan.windowBytes, LARGEST_MESSAGE_BYTES) + MEMORY_SLACK_BYTES) return;
     this.complain(`[I10] node ${node} ${what} ${bytes} bytes for one peer, the window is ${this.plan.windowBytes}`);
   }
 
