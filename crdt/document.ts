@@ -27,8 +27,10 @@ import { writeUpdate, type RootOrder } from './write-update.ts';
 import { clocksOf, createDoc, editTexts, hasGap, orderOf, readDoc } from './yjs-state.ts';
 
 const ABSENT: DocumentView = Object.freeze({ exists: false, json: '', modified: 0, conflicts: 0 });
-/** Own writes that may wait until the Y.Doc learns of them. */
-const PENDING_MAX = 64;
+/** Updates kept beside the state until they are merged into it; also own writes that the Y.Doc has not learnt of. */
+const UPDATES_MAX = 16;
+/** … and their bytes, unless the state itself is larger. */
+const UPDATES_BYTES_MIN = 2048;
 const EMPTY_STATE: Uint8Array = Uint8Array.of(0, 0);
 /** JSON is rarely longer than this many times the state. */
 const JSON_PER_BYTE = 4;
@@ -47,7 +49,10 @@ export class CrdtDocument {
   #model: Model | null = null;
   /** Order of the root array where it is known without merging `#pending`. */
   #order: RootOrder | null = null;
+  /** With `#updates`, everything as bytes. Null while empty. */
   #state: Uint8Array | null = null;
+  /** What came after `#state`: a small write need not encode the whole document again. */
+  #updates: Uint8Array[] = [];
   #view: DocumentView | null = null;
   #bytes = 0;
 
@@ -59,15 +64,17 @@ export class CrdtDocument {
   }
 
   /**
-   * Loads a state that `encode` returned, or any Yjs v1 state. Decodes it when something is first read.
+   * Loads a state that `encode` returned, or any Yjs v1 state, and updates that follow it (`encodeParts`). Decodes them when
+   * something is first read.
    *
    * @throws CrdtError `CRDT_UPDATE_MALFORMED`, here or at the first use.
    */
-  static load(state: Uint8Array): CrdtDocument {
+  static load(state: Uint8Array, ...updates: readonly Uint8Array[]): CrdtDocument {
     const document = new CrdtDocument();
     if (state.byteLength < 2) throw new CrdtError('CRDT_UPDATE_MALFORMED', 'not a Yjs v1 update: it is too short');
     document.#keep(state);
-    document.#state = state;
+    for (const update of updates) document.#keep(update);
+    document.#pending = [state, ...updates];
     return document;
   }
 
@@ -79,7 +86,7 @@ export class CrdtDocument {
   apply(update: Uint8Array): void {
     if (this.#isEmpty && this.#readPlain(update)) {
       this.#keep(update);
-      this.#state = update;
+      this.#pending.push(update);
       this.#view = null;
       return;
     }
@@ -88,8 +95,9 @@ export class CrdtDocument {
     checkContiguous(inspection, clocksOf(doc));
     Y.applyUpdate(doc, update);
     assert(!hasGap(doc), 'a checked update has no gap');
-    this.#bytes += update.byteLength;
-    this.#forget();
+    this.#keep(update);
+    this.#discardModel();
+    this.#view = null;
   }
 
   /**
@@ -155,22 +163,32 @@ export class CrdtDocument {
 
   /** Returns the full state, for storage and for replicas that have nothing. */
   encode(): Uint8Array {
-    if (this.#isEmpty) return EMPTY_STATE;
-    if (this.#state === null) {
+    if (this.#state === null) return EMPTY_STATE;
+    if (this.#updates.length > 0) {
       this.#state = Y.encodeStateAsUpdate(this.#merge());
+      this.#updates = [];
       this.#bytes = this.#state.byteLength;
     }
     return this.#state;
   }
 
+  /** Returns a state and the updates that follow it: what `load` takes. Small writes to a document leave the state alone. */
+  encodeParts(): readonly [Uint8Array, ...Uint8Array[]] {
+    if (this.#state === null) return [EMPTY_STATE];
+    const bytesMax = Math.max(UPDATES_BYTES_MIN, this.#state.length);
+    if (this.#updates.length > UPDATES_MAX || this.#bytes - this.#state.length > bytesMax) return [this.encode()];
+    return [this.#state, ...this.#updates];
+  }
+
   /** Keeps only the bytes and what was shown: a tenth of the memory, for the price of reading them at the next write. */
   compact(): void {
     if (this.#isEmpty) return;
-    const state = this.encode();
     this.view();
+    // Before the Y.Doc goes: it may be what the parts are encoded from.
+    const parts = this.encodeParts();
     this.#discardModel();
     this.#doc = null;
-    this.#pending = [state];
+    this.#pending = [...parts];
   }
 
   /** Approximate heap bytes, for caches that are bounded in bytes. */
@@ -184,7 +202,8 @@ export class CrdtDocument {
   }
 
   #keep(update: Uint8Array): void {
-    this.#pending.push(update);
+    if (this.#state === null) this.#state = update;
+    else this.#updates.push(update);
     this.#bytes += update.byteLength;
   }
 
@@ -192,12 +211,6 @@ export class CrdtDocument {
   #discardModel(): void {
     this.#model = null;
     this.#order = null;
-  }
-
-  #forget(): void {
-    this.#discardModel();
-    this.#state = null;
-    this.#view = null;
   }
 
   #readPlain(state: Uint8Array): boolean {
@@ -252,7 +265,7 @@ export class CrdtDocument {
     const json = canonicalJson(value);
     checkBytes(json, null, limits);
     this.#keep(state);
-    this.#state = state;
+    this.#pending.push(state);
     this.#discardModel();
     this.#view = { exists: true, json, modified: author.stamp, conflicts: 0 };
     return state;
@@ -262,24 +275,26 @@ export class CrdtDocument {
     const { client } = transaction.author;
     const isFirst = this.#isEmpty && transaction.textEdits.length === 0;
     const { update, right } = writeUpdate(transaction, this.#order ?? orderOf(this.#merge()));
-    this.#keep(update);
-    this.#state = null;
+    this.#pending.push(update);
     this.#view = null;
     this.#order = null;
     if (isFirst) {
       // Nothing before and nothing deleted: the update is the state, in one piece.
-      this.#state = update;
+      this.#keep(update);
       this.#order = plainOrder(client, transaction.model.clocks.get(client) as number);
       return update;
     }
     if (transaction.textEdits.length === 0) {
-      if (this.#pending.length < PENDING_MAX) this.#order = this.#orderAfter(client, right);
+      this.#keep(update);
+      if (this.#pending.length <= UPDATES_MAX) this.#order = this.#orderAfter(client, right);
       return update;
     }
     const doc = this.#merge();
     const edits = editTexts(doc, client, transaction.textEdits);
     transaction.model.clocks.set(client, clocksOf(doc).get(client) as number);
-    return edits === null ? update : Y.mergeUpdates([update, edits]);
+    const merged = edits === null ? update : Y.mergeUpdates([update, edits]);
+    this.#keep(merged);
+    return merged;
   }
 
   /** The order after a write, so that the next one by the same client need not merge this one first. */

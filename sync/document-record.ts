@@ -4,7 +4,7 @@
  * writes and merges load. Both carry the document vector, so each is consistent by itself.
  *
  * View: u8 format | u8 flags | 32 B digest element | varUint modified stamp | varUint conflicts | document vector | JSON.
- * State: u8 format | document vector | Yjs v1 state. Document vector: varUint n, n × (varUint origin, varUint seq), sorted.
+ * State: u8 format | document vector | varUint n, n × varBytes: a Yjs v1 state and the updates that follow it. Document vector: varUint n, n × (varUint origin, varUint seq), sorted.
  */
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
@@ -14,6 +14,9 @@ import { StorageError } from './errors.ts';
 
 const FORMAT = 1;
 const FLAG_EXISTS = 1;
+
+/** A Yjs v1 state, and updates that follow it. */
+export type StateParts = readonly [Uint8Array, ...Uint8Array[]];
 
 /** Origin → last sequence that touched the document: its version. */
 export type DocumentVector = ReadonlyMap<number, number>;
@@ -83,17 +86,24 @@ export function decodeView(bytes: Uint8Array): ViewRecord {
   });
 }
 
-export function encodeState(encodedVector: Uint8Array, state: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(1 + encodedVector.length + state.length);
-  bytes[0] = FORMAT;
-  bytes.set(encodedVector, 1);
-  bytes.set(state, 1 + encodedVector.length);
-  return bytes;
+export function encodeState(encodedVector: Uint8Array, parts: StateParts): Uint8Array {
+  const encoder = encoding.createEncoder();
+  encoding.writeUint8(encoder, FORMAT);
+  encoding.writeUint8Array(encoder, encodedVector);
+  encoding.writeVarUint(encoder, parts.length);
+  for (const part of parts) encoding.writeVarUint8Array(encoder, part);
+  return encoding.toUint8Array(encoder);
 }
 
 /** @throws StorageError `STORAGE_CORRUPT`, `STORAGE_FORMAT_UNSUPPORTED` */
-export function decodeState(bytes: Uint8Array): { vector: Map<number, number>; state: Uint8Array } {
-  return guard(bytes, (decoder) => ({ vector: readDocumentVector(decoder), state: bytes.subarray(decoder.pos) }));
+export function decodeState(bytes: Uint8Array): { vector: Map<number, number>; parts: StateParts } {
+  return guard(bytes, (decoder) => {
+    const vector = readDocumentVector(decoder);
+    const count = decoding.readVarUint(decoder);
+    const state = decoding.readVarUint8Array(decoder);
+    const updates = Array.from({ length: count - 1 }, () => decoding.readVarUint8Array(decoder));
+    return { vector, parts: [state, ...updates] };
+  });
 }
 
 export function toStoredDocument(record: ViewRecord): StoredDocument {

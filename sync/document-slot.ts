@@ -5,7 +5,7 @@
 import { CrdtDocument } from '../crdt/index.ts';
 import { computeElement } from './digest.ts';
 import { encodeDocumentVector } from './document-record.ts';
-import type { StoredDocument } from './document-record.ts';
+import type { StateParts, StoredDocument } from './document-record.ts';
 import { stateKey, viewKey } from './key.ts';
 import type { Sha256 } from './port.ts';
 
@@ -34,7 +34,7 @@ export class DocumentSlot {
   /** Users and open changes that keep the slot in memory. */
   pins = 0;
   /** The state as last loaded or sealed; `null` = none. Usually the bytes the document holds anyway. */
-  saved: Uint8Array | null = null;
+  saved: StateParts | null = null;
   /** Updates since then, of the open group: with `saved` they rebuild the document if a batch has to be undone. */
   unsaved: Uint8Array[] = [];
   /** The group in flight holds changes. */
@@ -56,7 +56,7 @@ export class DocumentSlot {
 
   /** Takes back what a batch that is undone left in the document. Synchronous: nothing may be sealed half-way. */
   restore(): void {
-    this.document = this.saved ? CrdtDocument.load(this.saved) : CrdtDocument.create();
+    this.document = this.saved ? CrdtDocument.load(...this.saved) : CrdtDocument.create();
     for (const update of this.unsaved) this.document.apply(update);
   }
 

@@ -131,10 +131,10 @@ export class DocumentTable {
     const record = decodeView(view);
     slot.durable = { element: record.element, document: record.exists ? toStoredDocument(record) : null };
     const stored = await this.#store.get(slot.stateKey);
-    const { vector, state } = decodeState(stored ?? new Uint8Array());
+    const { vector, parts } = decodeState(stored ?? new Uint8Array());
     slot.vector = vector;
-    slot.document = CrdtDocument.load(state);
-    slot.saved = state;
+    slot.document = CrdtDocument.load(...parts);
+    slot.saved = parts;
   }
 
   /** The digest element of a document as it is now, open changes included. */
@@ -205,7 +205,7 @@ export class DocumentTable {
     const element = this.elementOf(slot);
     const json = utf8.encode(view.json);
     const record = { exists: view.exists, element, modified: view.modified, conflicts: view.conflicts, json };
-    slot.saved = slot.document.encode();
+    slot.saved = slot.document.encodeParts();
     operations.push(
       { type: 'put', key: slot.viewKey, value: encodeView(record, slot.encodedVector) },
       { type: 'put', key: slot.stateKey, value: encodeState(slot.encodedVector, slot.saved) },

@@ -165,9 +165,10 @@ async function* snapshotChunks(
   const { store, db } = database.parts;
   for await (const entries of store.range(rangeOf('y', db))) {
     for (const [key, value] of entries) {
-      const row = { ...documentOf(key), ...decodeState(value) };
-      if (isCovered(row.vector, since)) continue;
-      rows.push(row);
+      const { vector: version, parts } = decodeState(value);
+      if (isCovered(version, since)) continue;
+      const state = parts.length === 1 ? parts[0] : CrdtDocument.load(...parts).encode();
+      rows.push({ ...documentOf(key), vector: version, state });
       bytes += value.length + key.length;
       if (bytes < SNAPSHOT_CHUNK_BYTES_TARGET) continue;
       yield encodeSnapshotChunk({ origins: ownersOfRows(rows, registry), rows });

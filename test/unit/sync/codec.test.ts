@@ -97,8 +97,8 @@ test('[DB12] document records decode to what was encoded, and damage is a coded 
   };
   const encoded = encodeView(view, encodeDocumentVector(vector));
   expect(decodeView(encoded)).toEqual({ ...view, vector });
-  const state = decodeState(encodeState(encodeDocumentVector(vector), Uint8Array.of(1, 2)));
-  expect(state).toEqual({ vector, state: Uint8Array.of(1, 2) });
+  const state = decodeState(encodeState(encodeDocumentVector(vector), [Uint8Array.of(1, 2), Uint8Array.of(3)]));
+  expect(state).toEqual({ vector, parts: [Uint8Array.of(1, 2), Uint8Array.of(3)] });
   expect(() => decodeView(encoded.subarray(0, 20))).toThrow(expect.objectContaining({ code: 'STORAGE_CORRUPT' }));
   expect(() => decodeView(Uint8Array.of(99, ...encoded))).toThrow(
     expect.objectContaining({ code: 'STORAGE_FORMAT_UNSUPPORTED' }),
