@@ -147,7 +147,7 @@ export class ModelReader {
     } else if (tag === TAG.set) {
       this.#add(KIND.set, node, clock, null, null);
     } else if (tag === TAG.member) {
-      if (typeof payload === 'string') this.#add(KIND.member, node, clock, payload, null);
+      if (typeof payload === 'string' && isJson(payload)) this.#add(KIND.member, node, clock, payload, null);
     } else if (tag === TAG.text) {
       this.#add(KIND.text, node, clock, typeof payload === 'string' ? payload : '', null);
     }
@@ -260,6 +260,17 @@ function latestMove(element: Element): Move | null {
     if (latest === null || compareWritten(move, latest) > 0) latest = move;
   }
   return latest;
+}
+
+/** A member that is not JSON can only come from a hostile peer, and would make the document unreadable. */
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch (error) {
+    if (error instanceof SyntaxError) return false;
+    throw error;
+  }
 }
 
 function isScalar(value: unknown): value is JsonScalar {

@@ -147,7 +147,7 @@ export class Replica {
     if (!isChanged) return;
     this.#learnMembers();
     // A failed removal shows as a failed store; what is left of it is removed at the next start.
-    this.#followCatalog().catch(() => undefined);
+    this.#followCatalog().catch((error: unknown) => this.#commit.fail(error));
   }
 
   #learnMembers(): void {
@@ -191,8 +191,9 @@ export class Replica {
     }
     const generation = (this.#catalog.databases.get(name)?.latest ?? -1) + 1;
     await this.#set.ensure(`${name}.${generation}`);
-    await this.#system().writeUnchecked('databases', name, creationOf(generation));
-    return { created: true };
+    // Another call may have created it meanwhile: then this one changes nothing.
+    const { status } = await this.#system().writeUnchecked('databases', name, creationOf(generation));
+    return { created: status !== 'unchanged' };
   }
 
   /**
