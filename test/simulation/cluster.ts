@@ -293,6 +293,11 @@ export class Cluster {
     }
   }
 
+  /** May documents of a node be newer than its vector? */
+  isAhead(node: number, database: string, vector: Readonly<Record<string, number>>): boolean {
+    return this.#tap.isAhead(node, database, vector);
+  }
+
   /** Invariant I9 for readers: one version of a document has one content, on all nodes at all times. */
   checkVersion(document: string, etag: string, text: string): void {
     const id = `${document} ${etag}`;

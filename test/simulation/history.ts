@@ -24,6 +24,8 @@ export interface Attempt {
   status: AttemptStatus;
   /** When it was answered, or when its node died. */
   endedAt: number;
+  /** A snapshot was under way: the author may have seen more than its vector says. */
+  isAhead: boolean;
   /** Empty unless acknowledged. */
   vectorAtReply: Readonly<Record<string, number>>;
   /** `WriteOutcome.status`, or the code of the error. */
@@ -53,7 +55,7 @@ export function isDefinitelyBefore(a: Attempt, b: Attempt): boolean {
 /** False only if the author of `b` cannot have observed `a`. */
 export function isPossiblyBefore(a: Attempt, b: Attempt): boolean {
   if (a === b || a.calledAt > b.endedAt) return false;
-  if (!isAcknowledged(b)) return true;
+  if (!isAcknowledged(b) || b.isAhead) return true;
   return (b.vectorAtReply[a.origin] ?? 0) >= lowestSeq(a);
 }
 
@@ -66,12 +68,13 @@ export class History {
   readonly attempts: Attempt[] = [];
   #nextId = 1;
 
-  begin(fields: Omit<Attempt, 'id' | 'status' | 'endedAt' | 'vectorAtReply' | 'outcome'>): Attempt {
+  begin(fields: Omit<Attempt, 'id' | 'status' | 'isAhead' | 'endedAt' | 'vectorAtReply' | 'outcome'>): Attempt {
     const attempt: Attempt = {
       ...fields,
       id: this.#nextId++,
       status: 'pending',
       endedAt: Infinity,
+      isAhead: false,
       vectorAtReply: {},
       outcome: '',
     };
