@@ -33,8 +33,8 @@ const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'sync/database.ts',
-        find: "if (outcome.status !== 'unchanged' || slot.hasOpenChanges) await this.parts.commit.join(this);",
-        replace: 'this.parts.commit.join(this).catch(() => undefined);',
+        find: '        if (slot.hasOpenChanges) await this.parts.commit.join(this);\n      }\n',
+        replace: '        if (slot.hasOpenChanges) this.parts.commit.join(this).catch(() => undefined);\n      }\n',
       },
     ],
   },
