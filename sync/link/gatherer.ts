@@ -30,8 +30,10 @@ export class Gatherer {
   readonly #visiting = new Set<OriginId>();
   readonly #withAhead = new Set<Cursor>();
   /** Whose log is read next: the deepest dependency that is missing, else the first origin. */
-  #wanted: Cursor | null = null;
+  #wanted: { readonly database: PeerDatabase; readonly cursor: Cursor } | null = null;
   #wantedDepth = -1;
+  /** Something is ready and waits for credit only. */
+  #isBlocked = false;
   #isReading = false;
   #isLagging = false;
 
@@ -54,13 +56,26 @@ export class Gatherer {
     return bytes;
   }
 
+  /** Before the databases are asked one after the other. */
+  beginPass(): void {
+    this.#wanted = null;
+    this.#wantedDepth = -1;
+    this.#isBlocked = false;
+  }
+
+  /**
+   * After one was found with something to send, or none. Reads what is missing; only when no database can send anything may that
+   * push out what was read before.
+   */
+  endPass(hasSent: boolean): void {
+    if (this.#wanted !== null) this.#read(this.#wanted.database, this.#wanted.cursor, !hasSent && !this.#isBlocked);
+  }
+
   /** Takes what fits one message; the cursors count it as sent. Empty when there is nothing now (a read may be under way). */
   gather(database: PeerDatabase): { batches: readonly OutgoingBatch[]; weight: number } {
     const gathering: Gathering = { database, batches: [], weight: 0, isFull: false };
     const vector = this.#context.engine.vector(database.name);
     this.#isLagging = this.#isReading;
-    this.#wanted = null;
-    this.#wantedDepth = -1;
     for (const origin of database.behind) {
       const cursor = database.cursor(origin);
       const ours = sequenceOf(vector, origin);
@@ -77,7 +92,7 @@ export class Gatherer {
         break;
       }
     }
-    if (this.#wanted !== null) this.#read(database, this.#wanted, gathering.batches.length === 0 && !gathering.isFull);
+    this.#isBlocked ||= gathering.isFull && gathering.batches.length === 0;
     return gathering;
   }
 
@@ -125,7 +140,7 @@ export class Gatherer {
     if (recent === undefined) {
       this.#isLagging = true;
       if (this.#visiting.size > this.#wantedDepth) {
-        this.#wanted = cursor;
+        this.#wanted = { database, cursor };
         this.#wantedDepth = this.#visiting.size;
       }
     }

@@ -355,7 +355,13 @@ export class Sender {
 
   /** Sends one message of the next database in turn. */
   #sendNext(): boolean {
-    const databases = [...this.#databases.values()];
+    this.#gatherer.beginPass();
+    const hasSent = this.#sendInTurn([...this.#databases.values()]);
+    this.#gatherer.endPass(hasSent);
+    return hasSent;
+  }
+
+  #sendInTurn(databases: readonly PeerDatabase[]): boolean {
     for (let i = 0; i < databases.length; i++) {
       const turn = (this.#turn + i) % databases.length;
       if (!this.#sendFrom(databases[turn]!)) continue;
