@@ -4,6 +4,7 @@
  * promises.
  */
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import { StorageError } from '../../sync/errors.ts';
 import { describeCloseCode } from '../../sync/protocol/close-code.ts';
 import type { MemoryStore } from '../../sync/store/memory-store.ts';
 import type { Compressor } from '../../sync/port.ts';
@@ -29,6 +30,8 @@ const COMPRESSOR: Compressor = {
 const MEMORY_SLACK_BYTES = 64 * 1024;
 /** The largest message: a snapshot chunk that is nearly full and takes one more of the largest documents. */
 const LARGEST_MESSAGE_BYTES = 420 * 1024;
+/** Disk accesses at one instant of virtual time. */
+const ACCESSES_MAX = 50_000;
 const PROBLEMS_MAX = 20;
 
 /** Closes that timing, duplicates and restarts explain. */
@@ -69,6 +72,7 @@ export class Cluster {
   /** Audits under way. */
   readonly #audits = new Set<Promise<unknown>>();
   readonly #random: SeededRandom;
+  #accesses = { at: 0, count: 0 };
 
   constructor(plan: Plan, isVerbose: boolean) {
     this.plan = plan;
@@ -97,7 +101,7 @@ export class Cluster {
       time,
       trace,
       network,
-      disk: new SimDisk(this.#random.fork(`disk ${index}`), plan.disk),
+      disk: new SimDisk(this.#random.fork(`disk ${index}`), plan.disk, () => this.#countAccess()),
       random: this.#random.fork(`node ${index}`),
       compressor: COMPRESSOR,
       plan: nodePlan,
@@ -202,6 +206,15 @@ export class Cluster {
     if (!(await node.stop())) return;
     // Closed: what a crash takes now is nothing.
     this.crash(index, false, 0, forMs);
+  }
+
+  /** Invariant L2: code that goes on for ever without time passing cannot be stopped from outside. */
+  #countAccess(): void {
+    if (this.#accesses.at !== this.time.now) this.#accesses = { at: this.time.now, count: 0 };
+    if (++this.#accesses.count < ACCESSES_MAX) return;
+    if (this.#accesses.count === ACCESSES_MAX)
+      this.complain(`[L2] ${ACCESSES_MAX} disk accesses at one instant: an endless loop`);
+    throw new StorageError('STORAGE_IO', 'simulated: an endless loop was stopped');
   }
 
   /** Writes with an effect that a node has acknowledged. */

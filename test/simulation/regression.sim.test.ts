@@ -54,6 +54,21 @@ test('[L2] large batches that need each other do not push each other out of the 
   await expectNoProblem(quietPlan({ nodes, actions, largeShare: 1, ringBytesMax: 1024 }));
 });
 
+test('[L2] a large batch that waits for credit and small ones of another database do not push each other out either', async () => {
+  const nodes = [0, 5000].map((startsAt) => ({ startsAt, clockOffsetMs: 0, clockDriftMs: 0 }));
+  const actions = ['alpha', 'beta'].flatMap((database, i) => [
+    ...writes('inserts', 500 + 2000 * i, [0, 0, 0, 0, 0], database),
+    ...writes(
+      'counters',
+      1500 + 2000 * i,
+      Array.from({ length: 8 }, () => 0),
+      database,
+    ),
+  ]);
+  const plan = quietPlan({ nodes, actions, largeShare: 1, ringBytesMax: 1024, windowBytes: 128 * 1024 });
+  await expectNoProblem({ ...plan, network: { ...plan.network, bandwidth: 1000 } });
+});
+
 test('[I2] a database dropped by one node while another creates it stays dropped, and is another one when created again', () =>
   expectNoProblem(
     quietPlan({

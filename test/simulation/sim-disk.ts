@@ -23,10 +23,13 @@ export class SimDisk {
   isBroken = false;
   readonly #random: SeededRandom;
   readonly #profile: DiskProfile;
+  readonly #onAccess: () => void;
   #store = new MemoryStore();
   #after: (delayMs: number, run: () => void) => unknown = () => {};
 
-  constructor(random: SeededRandom, profile: DiskProfile) {
+  /** @param onAccess - Called before every access; may throw. */
+  constructor(random: SeededRandom, profile: DiskProfile, onAccess: () => void) {
+    this.#onAccess = onAccess;
     this.#random = random;
     this.#profile = profile;
   }
@@ -69,6 +72,7 @@ export class SimDisk {
   }
 
   #intercept(access: StoreAccess): void | Promise<void> {
+    this.#onAccess();
     if (access.type === 'batch' && access.sync && this.isBroken) {
       throw new StorageError('STORAGE_IO', 'simulated: the disk failed');
     }
