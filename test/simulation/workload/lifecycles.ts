@@ -99,6 +99,10 @@ class Life {
   #checkWholeDocument(): string[] {
     const [del, ...more] = this.#deletes;
     if (del === undefined || more.length > 0 || !isAcknowledged(del)) return [];
+    // Who writes to a document he has seen deleted starts from an empty one, and so removes what was left.
+    if (this.#updates.some((update) => isPossiblyBefore(del, update))) return [];
+    // Who saw the delete and wrote began with an empty document: what had been there is gone for good.
+    if (this.#updates.some((update) => isCreation(update) && isPossiblyBefore(del, update))) return [];
     const saviour = this.#updates.find(
       (update) => isAcknowledged(update) && !isPossiblyBefore(update, del) && !isPossiblyBefore(del, update),
     );
