@@ -70,8 +70,9 @@ export class Inbox {
     return this.#held.length > 0;
   }
 
-  get heldBytes(): number {
-    return this.#held.reduce((sum, each) => sum + each.bytes.length, 0);
+  /** Of every batch held: the message it came in. */
+  get heldTokens(): readonly FlowToken[] {
+    return this.#held.map(({ token }) => token);
   }
 
   get isWorking(): boolean {

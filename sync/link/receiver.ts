@@ -53,15 +53,17 @@ export class Receiver {
     return [...this.#fetches.keys()];
   }
 
-  /** Bytes received and not durable yet, apart from batches that wait for something they miss. */
+  /** Bytes received and not durable yet, apart from messages of which every open batch waits for something it misses. */
   get pendingBytes(): number {
-    let held = 0;
+    const held = new Map<FlowToken, number>();
     let working = 0;
     for (const inbox of this.#inboxes.values()) {
-      held += inbox.heldBytes;
+      for (const token of inbox.heldTokens) held.set(token, (held.get(token) ?? 0) + 1);
       working += inbox.isWorking ? 1 : 0;
     }
-    return Math.max(working, this.#flow.heldBytes - held);
+    let waiting = 0;
+    for (const [token, count] of held) if (token.open === count) waiting += token.weight;
+    return Math.max(working, this.#flow.heldBytes - waiting);
   }
 
   handleData(message: DataMessage): void {
