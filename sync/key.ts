@@ -13,6 +13,9 @@
  * | `y` db collection 0 id | document vector and Yjs state |
  * | `s` db collection | statistics of a collection |
  * | `g` db | digest of the database |
+ * | `b` db page | 256 buckets of the digest (bucket-digest.ts) |
+ * | `c` db stage index | chunk of a snapshot that has not been merged |
+ * | `i` db | intention to merge a staged snapshot: its stage and vector |
  */
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -94,6 +97,28 @@ export function statsCollectionOf(key: Uint8Array): string {
 
 export function digestKey(db: number): Uint8Array {
   return prefixed('g', db, 0);
+}
+
+export function chunkKey(db: number, stage: number, index: number): Uint8Array {
+  const key = prefixed('c', db, 8);
+  const view = new DataView(key.buffer);
+  view.setUint32(5, stage);
+  view.setUint32(9, index);
+  return key;
+}
+
+export function intentionKey(db: number): Uint8Array {
+  return prefixed('i', db, 0);
+}
+
+export function bucketsKey(db: number, page: number): Uint8Array {
+  const key = prefixed('b', db, 1);
+  key[5] = page;
+  return key;
+}
+
+export function bucketsPageOf(key: Uint8Array): number {
+  return key[5]!;
 }
 
 /** All keys of one kind in one database, or all of one kind. */

@@ -1,0 +1,189 @@
+/**
+ * @module
+ * Owns the digest of one database in memory and on disk: the total, written with every commit, and its buckets, written only
+ * when there is nothing else to do. Buckets that do not add up to the total, as after a crash, are summed up anew from the stored
+ * documents while writes go on.
+ */
+import { BucketDigest, BucketHash, bucketTotalOf } from './bucket-digest.ts';
+import { scanThroughDamage } from './damage-scan.ts';
+import type { ScannedEntry } from './damage-scan.ts';
+import { DigestSum } from './digest.ts';
+import { decodeView } from './document-record.ts';
+import { bucketsKey, bucketsPageOf, digestKey, rangeOf } from './key.ts';
+import type { Sha256, Store, StoreOperation } from './port.ts';
+
+export interface DatabaseDigestOptions {
+  readonly store: Store;
+  readonly db: number;
+  readonly sha256: Sha256;
+  readonly secret: Uint8Array;
+}
+
+/** All document heads of one moment. */
+export interface HeadScan {
+  /** The digest at that moment. */
+  readonly digest: DigestSum;
+  /** Views by key; null where one cannot be read. */
+  readonly entries: AsyncIterable<readonly ScannedEntry[]>;
+}
+
+/** What came of adding up the stored documents. */
+export interface Recount {
+  /** They add up to the digest. */
+  readonly isEqual: boolean;
+  /** Buckets that differ from those in memory; empty when those were not known. */
+  readonly buckets: readonly number[];
+  readonly documents: number;
+  /** Keys of views that cannot be read. */
+  readonly damaged: readonly Uint8Array[];
+}
+
+export class DatabaseDigest {
+  readonly hash: BucketHash;
+  readonly #store: Store;
+  readonly #db: number;
+  readonly #total: DigestSum;
+  /** Null until they are known. */
+  #buckets: BucketDigest | null;
+  /** What changed since a recount began. */
+  #changes: BucketDigest | null = null;
+  #isInFlight = false;
+  #waiting: (() => void)[] = [];
+
+  private constructor(
+    { store, db, sha256, secret }: DatabaseDigestOptions,
+    total: DigestSum,
+    buckets: BucketDigest | null,
+  ) {
+    this.hash = new BucketHash(sha256, secret);
+    this.#store = store;
+    this.#db = db;
+    this.#total = total;
+    this.#buckets = buckets;
+  }
+
+  static async open(options: DatabaseDigestOptions): Promise<DatabaseDigest> {
+    const { store, db } = options;
+    const total = new DigestSum(await store.get(digestKey(db)));
+    const buckets = new BucketDigest();
+    for await (const entries of store.range(rangeOf('b', db))) {
+      for (const [key, value] of entries) buckets.loadPage(bucketsPageOf(key), value);
+    }
+    const isKnown = buckets.total() === bucketTotalOf(total.toBytes());
+    return new DatabaseDigest(options, total, isKnown ? buckets : null);
+  }
+
+  /** Null while they are not known. */
+  get buckets(): BucketDigest | null {
+    return this.#buckets;
+  }
+
+  toBytes(): Uint8Array {
+    return this.#total.toBytes();
+  }
+
+  toHex(): string {
+    return this.#total.toHex();
+  }
+
+  /** A document has another version. `before` is null for a new one. */
+  replace(documentKey: Uint8Array, before: Uint8Array | null, after: Uint8Array): void {
+    const bucket = this.hash.of(documentKey);
+    if (before !== null) this.#total.subtract(before);
+    this.#total.add(after);
+    for (const buckets of [this.#buckets, this.#changes]) {
+      if (before !== null) buckets?.subtract(bucket, before);
+      buckets?.add(bucket, after);
+    }
+  }
+
+  /** Before the changes of a group are added: all earlier ones are in the store, and these are not. */
+  beginSeal(): void {
+    this.#runWaiting();
+    this.#isInFlight = true;
+  }
+
+  /** The group is in the store. */
+  endCommit(): void {
+    this.#isInFlight = false;
+    this.#runWaiting();
+  }
+
+  #runWaiting(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const run of waiting) run();
+  }
+
+  /** Runs something at a moment when the store holds exactly what the digest says. */
+  atRest<T>(run: () => T): Promise<T> {
+    if (!this.#isInFlight) return Promise.resolve(run());
+    return new Promise((resolve) => this.#waiting.push(() => resolve(run())));
+  }
+
+  /** All document heads. Iterate it to its end or leave the loop: it holds a snapshot of the store. */
+  scan(): Promise<HeadScan> {
+    return this.atRest(() => ({
+      digest: new DigestSum(this.#total.toBytes()),
+      entries: scanThroughDamage(this.#store, rangeOf('j', this.#db)),
+    }));
+  }
+
+  /**
+   * Adds up the stored documents, and keeps their buckets if they are equal to the digest.
+   *
+   * @param pause - Called between portions; may reject to give up.
+   */
+  async recount(pause: () => Promise<void>): Promise<Recount> {
+    const changes = new BucketDigest();
+    const scan = await this.atRest(() => {
+      this.#changes = changes;
+      return { digest: this.#total.toHex(), entries: scanThroughDamage(this.#store, rangeOf('j', this.#db)) };
+    });
+    const sum = new DigestSum();
+    const counted = new BucketDigest();
+    const damaged: Uint8Array[] = [];
+    let documents = 0;
+    try {
+      for await (const entries of scan.entries) {
+        for (const [key, value] of entries) {
+          documents++;
+          const element = value === null ? null : readElement(value);
+          if (element === null) damaged.push(key);
+          else {
+            sum.add(element);
+            counted.add(this.hash.of(key.subarray(5)), element);
+          }
+        }
+        await pause();
+      }
+    } finally {
+      if (this.#changes === changes) this.#changes = null;
+    }
+    const isEqual = sum.toHex() === scan.digest;
+    counted.join(changes);
+    const buckets = this.#buckets?.differences(counted) ?? [];
+    if (isEqual && (this.#buckets === null || buckets.length > 0)) {
+      this.#buckets = counted;
+      counted.markDirty();
+    }
+    return { isEqual, buckets, documents, damaged };
+  }
+
+  /** What has to be written so that the buckets are known at the next start. Empty while a group is under way. */
+  checkpoint(): StoreOperation[] {
+    const buckets = this.#buckets;
+    if (buckets === null || this.#isInFlight || !buckets.isDense || buckets.dirtyPages === 0) return [];
+    return buckets
+      .takeDirtyPages()
+      .map(([page, value]): StoreOperation => ({ type: 'put', key: bucketsKey(this.#db, page), value }));
+  }
+}
+
+function readElement(view: Uint8Array): Uint8Array | null {
+  try {
+    return decodeView(view).element;
+  } catch {
+    return null;
+  }
+}
