@@ -102,6 +102,8 @@ export class Database implements CommitParticipant {
   readonly parts: DatabaseParts;
   /** @internal Operations that travel with the next group. */
   extraOperations: StoreOperation[] = [];
+  /** A snapshot is being merged: until it is, some documents are newer than the vector says, and digests prove nothing. */
+  isMerging = false;
   #token: string | null = null;
   #closed = false;
 

@@ -32,11 +32,29 @@ export type IngestResult =
   /** A gap in its origin's sequence, or dependencies not covered; nothing happened. */
   | { readonly outcome: 'blocked'; readonly missing: readonly SequenceRange[] };
 
-/** The documents a peer is missing, as opaque chunks of at most about 200 KiB. */
+/** The documents a peer is missing, as of one moment, in opaque chunks of at most about 200 KiB. */
 export interface SnapshotSource {
-  /** What the peer may adopt after it persisted every chunk. */
+  /** That of the same moment: what the peer may adopt when it has merged every chunk. */
   readonly vector: VersionVector;
+  /** To be called once. */
   chunks(): AsyncIterable<Uint8Array>;
+  /** Frees what it holds. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** A snapshot on its way in. Nothing of it shows in the database before it is complete. */
+export interface SnapshotSink {
+  /** Keeps one chunk; resolves when durable. In any order, repetition does no harm. */
+  add(index: number, chunk: Uint8Array): Promise<void>;
+  /**
+   * Every chunk was added: merges them and joins `vector` into ours. From when that is under way it is finished whatever
+   * happens. Resolves when durable.
+   *
+   * @throws SyncError `SYNC_BATCH_MALFORMED`: the sender is broken.
+   */
+  complete(vector: VersionVector): Promise<void>;
+  /** Forgets what was added, unless it was complete. */
+  discard(): Promise<void>;
 }
 
 export interface Engine {
@@ -60,13 +78,14 @@ export interface Engine {
    * @throws SyncError `SYNC_BATCH_MALFORMED`, `SYNC_CHAIN_FORKED`: the sender is broken or forked; nothing was applied.
    */
   ingest(database: string, batches: readonly Uint8Array[]): Promise<readonly IngestResult[]>;
-  /** Calls back after every durable commit. Returns the unsubscribe function. */
+  /** Calls back after every durable commit, without batches when the vector moved by a snapshot. Returns the unsubscribe function. */
   onDurable(listener: (database: string, batches: readonly DurableBatch[]) => void): () => void;
-  snapshot(database: string, since: VersionVector): SnapshotSource;
-  /** Persists one chunk; resolves when durable. Idempotent. */
-  ingestSnapshot(database: string, chunk: Uint8Array): Promise<void>;
-  /** Joins `vector` into ours, after every chunk of the snapshot was persisted. */
-  adoptVector(database: string, vector: VersionVector): Promise<void>;
+  /** The documents that are newer than `since`. Waits while a snapshot is being merged here. */
+  snapshot(database: string, since: VersionVector): Promise<SnapshotSource>;
+  /** A place for the snapshot of a peer; creates an unknown database. */
+  receiveSnapshot(database: string): SnapshotSink;
+  /** A snapshot is being merged: some documents are newer than the vector says, so none is to be given or asked for. */
+  isMerging(database: string): boolean;
   /** The node id that owns an origin, once known. */
   nodeOf(origin: OriginId): string | undefined;
 }

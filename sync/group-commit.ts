@@ -27,10 +27,17 @@ interface Group {
   readonly reject: (error: AtollError) => void;
 }
 
+interface Pause {
+  readonly run: () => void;
+  readonly reject: (error: AtollError) => void;
+}
+
 export class GroupCommit {
   readonly #store: Store;
   readonly #onFailure: (error: AtollError) => void;
   #open: Group = createGroup();
+  /** What waits for a moment with nothing in flight. */
+  #pauses: Pause[] = [];
   #running: Promise<void> | null = null;
   #failure: AtollError | null = null;
 
@@ -54,13 +61,40 @@ export class GroupCommit {
     return done;
   }
 
+  /** Runs `look` while nothing is in flight: what the store holds then is exactly what participants know to be durable. */
+  between<T>(look: () => T): Promise<T> {
+    if (this.#failure) return Promise.reject(this.#failure);
+    return new Promise<T>((resolve, reject) => {
+      const run = (): void => {
+        try {
+          resolve(look());
+        } catch (error) {
+          reject(error);
+        }
+      };
+      this.#pauses.push({ run, reject });
+      if (!this.#running) this.#pause();
+    });
+  }
+
+  #pause(): void {
+    const pauses = this.#pauses;
+    this.#pauses = [];
+    for (const { run, reject } of pauses) {
+      if (this.#failure) reject(this.#failure);
+      else run();
+    }
+  }
+
   /** Resolves when nothing is in flight or waiting. Does not reject. */
   async idle(): Promise<void> {
     while (this.#running) await this.#running;
   }
 
   async #run(): Promise<void> {
-    while (this.#open.participants.size > 0 && !this.#failure) {
+    for (;;) {
+      this.#pause();
+      if (this.#open.participants.size === 0 || this.#failure) break;
       const group = this.#open;
       this.#open = createGroup();
       await this.#commit(group);

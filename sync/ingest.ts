@@ -8,15 +8,12 @@ import type { Batch } from './batch.ts';
 import { decodeBatch, lastSeqOf } from './batch.ts';
 import type { Database } from './database.ts';
 import { ready } from './database.ts';
-import { decodeState } from './document-record.ts';
 import type { DocumentSlot } from './document-slot.ts';
-import type { IngestResult, OriginId, SnapshotSource } from './engine.ts';
+import type { IngestResult, OriginId } from './engine.ts';
 import { SyncError } from './errors.ts';
-import { documentOf, originKey, rangeOf } from './key.ts';
-import { SNAPSHOT_CHUNK_BYTES_TARGET, decodeSnapshotChunk, encodeSnapshotChunk } from './snapshot.ts';
+import { originKey } from './key.ts';
 import type { SnapshotRow } from './snapshot.ts';
-import type { VersionVector } from './version-vector.ts';
-import { dominates, sequenceOf } from './version-vector.ts';
+import { sequenceOf } from './version-vector.ts';
 
 /** Which node owns which origin: filled from origin records and snapshots. */
 export interface OriginRegistry {
@@ -104,33 +101,14 @@ function applyRecords(database: Database, registry: OriginRegistry, batch: Batch
   }
 }
 
-function learnOrigin(database: Database, registry: OriginRegistry, origin: OriginId, nodeId: string): void {
+export function learnOrigin(database: Database, registry: OriginRegistry, origin: OriginId, nodeId: string): void {
   if (registry.owners.has(origin)) return;
   registry.owners.set(origin, nodeId);
   database.extraOperations.push({ type: 'put', key: originKey(origin), value: new TextEncoder().encode(nodeId) });
 }
 
-/** See `Engine.ingestSnapshot`. */
-export async function ingestSnapshotChunk(
-  database: Database,
-  registry: OriginRegistry,
-  chunk: Uint8Array,
-): Promise<void> {
-  const { origins, rows } = decodeSnapshotChunk(chunk);
-  const { table, commit } = database.parts;
-  const slots = rows.map((row) => table.acquire(row.collection, row.id));
-  try {
-    await ready(slots);
-    database.assertOpen();
-    for (const [origin, nodeId] of origins) learnOrigin(database, registry, origin, nodeId);
-    rows.forEach((row, i) => mergeRow(database, slots[i]!, row));
-    await commit.join(database);
-  } finally {
-    for (const slot of slots) table.release(slot);
-  }
-}
-
-function mergeRow(database: Database, slot: DocumentSlot, row: SnapshotRow): void {
+/** Merges one document of a snapshot. Synchronous; it leaves with the next commit. */
+export function mergeRow(database: Database, slot: DocumentSlot, row: SnapshotRow): void {
   try {
     if (slot.vector.size === 0) slot.document = CrdtDocument.load(row.state);
     else slot.document.apply(row.state);
@@ -145,67 +123,4 @@ function mergeRow(database: Database, slot: DocumentSlot, row: SnapshotRow): voi
   }
   for (const [origin, seq] of row.vector) slot.touch(origin, seq);
   database.parts.table.touch(slot, row.state);
-}
-
-/** See `Engine.snapshot`. */
-export function snapshotOf(database: Database, registry: OriginRegistry, since: VersionVector): SnapshotSource {
-  const vector = database.parts.log.durableVector;
-  return { vector, chunks: () => snapshotChunks(database, registry, vector, since) };
-}
-
-async function* snapshotChunks(
-  database: Database,
-  registry: OriginRegistry,
-  vector: VersionVector,
-  since: VersionVector,
-): AsyncGenerator<Uint8Array> {
-  yield encodeSnapshotChunk({ origins: ownersOf(vector, registry), rows: [] });
-  let rows: SnapshotRow[] = [];
-  let bytes = 0;
-  const { store, db } = database.parts;
-  for await (const entries of store.range(rangeOf('y', db))) {
-    for (const [key, value] of entries) {
-      const { vector: version, parts } = decodeState(value);
-      if (isCovered(version, since)) continue;
-      const state = parts.length === 1 ? parts[0] : CrdtDocument.load(...parts).encode();
-      rows.push({ ...documentOf(key), vector: version, state });
-      bytes += value.length + key.length;
-      if (bytes < SNAPSHOT_CHUNK_BYTES_TARGET) continue;
-      yield encodeSnapshotChunk({ origins: ownersOfRows(rows, registry), rows });
-      rows = [];
-      bytes = 0;
-    }
-  }
-  if (rows.length > 0) yield encodeSnapshotChunk({ origins: ownersOfRows(rows, registry), rows });
-}
-
-function isCovered(document: ReadonlyMap<OriginId, number>, since: VersionVector): boolean {
-  for (const [origin, seq] of document) if (seq > sequenceOf(since, origin)) return false;
-  return true;
-}
-
-function ownersOf(vector: VersionVector, registry: OriginRegistry): Map<OriginId, string> {
-  return pick([...vector.keys()], registry);
-}
-
-function ownersOfRows(rows: readonly SnapshotRow[], registry: OriginRegistry): Map<OriginId, string> {
-  return pick([...new Set(rows.flatMap((row) => [...row.vector.keys()]))], registry);
-}
-
-function pick(origins: readonly OriginId[], registry: OriginRegistry): Map<OriginId, string> {
-  const owners = new Map<OriginId, string>();
-  for (const origin of origins) {
-    const nodeId = registry.owners.get(origin);
-    if (nodeId !== undefined) owners.set(origin, nodeId);
-  }
-  return owners;
-}
-
-/** See `Engine.adoptVector`. */
-export async function adoptVector(database: Database, vector: VersionVector): Promise<void> {
-  const { log, commit } = database.parts;
-  database.assertOpen();
-  if (dominates(log.durableVector, vector)) return;
-  log.adopt(vector);
-  await commit.join(database);
 }

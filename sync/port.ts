@@ -37,6 +37,15 @@ export interface RangeOptions {
 
 export type StoreEntry = readonly [key: Uint8Array, value: Uint8Array];
 
+/** A store as it was at one moment, whatever is written afterwards. Costs disk space for as long as it is open. */
+export interface StoreSnapshot {
+  get(key: Uint8Array): Promise<Uint8Array | undefined>;
+  /** As `Store.range`, ascending only. */
+  range(bounds: { readonly gte: Uint8Array; readonly lt: Uint8Array }): AsyncIterable<readonly StoreEntry[]>;
+  /** Idempotent. Ends what is being read with `STORAGE_CLOSED`. */
+  close(): Promise<void>;
+}
+
 /**
  * An ordered key-value store (bytes, unsigned lexicographic order).
  *
@@ -52,6 +61,8 @@ export interface Store {
   batch(operations: readonly StoreOperation[], options: { readonly sync: boolean }): Promise<void>;
   /** Iterates in key order, in chunks, over the state at the time of this call (a snapshot, also under later writes). */
   range(options: RangeOptions): AsyncIterable<readonly StoreEntry[]>;
+  /** The state at the time of this call. */
+  snapshot(): StoreSnapshot;
   /** Deletes all keys in [gte, lt). Not atomic; idempotent; safe to repeat after a crash. */
   clear(bounds: { readonly gte: Uint8Array; readonly lt: Uint8Array }): Promise<void>;
   close(): Promise<void>;

@@ -5,21 +5,30 @@
 import type { Catalog } from './catalog.ts';
 import type { Database } from './database.ts';
 import type { DatabaseSet } from './database-set.ts';
-import type { DurableBatch, Engine, IngestResult, OriginId, SnapshotSource } from './engine.ts';
+import type { DurableBatch, Engine, IngestResult, OriginId, SnapshotSink, SnapshotSource } from './engine.ts';
 import { SyncError } from './errors.ts';
-import { adoptVector, ingestBatches, ingestSnapshotChunk, snapshotOf } from './ingest.ts';
+import { ingestBatches } from './ingest.ts';
 import { isDatabaseKey } from './names.ts';
+import { SnapshotIntake } from './snapshot-intake.ts';
+import { snapshotOf } from './snapshot-source.ts';
 import type { VersionVector } from './version-vector.ts';
 
 type DurableListener = (database: string, batches: readonly DurableBatch[]) => void;
 
 const EMPTY_VECTOR: VersionVector = new Map();
+/** Of a database that is not held here. */
+const NO_SNAPSHOT: SnapshotSource = {
+  vector: EMPTY_VECTOR,
+  chunks: async function* () {},
+  close: () => Promise.resolve(),
+};
 
 export class ReplicaEngine implements Engine {
   readonly #set: DatabaseSet;
   readonly #catalog: Catalog;
   readonly owners: Map<OriginId, string>;
   readonly #listeners = new Set<DurableListener>();
+  readonly #intakes = new WeakMap<Database, SnapshotIntake>();
 
   constructor(set: DatabaseSet, catalog: Catalog, owners: Map<OriginId, string>) {
     this.#set = set;
@@ -49,18 +58,44 @@ export class ReplicaEngine implements Engine {
     return this.#unlessDropped(database, (held) => ingestBatches(held, this, batches), noted);
   }
 
-  snapshot(database: string, since: VersionVector): SnapshotSource {
-    const held = this.#set.get(database);
-    if (held) return snapshotOf(held, this, since);
-    return { vector: EMPTY_VECTOR, chunks: async function* () {} };
+  async snapshot(database: string, since: VersionVector): Promise<SnapshotSource> {
+    for (;;) {
+      const held = this.#set.get(database);
+      if (held === undefined) return NO_SNAPSHOT;
+      await this.#intakeOf(held).settled();
+      held.assertOpen();
+      const source = await held.parts.commit.between(() => (held.isMerging ? null : snapshotOf(held, this, since)));
+      if (source !== null) return source;
+    }
   }
 
-  ingestSnapshot(database: string, chunk: Uint8Array): Promise<void> {
-    return this.#unlessDropped(database, (held) => ingestSnapshotChunk(held, this, chunk), undefined);
+  receiveSnapshot(database: string): SnapshotSink {
+    let sink: SnapshotSink | null = null;
+    const take = (run: (open: SnapshotSink) => Promise<void>): Promise<void> =>
+      this.#unlessDropped(database, (held) => run((sink ??= this.#intakeOf(held).open())), undefined);
+    return {
+      add: (index, chunk) => take((open) => open.add(index, chunk)),
+      complete: (vector) => take((open) => open.complete(vector)),
+      discard: async () => sink?.discard(),
+    };
   }
 
-  adoptVector(database: string, vector: VersionVector): Promise<void> {
-    return this.#unlessDropped(database, (held) => adoptVector(held, vector), undefined);
+  isMerging(database: string): boolean {
+    return this.#set.get(database)?.isMerging ?? false;
+  }
+
+  /** At the start: goes on with snapshots that were being merged. */
+  async recover(): Promise<void> {
+    for (const key of this.#set.keys()) await this.#intakeOf(this.#set.get(key)!).recover();
+  }
+
+  #intakeOf(database: Database): SnapshotIntake {
+    let intake = this.#intakes.get(database);
+    if (intake === undefined) {
+      intake = new SnapshotIntake(database, this, () => this.#notify(database.key, []));
+      this.#intakes.set(database, intake);
+    }
+    return intake;
   }
 
   /** What a peer still sends of a dropped database is taken note of and not kept: it is about to learn of the drop. */
@@ -91,7 +126,11 @@ export class ReplicaEngine implements Engine {
 
   /** Tells links what has become durable. */
   publish(database: string, batches: readonly DurableBatch[]): void {
-    if (batches.length > 0) for (const listener of this.#listeners) listener(database, batches);
+    if (batches.length > 0) this.#notify(database, batches);
+  }
+
+  #notify(database: string, batches: readonly DurableBatch[]): void {
+    for (const listener of this.#listeners) listener(database, batches);
   }
 
   nodeOf(origin: OriginId): string | undefined {

@@ -23,6 +23,8 @@ export interface DatabaseStatus {
   readonly digest: string;
   /** Origin → sequence held. */
   readonly vector: Readonly<Record<string, number>>;
+  /** A snapshot is being merged: some documents are newer than the vector says, and the digest proves nothing. */
+  readonly merging: boolean;
 }
 
 export interface ReplicaStatus extends PeersStatus {
@@ -55,7 +57,7 @@ export function describeReplica(
     }),
     databases: replica.databases().flatMap((name) => {
       const database = set.get(catalog.liveKey(name)!);
-      return database ? [{ name, bytes: database.bytes, ...database.digest() }] : [];
+      return database ? [{ name, bytes: database.bytes, merging: database.isMerging, ...database.digest() }] : [];
     }),
     ...peers,
     failure: replica.failure?.code ?? null,

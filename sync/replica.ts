@@ -122,6 +122,7 @@ export class Replica {
   }
 
   async #start(): Promise<void> {
+    await this.engine.recover();
     const system = this.#set.get(SYSTEM_KEY)!;
     for (const collection of ['databases', 'collections', 'members']) {
       for await (const { id, json } of system.documentsOf(collection)) this.#catalog.update(collection, id, json);

@@ -5,9 +5,17 @@
  */
 import type { BatchOperation, Database, NativeIterator } from 'rocksdb';
 import { assert } from '../../crdt/index.ts';
-import { type RangeOptions, StorageError, type Store, type StoreEntry, type StoreOperation } from '../../sync/index.ts';
+import {
+  type RangeOptions,
+  StorageError,
+  type Store,
+  type StoreEntry,
+  type StoreOperation,
+  type StoreSnapshot,
+} from '../../sync/index.ts';
 import { claimDirectory } from './directory-format.ts';
 import { ReadCoalescer, type ReadOutcome } from './read-coalescer.ts';
+import { RocksDbSnapshot } from './rocksdb-snapshot.ts';
 import { bindingFault, failedStore, openFault, storageFault } from './storage-fault.ts';
 import { corruptEntry, decodeFrame, encodeFrame } from './value-frame.ts';
 
@@ -99,6 +107,12 @@ export class RocksDbStore implements Store {
     if (limit === 0 || Buffer.compare(gte, lt) >= 0) return nothing();
     const bounds = { gte: asBuffer(gte), lt: asBuffer(lt) };
     return this.#chunks(this.#db.iterator({ ...bounds, limit, reverse, values, highWaterMark: CHUNK_BYTES }), options);
+  }
+
+  /** Keeps what it shows on disk until it is closed. */
+  snapshot(): StoreSnapshot {
+    this.#assertOpen();
+    return new RocksDbSnapshot(this.#db, () => this.#closing !== null);
   }
 
   clear(bounds: { readonly gte: Uint8Array; readonly lt: Uint8Array }): Promise<void> {

@@ -34,6 +34,8 @@ declare module 'rocksdb' {
   interface NativeIterator {
     /** Entries read ahead, last one first, each as value then key. Internal to the binding, stable because it is pinned. */
     cache: Buffer[] | null;
+    /** Moves to the first key not below `target`; not while `next` is under way. */
+    seek(target: Buffer): void;
     next(callback: (error: Error | null | undefined, key?: Buffer, value?: Buffer) => void): void;
     end(callback: Done): void;
   }

@@ -15,9 +15,9 @@ export class Donor {
   readonly #context: LinkContext;
   readonly #flow: OutgoingFlow;
   readonly #transfer: number;
-  readonly #source: SnapshotSource;
-  readonly #chunks: AsyncIterator<Uint8Array>;
   readonly #onProgress: () => void;
+  #source: SnapshotSource | null = null;
+  #chunks: AsyncIterator<Uint8Array> | null = null;
   #index = 0;
   #isReading = false;
   #isDone = false;
@@ -27,39 +27,61 @@ export class Donor {
     this.#context = context;
     this.#flow = flow;
     this.#transfer = request.transfer;
-    this.#source = context.engine.snapshot(request.database, request.since);
-    this.#chunks = this.#source.chunks()[Symbol.asyncIterator]();
     this.#onProgress = onProgress;
+    context.engine.snapshot(request.database, request.since).then(
+      (source) => this.#handleOpen(source),
+      (error: unknown) => this.#fail(error),
+    );
   }
 
   get isDone(): boolean {
     return this.#isDone;
   }
 
+  /** Empty before the snapshot was opened. */
   get vector(): VersionVector {
-    return this.#source.vector;
+    return this.#source?.vector ?? new Map();
   }
 
   /** Reads and sends the next chunk if there is room for it. */
   pump(): void {
-    if (this.#isReading || this.#isDone || !this.#flow.hasRoom(FRAME_BODY_BYTES_MAX)) return;
+    if (this.#chunks === null || this.#isReading || this.#isDone || !this.#flow.hasRoom(FRAME_BODY_BYTES_MAX)) return;
     this.#isReading = true;
     this.#flow.reserve(FRAME_BODY_BYTES_MAX);
     this.#chunks.next().then(
       (result) => this.#handleRead(result.done === true ? null : result.value),
-      (error: unknown) => {
-        this.cancel();
-        this.#context.close(CLOSE_CODES.INTERNAL_ERROR, `snapshot failed: ${String(error)}`);
-      },
+      (error: unknown) => this.#fail(error),
     );
   }
 
   cancel(): void {
     if (this.#isDone) return;
-    this.#isDone = true;
     if (this.#isReading) this.#flow.release(FRAME_BODY_BYTES_MAX);
     this.#isReading = false;
-    this.#chunks.return?.().catch(() => {});
+    this.#finish();
+  }
+
+  #handleOpen(source: SnapshotSource): void {
+    this.#source = source;
+    if (this.#isDone) return this.#free();
+    this.#chunks = source.chunks()[Symbol.asyncIterator]();
+    this.#onProgress();
+  }
+
+  #finish(): void {
+    this.#isDone = true;
+    this.#free();
+  }
+
+  #free(): void {
+    // A store that is closing frees it by itself.
+    this.#source?.close().catch(() => undefined);
+  }
+
+  #fail(error: unknown): void {
+    if (this.#isDone) return;
+    this.cancel();
+    this.#context.close(CLOSE_CODES.INTERNAL_ERROR, `snapshot failed: ${String(error)}`);
   }
 
   #handleRead(chunk: Uint8Array | null): void {
@@ -67,7 +89,7 @@ export class Donor {
     this.#isReading = false;
     this.#flow.release(FRAME_BODY_BYTES_MAX);
     if (chunk === null) {
-      this.#isDone = true;
+      this.#finish();
       this.#context.send({ type: 'snapshot-end', transfer: this.#transfer, chunks: this.#index, vector: this.vector });
     } else {
       const weight = chunk.length;

@@ -42,7 +42,8 @@ export interface InboxHooks {
   handleHeld(): void;
   /** The engine does not want this database. */
   handleDeclined(database: string): void;
-  handleSnapshotAdopted(fetch: SnapshotFetch): void;
+  /** A snapshot is merged. */
+  handleFetched(fetch: SnapshotFetch): void;
   handleFailure(error: unknown): void;
 }
 
@@ -153,17 +154,14 @@ export class Inbox {
     const first = this.#queue[0]!;
     if (first.kind === 'batch') return this.#ingest(this.#takeBatches());
     this.#queue.shift();
+    const { fetch } = first;
     if (first.kind === 'chunk') {
-      await this.#engine.ingestSnapshot(this.#database, first.bytes);
-      first.fetch.noteChunk(first.index);
+      if (!fetch.isOver) await fetch.addChunk(first.index, first.bytes);
       this.#hooks.settle(first.token);
     } else {
-      first.fetch.noteEnd(first.chunks, first.vector);
+      fetch.noteEnd(first.chunks, first.vector);
     }
-    const vector = first.fetch.takeVector();
-    if (vector === null) return;
-    await this.#engine.adoptVector(this.#database, vector);
-    if (!this.#isClosed) this.#hooks.handleSnapshotAdopted(first.fetch);
+    if ((await fetch.finish()) && !this.#isClosed) this.#hooks.handleFetched(fetch);
   }
 
   /** The batches at the front, up to what may be merged at a time. */

@@ -28,7 +28,6 @@ export interface LinkOwner {
   handleLive(link: Link): void;
   /** Exactly once. `isRemote`: the other side or the transport closed. */
   handleClosed(link: Link, code: number, reason: string, isRemote: boolean): void;
-  handleVectorMoved(database: string): void;
   handleOriginConflict(link: Link, reason: string): void;
 }
 
@@ -315,7 +314,6 @@ export class Link {
     });
     const receiver = new Receiver(context, flow, announcer, {
       noteReceived: (database, origin, seq) => sender.noteReceived(database, origin, seq),
-      handleVectorMoved: (database) => this.#setup.owner.handleVectorMoved(database),
     });
     return { sender, receiver, announcer };
   }

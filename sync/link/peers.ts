@@ -184,10 +184,6 @@ class PeerSet implements Peers, LinkOwner {
     this.#dependencies.onEvent?.({ type: 'closed', node, code, reason });
   }
 
-  handleVectorMoved(database: string): void {
-    for (const link of this.#links) link.handleVectorMoved(database);
-  }
-
   handleOriginConflict(link: Link, reason: string): void {
     this.#dependencies.onEvent?.({ type: 'origin-conflict', node: link.peer?.nodeId ?? '', reason });
   }
@@ -195,7 +191,10 @@ class PeerSet implements Peers, LinkOwner {
   // --- links
 
   #handleDurable(database: string, batches: readonly DurableBatch[]): void {
-    if (batches.length === 0) return this.handleVectorMoved(database);
+    if (batches.length === 0) {
+      for (const link of [...this.#links]) link.handleVectorMoved(database);
+      return;
+    }
     this.#shared.ring.add(database, batches, this.#dependencies.clock.now());
     for (const link of [...this.#links]) link.handleDurable(database, batches);
   }

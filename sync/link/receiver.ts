@@ -20,8 +20,6 @@ import { SnapshotFetch } from './snapshot-fetch.ts';
 export interface ReceiverHooks {
   /** The peer sent a batch, so it has everything of its origin up to it. */
   noteReceived(database: string, origin: OriginId, seq: number): void;
-  /** A snapshot was adopted: every link has to look at our vector again. */
-  handleVectorMoved(database: string): void;
 }
 
 export class Receiver {
@@ -78,9 +76,9 @@ export class Receiver {
   handleOffer(message: OfferMessage): void {
     const { database } = message;
     const { fetches, engine } = this.#context;
-    if (fetches.has(database)) return;
+    if (fetches.has(database) || engine.isMerging(database)) return;
     fetches.set(database, this);
-    const fetch = new SnapshotFetch(database, this.#nextTransfer++);
+    const fetch = new SnapshotFetch(database, this.#nextTransfer++, engine.receiveSnapshot(database));
     this.#fetches.set(database, fetch);
     // The snapshot covers what they wait for; the log goes on after it.
     this.#inboxes.get(database)?.dropHeld();
@@ -156,10 +154,7 @@ export class Receiver {
       },
       handleHeld: () => this.#handleHeld(),
       handleDeclined: (database) => this.#announcer.decline(database),
-      handleSnapshotAdopted: (fetch) => {
-        this.#endFetch(fetch);
-        this.#hooks.handleVectorMoved(fetch.database);
-      },
+      handleFetched: (fetch) => this.#endFetch(fetch),
       handleFailure: (error) => this.#handleFailure(error),
     };
   }
@@ -176,6 +171,8 @@ export class Receiver {
   }
 
   #endFetch(fetch: SnapshotFetch): void {
+    fetch.end();
+    if (this.#fetches.get(fetch.database) !== fetch) return;
     this.#fetches.delete(fetch.database);
     if (this.#context.fetches.get(fetch.database) === this) this.#context.fetches.delete(fetch.database);
   }

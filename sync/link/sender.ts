@@ -412,7 +412,7 @@ export class Sender {
   }
 
   #offer(database: PeerDatabase, records: number): void {
-    if (database.offerTicks > 0) return;
+    if (database.offerTicks > 0 || this.#context.engine.isMerging(database.name)) return;
     database.offerTicks = OFFER_TICKS;
     this.#context.send({ type: 'offer', database: database.name, records });
   }

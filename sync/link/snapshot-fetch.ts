@@ -1,25 +1,35 @@
 /**
  * @module
- * Owns the receiving side of one snapshot: which chunks are durable, and when the donor's vector may be adopted.
+ * Owns the receiving side of one snapshot: which chunks are durable, and when it is complete.
  */
+import type { SnapshotSink } from '../engine.ts';
 import type { VersionVector } from '../version-vector.ts';
 
 export class SnapshotFetch {
   readonly database: string;
   readonly transfer: number;
+  readonly #sink: SnapshotSink;
   /** Ticks without anything received. */
   stallTicks = 0;
   readonly #durable = new Set<number>();
   #chunks = -1;
   #vector: VersionVector | null = null;
+  #isOver = false;
 
-  constructor(database: string, transfer: number) {
+  constructor(database: string, transfer: number, sink: SnapshotSink) {
     this.database = database;
     this.transfer = transfer;
+    this.#sink = sink;
   }
 
-  /** Chunk `index` is durable. Order does not matter, repetition neither. */
-  noteChunk(index: number): void {
+  /** It was completed or given up: what still comes of it is ignored. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Resolves when the chunk is durable. Order does not matter, repetition neither. */
+  async addChunk(index: number, bytes: Uint8Array): Promise<void> {
+    await this.#sink.add(index, bytes);
     this.#durable.add(index);
   }
 
@@ -28,11 +38,20 @@ export class SnapshotFetch {
     this.#vector = vector;
   }
 
-  /** The donor's vector, once, when everything is durable. */
-  takeVector(): VersionVector | null {
-    if (this.#durable.size !== this.#chunks) return null;
+  /** Merges everything, if everything is durable. Resolves to whether it did. */
+  async finish(): Promise<boolean> {
     const vector = this.#vector;
+    if (this.#isOver || vector === null || this.#durable.size !== this.#chunks) return false;
     this.#vector = null;
-    return vector;
+    await this.#sink.complete(vector);
+    return true;
+  }
+
+  /** Nothing more will be done for it; what is incomplete is forgotten. */
+  end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    // A failed disk is reported by those who write to it.
+    this.#sink.discard().catch(() => undefined);
   }
 }

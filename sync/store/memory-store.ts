@@ -5,7 +5,7 @@
  */
 import { assert } from '../../crdt/index.ts';
 import { StorageError } from '../errors.ts';
-import type { RangeOptions, Store, StoreEntry, StoreOperation } from '../port.ts';
+import type { RangeOptions, Store, StoreEntry, StoreOperation, StoreSnapshot } from '../port.ts';
 import { entriesOf, SortedMap, type SortedMapSnapshot } from './sorted-map.ts';
 
 const CHUNK_BYTES_MAX = 262_144;
@@ -90,6 +90,34 @@ export class MemoryStore implements Store {
     return this.#chunks(this.#visible.snapshot(), options);
   }
 
+  snapshot(): StoreSnapshot {
+    this.#assertOpen();
+    const content = this.#visible.snapshot();
+    let isClosed = false;
+    const ensureOpen = (): void => {
+      if (isClosed) throw new StorageError('STORAGE_CLOSED', 'the snapshot is closed');
+    };
+    const chunks = (bounds: { gte: Uint8Array; lt: Uint8Array }): AsyncGenerator<readonly StoreEntry[]> =>
+      this.#chunks(content, bounds, ensureOpen);
+    return {
+      get: async (key) => {
+        assertKey(key);
+        ensureOpen();
+        await this.#access({ type: 'read', keys: [key] });
+        ensureOpen();
+        for (const [, value] of entriesOf(content, { gte: key, lt: successorOf(key) })) return value;
+        return undefined;
+      },
+      range: (bounds) => {
+        ensureOpen();
+        return chunks(bounds);
+      },
+      close: async () => {
+        isClosed = true;
+      },
+    };
+  }
+
   clear(bounds: { readonly gte: Uint8Array; readonly lt: Uint8Array }): Promise<void> {
     return this.#enqueue(async () => {
       this.#assertWritable();
@@ -154,7 +182,9 @@ export class MemoryStore implements Store {
   async *#chunks(
     snapshot: SortedMapSnapshot,
     options: RangeOptions,
+    ensureOpen: () => void = () => {},
   ): AsyncGenerator<readonly StoreEntry[], void, undefined> {
+    ensureOpen();
     let chunk: StoreEntry[] = [];
     let bytes = 0;
     let left = options.limit ?? Infinity;
@@ -165,7 +195,9 @@ export class MemoryStore implements Store {
       bytes += entry[0].length + entry[1].length;
       if (bytes < CHUNK_BYTES_MAX && chunk.length < CHUNK_ENTRIES_MAX) continue;
       yield chunk;
+      ensureOpen();
       await this.#access({ type: 'range', gte: options.gte, lt: options.lt });
+      ensureOpen();
       chunk = [];
       bytes = 0;
     }
@@ -178,6 +210,13 @@ function applyBatch(map: SortedMap, batch: Batch): void {
     if (operation.type === 'put') map.set(operation.key, operation.value);
     else map.delete(operation.key);
   }
+}
+
+/** The smallest key greater than `key`. */
+function successorOf(key: Uint8Array): Uint8Array {
+  const next = new Uint8Array(key.length + 1);
+  next.set(key);
+  return next;
 }
 
 function assertKey(key: Uint8Array): void {

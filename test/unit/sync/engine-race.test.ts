@@ -107,8 +107,13 @@ test('[DB9] a damaged document in a snapshot is refused, and the node goes on', 
   await database.write('c', 'x', put(1));
   const row = { collection: 'c', id: 'y', vector: new Map([[2 ** 40, 1]]), state: Uint8Array.of(1, 1, 9, 0, 77, 1) };
   const chunk = encodeSnapshotChunk({ origins: new Map(), rows: [row] });
-  await expect(replica.engine.ingestSnapshot(database.key, chunk)).rejects.toThrow();
+  const sink = replica.engine.receiveSnapshot(database.key);
+  await sink.add(0, chunk);
+  const vector = new Map([[2 ** 40, { seq: 1, chain: GENESIS_CHAIN }]]);
+  await expect(sink.complete(vector)).rejects.toMatchObject({ code: 'SYNC_BATCH_MALFORMED' });
   expect(gate.failures).toEqual([]);
+  expect(replica.engine.isMerging(database.key)).toBe(false);
+  expect(replica.engine.vector(database.key).has(2 ** 40)).toBe(false);
   await database.write('c', 'x', put(2));
   await database.write('c', 'y', put(3));
   expect(text((await database.get('c', 'y'))?.json)).toEqual({ value: 3 });

@@ -11,6 +11,7 @@ import type {
   IngestResult,
   OriginId,
   SequenceRange,
+  SnapshotSink,
   SnapshotSource,
 } from '../../../sync/engine.ts';
 import type { LinkOptions } from '../../../sync/link/options.ts';
@@ -96,7 +97,10 @@ export class FakeEngine implements Engine {
   receivedBatches = 0;
   ingestCalls = 0;
   snapshotsGiven = 0;
+  snapshotsClosed = 0;
+  snapshotsDiscarded = 0;
   chunksIngested = 0;
+  readonly merging: Set<string> = new Set<string>();
   readonly dropped: Set<string> = new Set<string>();
   readonly owners: Map<OriginId, string>;
   readonly #time: VirtualTime;
@@ -200,28 +204,40 @@ export class FakeEngine implements Engine {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Chunks are the logs themselves: 200 records a chunk is enough for a fake. */
-  snapshot(database: string): SnapshotSource {
+  /** Chunks without a meaning: the vector is what counts. */
+  async snapshot(database: string): Promise<SnapshotSource> {
     this.snapshotsGiven++;
-    const held = this.#get(database);
-    const vector = new Map(held.vector);
     return {
-      vector,
+      vector: new Map(this.#get(database).vector),
       async *chunks() {
         for (let i = 0; i < 20; i++) yield new Uint8Array(50_000).fill(i);
       },
+      close: async () => void this.snapshotsClosed++,
     };
   }
 
-  async ingestSnapshot(database: string): Promise<void> {
-    this.#get(database);
-    this.chunksIngested++;
-    await this.#delay();
+  receiveSnapshot(database: string): SnapshotSink {
+    return {
+      add: async () => {
+        this.chunksIngested++;
+        await this.#delay();
+      },
+      complete: async (vector) => {
+        this.merging.add(database);
+        await this.#delay();
+        this.merging.delete(database);
+        this.#adopt(this.#get(database), vector);
+        for (const listener of this.#listeners) listener(database, []);
+      },
+      discard: async () => void this.snapshotsDiscarded++,
+    };
   }
 
-  async adoptVector(database: string, vector: VersionVector): Promise<void> {
-    const held = this.#get(database);
-    await this.#delay();
+  isMerging(database: string): boolean {
+    return this.merging.has(database);
+  }
+
+  #adopt(held: FakeDatabase, vector: VersionVector): void {
     for (const [origin, entry] of vector) {
       if (sequenceOf(held.vector, origin) >= entry.seq) continue;
       held.vector.set(origin, entry);

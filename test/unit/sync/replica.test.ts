@@ -134,9 +134,11 @@ test('[DB6] an empty replica is filled by a snapshot and continues from the log'
   for (let i = 0; i < 50; i++) await left.write('c', `d${i}`, { kind: 'replace', value: { i, s: 'x'.repeat(i) } });
   await left.write('c', 'd7', { kind: 'delete' });
   for (const key of a.engine.databases()) {
-    const { vector, chunks } = a.engine.snapshot(key, b.engine.vector(key));
-    for await (const chunk of chunks()) await b.engine.ingestSnapshot(key, chunk);
-    await b.engine.adoptVector(key, vector);
+    const source = await a.engine.snapshot(key, b.engine.vector(key));
+    const sink = b.engine.receiveSnapshot(key);
+    let index = 0;
+    for await (const chunk of source.chunks()) await sink.add(index++, chunk);
+    await sink.complete(source.vector);
   }
   const right = b.database('app');
   expect(right.digest()).toEqual(left.digest());
