@@ -34,8 +34,8 @@ const UPDATES_BYTES_MIN = 2048;
 const EMPTY_STATE: Uint8Array = Uint8Array.of(0, 0);
 /** JSON is rarely longer than this many times the state. */
 const JSON_PER_BYTE = 4;
-/** Rough heap cost: of a document at all, and of a byte of state as bytes, as a model, and with a Y.Doc. */
-const WEIGHT = { document: 1500, plainByte: 2, modelByte: 40, docByte: 70 } as const;
+/** Measured heap bytes: of a document at all, of a byte of state, and of a live element in the model and in a Y.Doc. */
+const WEIGHT = { document: 2500, byte: 2, modelElement: 800, docElement: 500 } as const;
 
 /**
  * A document. Not safe to share between callers that interleave within one call; every call is synchronous.
@@ -193,8 +193,9 @@ export class CrdtDocument {
 
   /** Approximate heap bytes, for caches that are bounded in bytes. */
   get weight(): number {
-    if (this.#doc !== null) return WEIGHT.document + this.#bytes * WEIGHT.docByte;
-    return WEIGHT.document + this.#bytes * (this.#model === null ? WEIGHT.plainByte : WEIGHT.modelByte);
+    const elements = this.#model === null ? 0 : countLive(this.#model);
+    const perElement = WEIGHT.modelElement + (this.#doc === null ? 0 : WEIGHT.docElement);
+    return WEIGHT.document + this.#bytes * WEIGHT.byte + elements * perElement;
   }
 
   get #isEmpty(): boolean {
@@ -306,6 +307,12 @@ export class CrdtDocument {
       leftOf: (id) => orderOf(this.#merge()).leftOf(id),
     };
   }
+}
+
+function countLive(model: Model): number {
+  let count = 0;
+  for (const run of model.runs) count += run.live;
+  return count;
 }
 
 /** Edits the model; tells whether there is anything to write. */

@@ -17,6 +17,7 @@ export const systemTimers: Timers = {
     timer.unref();
     return () => clearTimeout(timer);
   },
+  soon: setImmediate,
 };
 
 /** One call of the platform for short inputs, where setting up a hash object would cost as much as hashing. */

@@ -6,7 +6,7 @@
  */
 import { AtollError } from '../crdt/index.ts';
 import { StorageError } from './errors.ts';
-import type { Store, StoreOperation } from './port.ts';
+import type { Store, StoreOperation, Timers } from './port.ts';
 
 /** What one participant contributes to a group. */
 export interface SealedChanges {
@@ -35,15 +35,17 @@ interface Pause {
 export class GroupCommit {
   readonly #store: Store;
   readonly #onFailure: (error: AtollError) => void;
+  readonly #soon: (run: () => void) => void;
   #open: Group = createGroup();
   /** What waits for a moment with nothing in flight. */
   #pauses: Pause[] = [];
   #running: Promise<void> | null = null;
   #failure: AtollError | null = null;
 
-  constructor(store: Store, onFailure: (error: AtollError) => void) {
+  constructor(store: Store, onFailure: (error: AtollError) => void, soon: Timers['soon'] = queueMicrotask) {
     this.#store = store;
     this.#onFailure = onFailure;
+    this.#soon = soon;
   }
 
   /** The storage error that ended all commits, if one did. */
@@ -56,8 +58,7 @@ export class GroupCommit {
     if (this.#failure) return Promise.reject(this.#failure);
     this.#open.participants.add(participant);
     const { done } = this.#open;
-    // Started in a microtask, so that everything this turn of the event loop changes travels in one group.
-    this.#running ??= Promise.resolve().then(() => this.#run());
+    this.#running ??= this.#run();
     return done;
   }
 
@@ -95,6 +96,8 @@ export class GroupCommit {
     for (;;) {
       this.#pause();
       if (this.#open.participants.size === 0 || this.#failure) break;
+      // A group costs as much as several documents: everything this turn of the event loop changes travels in one.
+      await new Promise<void>((resolve) => this.#soon(resolve));
       const group = this.#open;
       this.#open = createGroup();
       await this.#commit(group);

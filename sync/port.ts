@@ -12,6 +12,11 @@ export interface Clock {
 /** One-shot timers. The returned function cancels; cancelling twice is a no-op. Delays in milliseconds. */
 export interface Timers {
   after(delayMs: number, run: () => void): () => void;
+  /**
+   * Runs after the input that waits already has been handled: what all of it asks for then shares one commit. Default: a
+   * microtask.
+   */
+  readonly soon?: (run: () => void) => void;
 }
 
 /** Randomness. Cryptographic in production, seeded in simulation. */

@@ -103,7 +103,7 @@ export class Replica {
     const { store, clock, random } = options;
     const { nodeId, origin, owners, lastStamp } = await loadIdentity(store, random);
     const catalog = new Catalog();
-    const commit = new GroupCommit(store, (error) => options.onFailure?.(error));
+    const commit = new GroupCommit(store, (error) => options.onFailure?.(error), options.timers.soon);
     const set = await DatabaseSet.open({
       store,
       catalog,

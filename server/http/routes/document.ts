@@ -99,16 +99,22 @@ async function write(
   const wantsDocument = returns === 'representation';
   const options: WriteOptions = { ...preconditionsOf(request.headers), ...(wantsDocument && { returnDocument: true }) };
   const outcome = await database.write(requireCollectionName(collection), requireDocumentId(id), change, options);
-  if (location !== undefined) reply.header('location', location);
-  if (returns !== null) reply.header('preference-applied', `return=${returns}`);
-  sendSessionToken(reply, database);
-  sendWritten(reply, id, outcome);
+  const headers: string[] = [];
+  if (location !== undefined) headers.push('location', location);
+  if (returns !== null) headers.push('preference-applied', `return=${returns}`);
+  sendWritten(reply, database, id, outcome, headers);
 }
 
-function sendWritten(reply: FastifyReply, id: string, { status, etag, json }: WriteOutcome): void {
-  reply.code(status === 'created' ? 201 : 200);
-  reply.header('etag', etag).header('content-type', JSON_CONTENT);
-  reply.send(json === undefined ? JSON.stringify({ id, etag }) : asBuffer(json));
+function sendWritten(
+  reply: FastifyReply,
+  database: Database,
+  id: string,
+  { status, etag, json }: WriteOutcome,
+  headers: string[],
+): void {
+  const body = json ?? Buffer.from(JSON.stringify({ id, etag }));
+  headers.push('etag', etag, 'session-token', database.token());
+  sendRaw(reply, status === 'created' ? 201 : 200, headers, body);
 }
 
 function sendDocument(
@@ -137,21 +143,25 @@ function sendDocument(
   reply.code(304).send();
 }
 
-/**
- * Writes the answer to the socket past Fastify, which would spend as much time on it as everything else takes. Node drops the
- * body of a HEAD.
- */
 function sendStored(
   reply: FastifyReply,
   database: Database,
   { json, etag, modifiedMs, conflicts }: StoredDocument,
 ): void {
-  const headers = ['content-type', JSON_CONTENT, 'content-length', String(json.length), 'etag', etag];
-  headers.push('last-modified', new Date(modifiedMs).toUTCString(), 'session-token', database.token());
+  const headers = ['etag', etag, 'last-modified', new Date(modifiedMs).toUTCString()];
+  headers.push('session-token', database.token());
   if (conflicts > 0) headers.push('atoll-conflicts', String(conflicts));
+  sendRaw(reply, 200, headers, json);
+}
+
+/**
+ * Writes the answer to the socket past Fastify, which would spend as much time on it as everything else takes. Node drops the
+ * body of a HEAD.
+ */
+function sendRaw(reply: FastifyReply, status: number, headers: string[], json: Uint8Array): void {
   reply.hijack();
   const { raw } = reply;
-  raw.writeHead(200, headers);
+  raw.writeHead(status, ['content-type', JSON_CONTENT, 'content-length', String(json.length), ...headers]);
   // A Latin-1 string goes out in one piece with the head; a Buffer costs a second one, and large ones are worth it.
   if (json.length <= SMALL_BYTES) raw.end(asBuffer(json).toString('latin1'), 'latin1');
   else raw.end(json);
