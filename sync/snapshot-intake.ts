@@ -22,7 +22,8 @@ import type { VersionVector } from './version-vector.ts';
 const INTENTION_FORMAT = 1;
 const INDEX_MAX = 2 ** 32 - 1;
 
-interface Intention {
+/** What is recorded before a snapshot is merged. */
+export interface Intention {
   readonly stage: number;
   readonly vector: VersionVector;
 }
@@ -207,7 +208,7 @@ function encodeIntention({ stage, vector }: Intention): Uint8Array {
   return encoding.toUint8Array(encoder);
 }
 
-function decodeIntention(bytes: Uint8Array): Intention {
+export function decodeIntention(bytes: Uint8Array): Intention {
   const decoder = decoding.createDecoder(bytes);
   const format = decoding.readUint8(decoder);
   if (format !== INTENTION_FORMAT) {

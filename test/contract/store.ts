@@ -39,6 +39,7 @@ export function storeContract(name: string, create: () => Promise<StoreFixture>,
     batches(current);
     describe('ranges', () => ranges(current));
     snapshots(current);
+    views(current);
     clearing(current);
     extremes(current);
     lifecycle(current);
@@ -232,6 +233,78 @@ function snapshots(current: () => StoreFixture): void {
     };
     await expect(throwing()).rejects.toThrow('consumer failed');
     expect((await collect(store, EVERYTHING)).length).toBe(names.length);
+  });
+}
+
+function views(current: () => StoreFixture): void {
+  const names = Array.from({ length: 3000 }, (_, index) => `k${String(index).padStart(4, '0')}`);
+  const bounds = { gte: key('k'), lt: key('l') };
+  const fill = (value: string): Promise<void> =>
+    current().store.batch(
+      names.map((name) => put(name, value.repeat(200))),
+      { sync: false },
+    );
+
+  test('[ST17] a snapshot shows the state at its call, by key and by range, until it is closed', async () => {
+    const { store } = current();
+    await fill('old');
+    await store.batch([put('empty', ''), put('l', 'beyond')], { sync: false });
+    const snapshot = store.snapshot();
+    await fill('new');
+    await store.batch([del('k0001'), put('k0000x', 'new'), put('a', 'new')], { sync: false });
+    expect(text(await snapshot.get(key('k0001')))).toBe('old'.repeat(200));
+    expect(await snapshot.get(key('k0000x'))).toBeUndefined();
+    expect(await snapshot.get(key('a'))).toBeUndefined();
+    expect(await snapshot.get(key('zzz'))).toBeUndefined();
+    expect((await snapshot.get(key('empty')))!.length).toBe(0);
+    const seen: string[] = [];
+    for await (const chunk of snapshot.range(bounds)) {
+      // Reads between two chunks do not disturb the range.
+      expect(text(await snapshot.get(key('k2999')))).toBe('old'.repeat(200));
+      for (const [found, value] of chunk) {
+        expect(text(value)).toBe('old'.repeat(200));
+        seen.push(text(found)!);
+      }
+    }
+    expect(seen).toEqual(names);
+    await snapshot.close();
+    await snapshot.close();
+    await expect(snapshot.get(key('k0001'))).rejects.toEqual(expect.objectContaining({ code: 'STORAGE_CLOSED' }));
+  });
+
+  test('[ST17] reads of one snapshot may overlap, and an empty range is empty', async () => {
+    const { store } = current();
+    await fill('v');
+    const snapshot = store.snapshot();
+    const ranges = [
+      { gte: key('k1'), lt: key('k2') },
+      { gte: key('k'), lt: key('k1') },
+    ];
+    const [points, ...counts] = await Promise.all([
+      Promise.all(names.slice(0, 50).map((name) => snapshot.get(key(name)))),
+      ...ranges.map(async (range) => {
+        let entries = 0;
+        for await (const chunk of snapshot.range(range)) entries += chunk.length;
+        return entries;
+      }),
+    ]);
+    expect(points.every((value) => text(value) === 'v'.repeat(200))).toBe(true);
+    expect(counts).toEqual([1000, 1000]);
+    for await (const chunk of snapshot.range({ gte: key('x'), lt: key('x') })) expect(chunk).toEqual([]);
+    await snapshot.close();
+  });
+
+  test('[ST17] a store closes with its snapshots', async () => {
+    const { store } = current();
+    await fill('v');
+    const [snapshot, unused] = [store.snapshot(), store.snapshot()];
+    const reading = (async () => {
+      for await (const chunk of snapshot.range(bounds)) if (chunk.length > 0) await store.close();
+    })();
+    const closed = expect.objectContaining({ code: 'STORAGE_CLOSED' });
+    await expect(reading).rejects.toEqual(closed);
+    await expect(unused.get(key('k0001'))).rejects.toEqual(closed);
+    await unused.close();
   });
 }
 

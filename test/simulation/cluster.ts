@@ -266,7 +266,6 @@ export class Cluster {
       store,
       isDeep,
       onBatch: (database, bytes) => this.#tap.checkBatch(index, database, bytes),
-      wasGiven: (...version) => this.#tap.wasGiven(index, ...version),
       snapshotChain: (...position) => this.#tap.snapshotChain(...position),
     });
     for (const problem of audit.problems) this.complain(`disk of node ${index}: ${problem}`);
@@ -306,11 +305,6 @@ export class Cluster {
     }
   }
 
-  /** May documents of a node be newer than its vector? */
-  isAhead(node: number, database: string, vector: Readonly<Record<string, number>>): boolean {
-    return this.#tap.isAhead(node, database, vector);
-  }
-
   /** Invariant I9 for readers: one version of a document has one content, on all nodes at all times. */
   checkVersion(document: string, etag: string, text: string): void {
     const id = `${document} ${etag}`;
@@ -325,7 +319,7 @@ export class Cluster {
       if (replica === null) continue;
       for (const name of replica.databases()) {
         const state = databaseState(replica, name);
-        if (state === null || this.#tap.isAhead(index, state.key, state.vector)) continue;
+        if (state === null || replica.engine.isMerging(state.key)) continue;
         const { digest } = state;
         const entries = Object.entries(state.vector).sort(([a], [b]) => Number(a) - Number(b));
         const id = `${state.key} ${entries.map(([origin, seq]) => `${origin}:${seq}`).join(' ')}`;

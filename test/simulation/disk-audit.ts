@@ -8,10 +8,12 @@ import { CrdtDocument } from '../../crdt/index.ts';
 import { decodeBatchHeader, lastSeqOf, verifyChain } from '../../sync/batch.ts';
 import { DigestSum } from '../../sync/digest.ts';
 import { decodeState, decodeView } from '../../sync/document-record.ts';
-import { databaseNameOf, digestKey, documentOf, logKey, rangeOf, vectorOriginOf } from '../../sync/key.ts';
+import { databaseNameOf, digestKey, documentOf, intentionKey, logKey, rangeOf, vectorOriginOf } from '../../sync/key.ts';
 import type { Store, StoreEntry } from '../../sync/port.ts';
 import { portableSha256 } from '../../sync/sha256.ts';
-import { GENESIS_CHAIN } from '../../sync/version-vector.ts';
+import { decodeIntention } from '../../sync/snapshot-intake.ts';
+import { GENESIS_CHAIN, sequenceOf } from '../../sync/version-vector.ts';
+import type { VersionVector } from '../../sync/version-vector.ts';
 
 export interface DocumentOnDisk {
   readonly vector: ReadonlyMap<number, number>;
@@ -29,6 +31,12 @@ export interface DiskAudit {
   readonly problems: readonly string[];
 }
 
+/** The vector, and what it will be joined with because a snapshot is being merged. */
+interface Covered {
+  readonly vector: ReadonlyMap<number, number>;
+  readonly intended: VersionVector;
+}
+
 interface Entry {
   readonly origin: number;
   readonly seq: number;
@@ -39,8 +47,6 @@ export interface AuditOptions {
   readonly store: Store;
   /** Called with every batch of the log. */
   readonly onBatch: (database: string, bytes: Uint8Array) => void;
-  /** May documents here be of a version that the vector does not cover, because a snapshot is under way? */
-  readonly wasGiven: (database: string, origin: number, seq: number) => boolean;
   /** The chain at a position up to which a snapshot may stand for the log; undefined where none can. */
   readonly snapshotChain: (database: string, origin: number, seq: number) => Uint8Array | undefined;
   /** Loads every document too: pending structs, views that are not what the state says. Slow. */
@@ -73,14 +79,22 @@ async function auditDatabase(
     vector.set(origin, seq);
     entries.push({ origin, seq, chain: value.subarray(8) });
   }
-  for (const entry of entries) await auditLog(options, { name, db, vector }, entry, complain);
-  return { vector, documents: await auditDocuments(options, db, complain) };
+  const intention = await options.store.get(intentionKey(db));
+  const covered = { vector, intended: intention === undefined ? new Map() : decodeIntention(intention).vector };
+  for (const entry of entries) await auditLog(options, { name, db, covered }, entry, complain);
+  const documents = await auditDocuments(options, db, complain);
+  for (const [key, document] of documents) {
+    for (const [origin, seq] of document.vector) {
+      if (!isCovered(covered, origin, seq)) complain(`[I3] ${key} has ${origin}:${seq}, the vector does not`);
+    }
+  }
+  return { vector, documents };
 }
 
 /** Invariants I3 and I6: the log is contiguous up to the vector, chained, and every batch stands on what it depends on. */
 async function auditLog(
   options: AuditOptions,
-  { name, db, vector }: { name: string; db: number; vector: ReadonlyMap<number, number> },
+  { name, db, covered }: { name: string; db: number; covered: Covered },
   entry: Entry,
   complain: (problem: string) => void,
 ): Promise<void> {
@@ -99,7 +113,7 @@ async function auditLog(
     const header = decodeBatchHeader(bytes);
     options.onBatch(name, bytes);
     for (const [origin, seq] of header.deps) {
-      if ((vector.get(origin) ?? 0) < seq && !options.wasGiven(name, origin, seq))
+      if (!isCovered(covered, origin, seq))
         complain(`[I6] batch ${entry.origin}:${header.firstSeq} needs ${origin}:${seq}`);
     }
     skip(header.firstSeq - 1);
@@ -156,6 +170,10 @@ function auditDocument(
       `${name}: the stored view ${new TextDecoder().decode(view.json)} is not what its state says: ${loaded.json}`,
     );
   }
+}
+
+function isCovered({ vector, intended }: Covered, origin: number, seq: number): boolean {
+  return seq <= Math.max(vector.get(origin) ?? 0, sequenceOf(intended, origin));
 }
 
 function isSameVector(a: ReadonlyMap<number, number>, b: ReadonlyMap<number, number>): boolean {

@@ -24,7 +24,7 @@ export interface Attempt {
   status: AttemptStatus;
   /** When it was answered, or when its node died. */
   endedAt: number;
-  /** A snapshot was under way: the author may have seen more than its vector says. */
+  /** A snapshot was being merged: the author may have seen more than its vector says. */
   isAhead: boolean;
   /** Empty unless acknowledged. */
   vectorAtReply: Readonly<Record<string, number>>;

@@ -107,8 +107,7 @@ test('[L1] a disk that fails while a database is opened stops the node, so that 
     }),
   ));
 
-// A known hole (ARCHITECTURE.md): it is to be closed, and then this becomes an ordinary test.
-test.fails('a donor that is lost for good while it gives a snapshot leaves nothing behind that blocks replication', async () => {
+test('[DB15] a donor that is lost for good while it gives a snapshot leaves nothing behind that blocks replication', async () => {
   const nodes = [0, 3000].map((startsAt) => ({ startsAt, clockOffsetMs: 0, clockDriftMs: 0 }));
   const plan = quietPlan({
     nodes,

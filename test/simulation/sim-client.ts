@@ -107,7 +107,7 @@ export class SimClient implements Client {
       attempt.status = 'acknowledged';
       attempt.outcome = outcome.status;
       attempt.vectorAtReply = database.digest().vector;
-      attempt.isAhead = this.#cluster.isAhead(this.#node, database.key, attempt.vectorAtReply);
+      attempt.isAhead = this.#replica.engine.isMerging(database.key);
       trace.count('writes acknowledged');
       this.#cluster.onAcknowledged(this.#node);
     } catch (error) {

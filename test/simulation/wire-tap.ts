@@ -25,8 +25,6 @@ export class WireTap {
   readonly #batches = new Map<string, { chain: string; lastSeq: number }>();
   /** Requester, donor and transfer → database. */
   readonly #transfers = new Map<string, string>();
-  /** Node and database → versions its documents may have although its vector does not say so yet. */
-  readonly #ahead = new Map<string, Map<number, number>>();
   /** Positions that a snapshot may have lifted somebody to → chain there. */
   readonly #snapshots = new Map<string, Uint8Array>();
   readonly #claims = new Map<number, Claims>();
@@ -82,32 +80,12 @@ export class WireTap {
     } else if (message.type === 'snapshot-request') {
       this.#transfers.set(`${node} ${to} ${message.transfer}`, message.database);
     } else if (message.type === 'snapshot-chunk') {
-      const database = this.#transfers.get(`${to} ${node} ${message.transfer}`) ?? '';
-      this.#onSnapshotChunk(to, database, this.#payloads.decodeChunk(message.payload));
+      const { rows } = decodeSnapshotChunk(this.#payloads.decodeChunk(message.payload));
+      this.#trace.count('documents in snapshots', rows.length);
     } else if (message.type === 'snapshot-end') {
       const database = this.#transfers.get(`${to} ${node} ${message.transfer}`) ?? '';
       for (const [origin, { seq, chain }] of message.vector) this.#snapshots.set(`${database} ${origin}:${seq}`, chain);
     }
-  }
-
-  #onSnapshotChunk(receiver: number, database: string, chunk: Uint8Array): void {
-    const name = `${receiver} ${database}`;
-    const ahead = this.#ahead.get(name) ?? new Map<number, number>();
-    for (const { vector } of decodeSnapshotChunk(chunk).rows) {
-      for (const [origin, seq] of vector) ahead.set(origin, Math.max(seq, ahead.get(origin) ?? 0));
-    }
-    this.#ahead.set(name, ahead);
-  }
-
-  /** May documents of a node be newer than its vector? So it is while a snapshot comes in. */
-  isAhead(node: number, database: string, vector: Readonly<Record<string, number>>): boolean {
-    const ahead = this.#ahead.get(`${node} ${database}`);
-    return ahead !== undefined && [...ahead].some(([origin, seq]) => seq > (vector[String(origin)] ?? 0));
-  }
-
-  /** Has the node been given a document of this version by a snapshot? Then it may write on it, and its batch needs that version. */
-  wasGiven(node: number, database: string, origin: number, seq: number): boolean {
-    return (this.#ahead.get(`${node} ${database}`)?.get(origin) ?? 0) >= seq;
   }
 
   #claimAll(node: number, { database, positions }: DatabasePositions): void {

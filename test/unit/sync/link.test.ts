@@ -313,6 +313,47 @@ describe('snapshots', () => {
     await cluster.time.until(() => cluster.isConverged(DATABASE), 30_000);
     expect(cluster.get('a').engine.snapshotsGiven).toBe(2);
   });
+
+  test('[AE14] a snapshot whose link closes is forgotten at both ends, and another is asked for', async () => {
+    createCluster(['a', 'b'], { link: { ringBytesMax: 1 } });
+    for (let i = 0; i < 100; i++) cluster.get('a').engine.write(DATABASE, 20);
+    await cluster.time.advance(10);
+    const [a, b] = [cluster.get('a'), cluster.get('b')];
+    let chunks = 0;
+    cluster.network.filter = ({ message }) => message.type !== 'snapshot-chunk' || ++chunks < 8 || chunks > 30;
+    await cluster.link('a', 'b');
+    await cluster.time.until(() => chunks > 8);
+    cluster.network.cut.add('a|b');
+    await cluster.time.advance(20_000);
+    expect(b.engine.snapshotsDiscarded).toBe(1);
+    expect(a.engine.snapshotsClosed).toBe(1);
+    expect(b.engine.vector(DATABASE).size).toBe(0);
+    chunks = 100;
+    cluster.network.cut.clear();
+    await cluster.time.until(() => cluster.isConverged(DATABASE), 30_000);
+    expect(a.engine.snapshotsGiven).toBe(2);
+    expect(a.engine.snapshotsClosed).toBe(2);
+  });
+
+  test('[AE15] who merges a snapshot neither asks for another nor offers one', async () => {
+    createCluster(['a', 'b', 'c'], { link: { ringBytesMax: 1 } });
+    for (let i = 0; i < 100; i++) cluster.get('a').engine.write(DATABASE, 20);
+    await cluster.time.advance(10);
+    const [a, b, c] = [cluster.get('a'), cluster.get('b'), cluster.get('c')];
+    b.engine.merging.add(DATABASE);
+    await cluster.link('a', 'b');
+    await cluster.time.advance(10_000);
+    expect(a.engine.snapshotsGiven).toBe(0);
+    b.engine.merging.clear();
+    await cluster.time.until(() => cluster.isConverged(DATABASE, ['a', 'b']), 10_000);
+    b.engine.merging.add(DATABASE);
+    await cluster.link('b', 'c');
+    await cluster.time.advance(10_000);
+    expect(b.engine.snapshotsGiven).toBe(0);
+    b.engine.merging.clear();
+    await cluster.time.until(() => cluster.isConverged(DATABASE, ['b', 'c']), 10_000);
+    expect(c.engine.chunksIngested).toBe(20);
+  });
 });
 
 /** A small history over a lossless network but for one message; the count of messages until it converged. */

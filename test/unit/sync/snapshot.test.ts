@@ -1,0 +1,197 @@
+/**
+ * Snapshots between engines: what they show while they come in, what a crash leaves of them, and of which moment they are.
+ */
+import { expect, test } from 'vitest';
+import { rangeOf } from '../../../sync/key.ts';
+import { MemoryStore, Replica } from '../../../sync/index.ts';
+import type { Database, StoreAccess } from '../../../sync/index.ts';
+import { decodeSnapshotChunk } from '../../../sync/snapshot.ts';
+import { sequenceOf } from '../../../sync/version-vector.ts';
+import { ManualClock, idleTimers, seededRandom } from '../../helper/manual-ports.ts';
+
+const KEY = 'app.0';
+let seed = 500;
+
+function openReplica(store: MemoryStore = new MemoryStore()): Promise<Replica> {
+  return Replica.open({ store, clock: new ManualClock(), timers: idleTimers, random: seededRandom(seed++) });
+}
+
+async function openDatabase(replica: Replica): Promise<Database> {
+  await replica.createDatabase('app');
+  return replica.database('app');
+}
+
+const put = (value: number) => ({ kind: 'replace', value: { value, text: 'x'.repeat(2000) } }) as const;
+const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5));
+
+/** A node with enough documents for several chunks. */
+async function openDonor(documents = 300): Promise<{ donor: Replica; database: Database }> {
+  const donor = await openReplica();
+  const database = await openDatabase(donor);
+  await Promise.all(Array.from({ length: documents }, (_, i) => database.write('c', `d${i}`, put(i))));
+  return { donor, database };
+}
+
+async function chunksFor(donor: Replica, receiver: Replica) {
+  const source = await donor.engine.snapshot(KEY, receiver.engine.vector(KEY));
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of source.chunks()) chunks.push(chunk);
+  await source.close();
+  return { vector: source.vector, chunks };
+}
+
+async function countKeys(store: MemoryStore, kinds: string): Promise<number> {
+  let keys = 0;
+  for (const kind of kinds) for await (const entries of store.range(rangeOf(kind))) keys += entries.length;
+  return keys;
+}
+
+test('[AE14] of a snapshot nothing shows before it is whole, and what is incomplete leaves nothing behind', async () => {
+  const { donor } = await openDonor();
+  const store = new MemoryStore();
+  const receiver = await openReplica(store);
+  const database = await openDatabase(receiver);
+  const { vector, chunks } = await chunksFor(donor, receiver);
+  expect(chunks.length).toBeGreaterThan(3);
+  const sink = receiver.engine.receiveSnapshot(KEY);
+  for (const [index, chunk] of chunks.slice(0, -1).entries()) await sink.add(index, chunk);
+  expect(database.documents).toBe(0);
+  expect(receiver.engine.vector(KEY).size).toBe(0);
+  const afterCrash = store.crash();
+  expect(await countKeys(afterCrash, 'c')).toBe(chunks.length - 1);
+  const again = await openReplica(afterCrash);
+  expect(await countKeys(afterCrash, 'ciyj')).toBe(await countKeys(afterCrash, 'yj'));
+  expect(again.database('app').documents).toBe(0);
+  expect(again.engine.isMerging(KEY)).toBe(false);
+  const given = again.engine.receiveSnapshot(KEY);
+  await given.add(0, chunks[0]!);
+  await given.discard();
+  await given.add(1, chunks[1]!);
+  await given.complete(vector);
+  expect(await countKeys(afterCrash, 'c')).toBe(0);
+  expect(again.engine.vector(KEY).size).toBe(0);
+});
+
+test('[AE15] a merge that a crash interrupts at any commit is finished after the start', async () => {
+  const { donor, database: theirs } = await openDonor(150);
+  for (let failAt = 1; ; failAt++) {
+    let commits = -1;
+    let survivor: MemoryStore | null = null;
+    const store: MemoryStore = new MemoryStore({
+      intercept: (access: StoreAccess) => {
+        if (access.type !== 'batch' || !access.sync || commits < 0 || ++commits !== failAt) return undefined;
+        survivor = store.crash(0, {});
+        return new Promise(() => undefined);
+      },
+    });
+    const receiver = await openReplica(store);
+    await openDatabase(receiver);
+    const { vector, chunks } = await chunksFor(donor, receiver);
+    const sink = receiver.engine.receiveSnapshot(KEY);
+    for (const [index, chunk] of chunks.entries()) await sink.add(index, chunk);
+    commits = 0;
+    let isDone = false;
+    void sink.complete(vector).then(() => (isDone = true));
+    await expect.poll(() => isDone || survivor !== null).toBe(true);
+    if (isDone) {
+      // The intention, every chunk, the vector.
+      expect(failAt).toBe(chunks.length + 3);
+      expect(receiver.database('app').digest()).toEqual(theirs.digest());
+      break;
+    }
+    expect(await countKeys(survivor!, 'i')).toBe(failAt === 1 ? 0 : 1);
+    const again = await openReplica(survivor!);
+    if (failAt === 1) {
+      expect(again.database('app').documents).toBe(0);
+      expect(await countKeys(survivor!, 'ci')).toBe(0);
+      continue;
+    }
+    await expect.poll(() => again.engine.isMerging(KEY)).toBe(false);
+    expect(again.database('app').digest()).toEqual(theirs.digest());
+    expect(await countKeys(survivor!, 'ci')).toBe(0);
+  }
+});
+
+test('[AE15] a write during the merge is taken, and stands on what the vector will say', async () => {
+  const { donor, database: theirs } = await openDonor(300);
+  let reads = -1_000;
+  let open!: () => void;
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  const store = new MemoryStore({
+    intercept: (access) => {
+      // The third: two chunks are merged then, of which the first holds no documents.
+      const isChunk = access.type === 'range' && access.gte[0] === 'c'.charCodeAt(0);
+      return isChunk && ++reads === 3 ? opened : undefined;
+    },
+  });
+  const receiver = await openReplica(store);
+  const ours = await openDatabase(receiver);
+  const { vector, chunks } = await chunksFor(donor, receiver);
+  const sink = receiver.engine.receiveSnapshot(KEY);
+  for (const [index, chunk] of chunks.entries()) await sink.add(index, chunk);
+  let moved = 0;
+  receiver.engine.onDurable((_, batches) => void (moved += batches.length === 0 ? 1 : 0));
+  reads = 0;
+  const completed = sink.complete(vector);
+  await expect.poll(() => reads).toBe(3);
+  expect(receiver.status().databases[0]!.merging).toBe(true);
+  expect(ours.documents).toBeGreaterThan(0);
+  let isGiven = false;
+  const given = receiver.engine.snapshot(KEY, new Map()).then((source) => {
+    isGiven = true;
+    return source;
+  });
+  const [id] = (await ours.list('c', { limit: 1 })).items.map((item) => item.id);
+  await ours.write('c', id!, { kind: 'merge-patch', patch: { more: true } });
+  expect(isGiven).toBe(false);
+  expect(moved).toBe(0);
+  open();
+  await completed;
+  expect(moved).toBe(1);
+  const source = await given;
+  expect(sequenceOf(source.vector, donor.origin)).toBe(sequenceOf(vector, donor.origin));
+  const batches = await receiver.engine.readLog(KEY, receiver.origin, 0, 1 << 20);
+  expect(await donor.engine.ingest(KEY, batches as Uint8Array[])).toEqual([{ outcome: 'applied' }]);
+  expect(ours.digest()).toEqual(theirs.digest());
+});
+
+test('[AE16] a snapshot is of one moment: no document in it is newer than its vector', async () => {
+  const commits: (() => void)[] = [];
+  let isHeld = false;
+  const store = new MemoryStore({
+    intercept: ({ type }) => (isHeld && type === 'batch' ? new Promise((resolve) => commits.push(resolve)) : undefined),
+  });
+  const donor = await openReplica(store);
+  const database = await openDatabase(donor);
+  await database.write('c', 'x', put(1));
+  isHeld = true;
+  const second = database.write('c', 'x', put(2));
+  await expect.poll(() => commits.length).toBe(1);
+  const asked = donor.engine.snapshot(KEY, new Map());
+  const third = database.write('c', 'x', put(3));
+  await turn();
+  commits.shift()!();
+  await second;
+  const source = await asked;
+  await expect.poll(() => commits.length).toBe(1);
+  commits.shift()!();
+  await third;
+  let rows = 0;
+  for await (const chunk of source.chunks()) {
+    for (const row of decodeSnapshotChunk(chunk).rows) {
+      rows++;
+      for (const [origin, seq] of row.vector) expect(seq).toBe(sequenceOf(source.vector, origin));
+    }
+  }
+  expect(rows).toBe(1);
+  // The origin record and two writes.
+  expect(sequenceOf(source.vector, donor.origin)).toBe(3);
+});
+
+test('[AE16] a snapshot is given while nothing is written, and refused once storage failed', async () => {
+  const { donor } = await openDonor(3);
+  expect(sequenceOf((await donor.engine.snapshot(KEY, new Map())).vector, donor.origin)).toBe(4);
+  expect((await donor.engine.snapshot('none.0', new Map())).vector.size).toBe(0);
+  await donor.close();
+  await expect(donor.engine.snapshot(KEY, new Map())).rejects.toMatchObject({ code: 'SYNC_CLOSED' });
+});
