@@ -21,7 +21,7 @@ import { Transaction } from './transaction.ts';
 import { admitUpdate, checkContiguous, inspectUpdate, type UpdateAdmission, type UpdateInspection } from './update.ts';
 import { utf8Length } from './utf8.ts';
 import { checkValue } from './value-check.ts';
-import { countConflicts, listConflicts, render } from './view.ts';
+import { countConflicts, listConflicts, listLost, render } from './view.ts';
 import { assign } from './write-value.ts';
 import { writeUpdate, type RootOrder } from './write-update.ts';
 import { clocksOf, createDoc, editTexts, hasGap, orderOf, readDoc } from './yjs-state.ts';
@@ -149,16 +149,16 @@ export class CrdtDocument {
     for (const run of model.runs) {
       if (run.stamp > modified) modified = run.stamp;
     }
-    const json = exists(model) ? render(model.root, model) : '';
-    this.#view =
-      json === '' ? { ...ABSENT, modified } : { exists: true, json, modified, conflicts: countConflicts(model) };
+    this.#view = exists(model)
+      ? { exists: true, json: render(model.root, model), modified, conflicts: countConflicts(listConflicts(model)) }
+      : { ...ABSENT, modified, conflicts: countConflicts(listLost(model)) };
     return this.#view;
   }
 
-  /** Lists losing values of concurrent writes. */
+  /** Lists losing values of concurrent writes; of a deleted document what the delete took without having seen it. */
   conflicts(): readonly Conflict[] {
     const model = this.#read();
-    return exists(model) ? listConflicts(model) : [];
+    return exists(model) ? listConflicts(model) : listLost(model);
   }
 
   /** Returns the full state, for storage and for replicas that have nothing. */
@@ -343,17 +343,11 @@ function edit(transaction: Transaction, change: Change, isCreation: boolean): bo
     default:
       unreachable(change);
   }
-  if (isCreation) return !isOnlyTests(change);
+  // Also a patch that says nothing: what is patched is an empty document, and it is there afterwards.
+  if (isCreation) return true;
   if (transaction.isEmpty) return false;
   dropTombstones(transaction);
   return true;
-}
-
-/** A patch that only looks does not create a document. */
-function isOnlyTests(change: Change): boolean {
-  return (
-    (change.kind === 'json-patch' || change.kind === 'operations') && change.operations.every(({ op }) => op === 'test')
-  );
 }
 
 function checkDocument(value: unknown): void {

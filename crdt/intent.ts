@@ -20,15 +20,18 @@ import type { Transaction } from './transaction.ts';
 import { render, textContent } from './view.ts';
 import { insertElements } from './write-value.ts';
 
-/** Operations that write a value; without one, most of them would store what JSON cannot say. */
-const TAKES_VALUE: ReadonlySet<string> = new Set<IntentOperation['op']>([
-  'increment',
-  'append',
-  'insert',
-  'set-add',
-  'set-remove',
-  'text-insert',
-]);
+/** Members of each operation besides `op` and `path`. */
+const MEMBERS: Readonly<Record<IntentOperation['op'], readonly string[]>> = {
+  increment: ['value'],
+  append: ['value'],
+  insert: ['index', 'value'],
+  remove: ['index'],
+  move: ['from', 'to'],
+  'set-add': ['value'],
+  'set-remove': ['value'],
+  'text-insert': ['index', 'value'],
+  'text-delete': ['index', 'length'],
+};
 
 /** @throws CrdtError with details.index, the position of the failing operation, and details.path. */
 export function applyIntents(transaction: Transaction, operations: readonly IntentOperation[]): void {
@@ -52,11 +55,11 @@ function applyIntent(transaction: Transaction, operation: IntentOperation): void
     throw invalid('an operation has "op" and "path"', '');
   }
   const { path } = operation;
+  checkMembers(operation, path);
   const segments = parsePointer(path);
   if (segments.length === 0)
     throw new CrdtError('CRDT_TYPE_MISMATCH', 'a document is an object', { details: { path } });
-  if ('value' in operation && operation.value !== undefined) checkPlace(transaction, segments, [operation.value]);
-  else if (TAKES_VALUE.has(operation.op)) throw invalid('"value" is missing', path);
+  if ('value' in operation) checkPlace(transaction, segments, [operation.value]);
   const node = locateOrImply(transaction.model, segments);
   switch (operation.op) {
     case 'increment':
@@ -72,9 +75,20 @@ function applyIntent(transaction: Transaction, operation: IntentOperation): void
     case 'text-insert':
     case 'text-delete':
       return editTextAt(transaction, node, operation, path);
-    default:
-      throw invalid(`unknown op ${JSON.stringify((operation as { op?: unknown }).op)?.slice(0, 50)}`, path);
   }
+}
+
+/** Refuses what an operation does not know: a misspelt member would be lost without a word, a missing value stored as none. */
+function checkMembers(operation: IntentOperation, path: string): void {
+  const { op } = operation;
+  if (!Object.hasOwn(MEMBERS, op)) throw invalid(`unknown op ${JSON.stringify(op)?.slice(0, 50)}`, path);
+  const members = MEMBERS[op];
+  for (const name of Object.keys(operation)) {
+    if (name === 'op' || name === 'path' || members.includes(name)) continue;
+    throw invalid(`"${name.slice(0, 50)}" is no member of ${op}, which has op, path, ${members.join(', ')}`, path);
+  }
+  const given = operation as { readonly value?: JsonValue };
+  if (members.includes('value') && given.value === undefined) throw invalid('"value" is missing', path);
 }
 
 /** Raises this client's tally (CR8). Losing values stay readable: an increment does not choose between them. */

@@ -27,6 +27,22 @@ export function exists(model: Model): boolean {
   return false;
 }
 
+/** The latest write that a delete took without having seen it (delete-wins), or null: what CR15 keeps readable. */
+export function lostWrite(model: Model): { readonly stamp: number; readonly client: number } | null {
+  if (exists(model)) return null;
+  const covered = coverage(model.tombstones);
+  const isUnseen = (client: number, clock: number): boolean => clock >= (covered.get(client) ?? 0);
+  let latest: { readonly stamp: number; readonly client: number } | null = null;
+  for (const [client, next] of model.clocks) {
+    if (isUnseen(client, next - 1)) latest = { stamp: 0, client };
+  }
+  for (const { client, clock, stamp } of model.runs) {
+    if (latest === null || !isUnseen(client, clock)) continue;
+    if (stamp > latest.stamp || (stamp === latest.stamp && client > latest.client)) latest = { stamp, client };
+  }
+  return latest;
+}
+
 /** Deletes the document: one tombstone takes the place of those it observed. */
 export function bury(transaction: Transaction, policy: Author['deletePolicy']): void {
   const { model, run } = transaction;

@@ -8,6 +8,7 @@ import type { Conflict, ConflictingValue } from './change.ts';
 import { encodeSegment } from './json-pointer.ts';
 import type { JsonValue } from './json-value.ts';
 import { KIND, nodePath, type Entry, type List, type Model, type Node } from './model.ts';
+import { lostWrite } from './tombstone.ts';
 
 /** Returns the canonical JSON text shown at a node, '' when absent; sets `node.text` and `node.conflicts`. */
 export function render(node: Node, model: Model): string {
@@ -168,10 +169,19 @@ function collectOrphan(orphan: Node, path: string, model: Model, into: Conflict[
   collect(orphan, path, false, model, into);
 }
 
-/** Counts the losing values that `listConflicts` lists. */
-export function countConflicts(model: Model): number {
-  if (model.root.conflicts === 0) return 0;
-  return listConflicts(model).reduce((count, { others }) => count + others.length, 0);
+/** Lists a deleted document that somebody wrote whose write the delete had not seen, and what had lost within it (CR15). */
+export function listLost(model: Model): Conflict[] {
+  const write = lostWrite(model);
+  if (write === null) return [];
+  const lost = toConflictingValue({ ...write, text: render(model.root, model) });
+  const conflicts: Conflict[] = [{ path: '', shown: undefined, others: [lost] }];
+  collect(model.root, '', false, model, conflicts);
+  return conflicts;
+}
+
+/** Counts losing values. */
+export function countConflicts(conflicts: readonly Conflict[]): number {
+  return conflicts.reduce((count, { others }) => count + others.length, 0);
 }
 
 function toConflictingValue(loser: Loser): ConflictingValue {

@@ -222,7 +222,7 @@ export class Database implements CommitParticipant {
     }
   }
 
-  /** Losing values of a document; `null` when there is no such document. */
+  /** Losing values of a document, also of one that a delete took; `null` when there is nothing of it to read. */
   async conflicts(collection: string, id: string): Promise<readonly ConflictReport[] | null> {
     const slot = this.parts.table.acquire(collection, id);
     try {
@@ -236,7 +236,8 @@ export class Database implements CommitParticipant {
   }
 
   #reportConflicts(slot: DocumentSlot): readonly ConflictReport[] | null {
-    if (!slot.document.view().exists) return null;
+    const view = slot.document.view();
+    if (!view.exists && view.conflicts === 0) return null;
     return slot.document.conflicts().map(({ path, shown, others }) => ({
       path,
       shown,

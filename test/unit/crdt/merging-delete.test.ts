@@ -30,8 +30,59 @@ test('[CR11] delete-wins: a concurrent update does not bring it back', () => {
       given.a.delete(given.stampA);
       given.set(given.b, '/x', 'B');
       expect(given.merge()).toBeNull();
-      expect(given.c.document.view()).toMatchObject({ exists: false, json: '', conflicts: 0 });
-      expect(given.c.document.conflicts()).toEqual([]);
+      expect(given.c.document.view()).toMatchObject({ exists: false, json: '' });
+    },
+    { deletePolicy: 'delete-wins' },
+  );
+});
+
+test('[CR15] delete-wins: the update that lost is a readable conflict until somebody writes the document again', () => {
+  everyCase(
+    (given) => {
+      if (given.prefix !== '') return;
+      given.begin({ x: 1, y: 2 });
+      given.a.delete(given.stampA);
+      given.set(given.b, '/x', 'B');
+      expect(given.merge()).toBeNull();
+      const lost = [{ path: '', shown: undefined, others: [{ x: 'B', y: 2 }] }];
+      expect(given.conflicts()).toEqual(lost);
+      const [conflict] = given.c.document.conflicts();
+      expect(conflict?.others[0]).toMatchObject({ stamp: given.stampB, client: given.b.client });
+      expect(given.c.document.view().conflicts).toBe(1);
+      given.c.put({ new: true }, 4000);
+      expect(given.merge()).toEqual({ new: true });
+      expect(given.conflicts()).toEqual([]);
+    },
+    { deletePolicy: 'delete-wins' },
+  );
+});
+
+test('[CR15] delete-wins: what lost inside the lost document is readable too, what the deleter had seen is not', () => {
+  everyCase(
+    (given) => {
+      if (given.prefix !== '') return;
+      given.begin({ x: 1 });
+      given.set(given.b, '/x', 'B');
+      given.set(given.c, '/x', 'C', 3000);
+      given.a.delete(given.stampA);
+      expect(given.merge()).toBeNull();
+      expect(given.conflicts()).toEqual([
+        { path: '', shown: undefined, others: [{ x: 'C' }] },
+        { path: '/x', shown: undefined, others: ['B'] },
+      ]);
+      expect(given.c.document.view().conflicts).toBe(2);
+    },
+    { deletePolicy: 'delete-wins' },
+  );
+  everyCase(
+    (given) => {
+      given.begin({ x: 1 });
+      given.set(given.b, '/x', 'B');
+      given.merge();
+      given.a.delete(4000);
+      expect(given.merge()).toBeNull();
+      expect(given.conflicts()).toEqual([]);
+      expect(given.c.document.view().conflicts).toBe(0);
     },
     { deletePolicy: 'delete-wins' },
   );

@@ -156,14 +156,22 @@ test('[CR12] a failing patch says which operation failed and where, and changes 
   }
 });
 
-test('[CR12] a patch that only tests writes nothing and creates nothing', () => {
+test('[CR12] a patch that changes nothing writes nothing, unless the document is missing: that becomes an empty one', () => {
   const document = documentOf({ a: { b: [1, 'x'] } });
   expect(
     change(document, { kind: 'json-patch', operations: [{ op: 'test', path: '/a', value: { b: [1, 'x'] } }] }),
   ).toBeNull();
-  expect(change(CrdtDocument.create(), { kind: 'json-patch', operations: [] })).toBeNull();
-  expect(change(document, { kind: 'merge-patch', patch: {} })).toBeNull();
-  expect(change(CrdtDocument.create(), { kind: 'merge-patch', patch: {} })).not.toBeNull();
+  const nothing = [
+    { kind: 'merge-patch', patch: {} },
+    { kind: 'json-patch', operations: [] },
+    { kind: 'operations', operations: [] },
+  ] as const;
+  for (const empty of nothing) {
+    expect(change(document, empty)).toBeNull();
+    const created = CrdtDocument.create();
+    expect(change(created, empty)).not.toBeNull();
+    expect(created.view()).toMatchObject({ exists: true, json: '{}' });
+  }
 });
 
 test('[CR9] an array written as JSON becomes a set with its first set operation, and a string a text', () => {
