@@ -71,6 +71,12 @@ export class Catalog {
     return [...this.#collections.keys()].filter((id) => id.startsWith(prefix)).map((id) => id.slice(prefix.length));
   }
 
+  /** Keys of dropped databases of which configurations are left. */
+  droppedAndConfigured(): string[] {
+    const keys = new Set([...this.#collections.keys()].map((id) => id.slice(0, id.indexOf('/'))));
+    return [...keys].filter((key) => this.isDropped(key));
+  }
+
   /** Key of a live database, or `undefined`. */
   liveKey(name: string): string | undefined {
     const live = this.databases.get(name)?.live ?? null;

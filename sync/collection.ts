@@ -62,7 +62,7 @@ export async function dropCollection(database: Database, name: string): Promise<
 }
 
 /** Somebody else deleted it first: that is what was asked for. */
-function acceptMissing(error: unknown): void {
+export function acceptMissing(error: unknown): void {
   if ((error as AtollError).code !== 'SYNC_DOCUMENT_NOT_FOUND') throw error;
 }
 

@@ -4,7 +4,8 @@
  * replication engine; everything it needs from outside is an argument.
  */
 import type { AtollError, Limits } from '../crdt/index.ts';
-import { Catalog, SYSTEM_KEY, creationOf, dropOf } from './catalog.ts';
+import { Catalog, SYSTEM_KEY, collectionId, creationOf, dropOf } from './catalog.ts';
+import { acceptMissing } from './collection.ts';
 import type { Database } from './database.ts';
 import { DatabaseSet } from './database-set.ts';
 import { SyncError } from './errors.ts';
@@ -130,6 +131,8 @@ export class Replica {
     this.#learnMembers();
     await this.#announce(system);
     await this.#followCatalog();
+    // A drop that a crash cut short, or a configuration from a node that had not heard of it.
+    await this.#forgetConfigurations(this.#catalog.droppedAndConfigured());
   }
 
   /** Keeps our own entry of the member list true; writes nothing when it is. */
@@ -160,15 +163,16 @@ export class Replica {
   /** Removes what was dropped, and opens what was created elsewhere, so that a listed database can be used while empty. */
   async #followCatalog(): Promise<void> {
     for (const key of this.#set.allKeys()) if (this.#catalog.isDropped(key)) await this.#set.remove(key);
-    for (const name of this.databases()) {
+    for (const name of this.#catalog.databases.keys()) {
       const key = this.#catalog.liveKey(name);
       if (key !== undefined) await this.#set.ensure(key);
     }
   }
 
-  /** Names of the user's databases, sorted. */
+  /** Names of the user's databases, sorted. One created elsewhere is among them once it can be used here. */
   databases(): readonly string[] {
-    return [...this.#catalog.databases.keys()].filter((name) => this.#catalog.liveKey(name)).sort();
+    const isOpen = (key: string | undefined): boolean => key !== undefined && this.#set.get(key) !== undefined;
+    return [...this.#catalog.databases.keys()].filter((name) => isOpen(this.#catalog.liveKey(name))).sort();
   }
 
   /** @throws SyncError `SYNC_DATABASE_NOT_FOUND`, or `SYNC_DATABASE_NAME_INVALID` for a name that no database can have */
@@ -206,6 +210,16 @@ export class Replica {
     const database = this.database(name);
     const generation = Number(database.key.slice(name.length + 1));
     await this.#system().writeUnchecked('databases', name, dropOf(generation));
+    await this.#forgetConfigurations([database.key]);
+  }
+
+  /** Deletes what is configured for collections of dropped databases. */
+  async #forgetConfigurations(databaseKeys: readonly string[]): Promise<void> {
+    const change = { kind: 'delete' } as const;
+    const ids = databaseKeys.flatMap((key) =>
+      this.#catalog.configuredCollections(key).map((name) => collectionId(key, name)),
+    );
+    await Promise.all(ids.map((id) => this.#system().writeUnchecked('collections', id, change).catch(acceptMissing)));
   }
 
   #system(): Database {

@@ -195,3 +195,42 @@ test('[DB9] a batch that cannot be merged leaves no trace, and changes under way
   await replicate(a, b);
   expect(b.database('app').digest()).toEqual(left.digest());
 });
+
+test('[DB4] the configurations of a dropped database go with it, everywhere, and others stay', async () => {
+  const [a, b] = [await openReplica(), await openReplica()];
+  const configurations = async (replica: Replica): Promise<string[]> => {
+    const { items } = await replica.database('appendix').parts.system().list('collections', { limit: 10 });
+    return items.map(({ id }) => id);
+  };
+  await (await openDatabase(a)).configureCollection('notes', { deletePolicy: 'delete-wins' });
+  await a.createDatabase('appendix');
+  await a.database('appendix').configureCollection('notes', {});
+  await replicate(a, b);
+  for (const name of ['app', 'appendix']) await b.createDatabase(name);
+  expect(await configurations(b)).toEqual(['app.0/notes', 'appendix.0/notes']);
+  await b.dropDatabase('app');
+  await replicate(b, a);
+  expect(await configurations(a)).toEqual(['appendix.0/notes']);
+  await a.createDatabase('app');
+  expect(a.database('app').collection('notes')).toBeNull();
+});
+
+test('[DB4] a database created elsewhere is listed when it can be used', async () => {
+  let open: () => void = () => {};
+  const opening = new Promise<void>((resolve) => (open = resolve));
+  let isHeld = false;
+  const store = new MemoryStore({ intercept: ({ type }) => (isHeld && type === 'range' ? opening : undefined) });
+  const [a, b] = [await openReplica(), await openReplica(store)];
+  await openDatabase(a);
+  isHeld = true;
+  const [origin] = a.engine.vector('_system.0').keys();
+  const batches = await a.engine.readLog('_system.0', origin!, 0, 1 << 20);
+  await b.engine.ingest('_system.0', batches as Uint8Array[]);
+  const created = b.createDatabase('app');
+  expect(b.databases()).toEqual([]);
+  expect(() => b.database('app')).toThrow(expect.objectContaining({ code: 'SYNC_DATABASE_NOT_FOUND' }));
+  open();
+  expect(await created).toEqual({ created: false });
+  expect(b.databases()).toEqual(['app']);
+  expect(b.database('app').documents).toBe(0);
+});
