@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { MemoryStore, StorageError, type StoreAccess } from '../../../../sync/index.ts';
+import { SortedMap } from '../../../../sync/store/sorted-map.ts';
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const put = (name: string) => ({ type: 'put', key: bytes(name), value: bytes(name) }) as const;
@@ -94,13 +95,22 @@ test('[ST15] clear is not atomic: a crash may keep a part of it', async () => {
   expect(store.crash(1).size).toBe(600 - 256);
 });
 
-test('a hundred thousand keys in random order are written, synced one by one and read within ten seconds', async () => {
+test('a write between two snapshots makes one or two leaves anew and shares all others', async () => {
+  const map = new SortedMap();
+  let before = new Set(map.snapshot());
+  for (let index = 0; index < 10_000; index++) {
+    map.set(bytes(String((index * 7919) % 10_000).padStart(6, '0')), bytes('v'));
+    const after = map.snapshot();
+    expect(after.filter((leaf) => !before.has(leaf)).length).toBeLessThanOrEqual(2);
+    before = new Set(after);
+  }
+  expect(map.size).toBe(10_000);
+});
+
+test('a hundred thousand keys in random order are written, synced one by one and read', async () => {
   const store = new MemoryStore();
   const order = Array.from({ length: 100_000 }, (_, index) => String((index * 7919) % 100_000).padStart(6, '0'));
-  const started = performance.now();
   for (const name of order) await store.batch([put(name)], { sync: true });
   for (const name of order) await store.get(bytes(name));
   expect(store.size).toBe(100_000);
-  // Under a second on an idle machine; a copy of all keys per write would take minutes.
-  expect(performance.now() - started).toBeLessThan(10_000);
-}, 30_000);
+}, 120_000);
