@@ -1,8 +1,10 @@
 /**
  * @module
  * Owns taking a node apart without losing what is under way: readiness fails first, then new requests are refused, requests in
- * flight finish, links flush, storage closes, sockets close. SPEC.md HT15.
+ * flight finish (bodies that are still arriving get a short grace, see http/body.ts), links flush, storage closes, sockets close.
+ * SPEC.md HT15.
  */
+import type { Server, Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { Replica } from '../sync/index.ts';
@@ -20,6 +22,17 @@ export interface DrainParts {
   readonly replica: Replica;
   readonly health: Health;
   readonly log: Logger;
+  readonly sockets: ReadonlySet<Socket>;
+}
+
+/** Open connections of a server, those included that have not said anything yet, also no TLS. */
+export function trackSockets(server: Server): ReadonlySet<Socket> {
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  return sockets;
 }
 
 export interface DrainOptions {
@@ -30,7 +43,7 @@ export interface DrainOptions {
 }
 
 export async function drainNode(
-  { app, endpoint, replica, health, log }: DrainParts,
+  { app, endpoint, replica, health, log, sockets }: DrainParts,
   options: DrainOptions,
 ): Promise<void> {
   log.info({ inflight: health.inflight }, 'draining');
@@ -44,8 +57,9 @@ export async function drainNode(
     await endpoint.close(LINK_CLOSE_MS);
     const closed = app.close().then(() => {});
     await withDeadline(closed, CONNECTION_CLOSE_MS);
-    // What is left had its time, or never sent a request: Node does not count such a connection as idle.
-    app.server.closeAllConnections();
+    // What is left had its time, or never sent a request: Node does not count such a connection as idle, and knows nothing of
+    // one in its TLS handshake.
+    for (const socket of sockets) socket.destroy();
     await closed;
     log.info('closed');
   }

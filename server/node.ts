@@ -10,7 +10,7 @@ import { Replica, type Store } from '../sync/index.ts';
 import { createWebSocketDialer } from '../sync/transport/websocket.ts';
 import { completeOptions, type OpenOptions } from './config.ts';
 import type { NodeOptions } from './option.ts';
-import { drainNode } from './drain.ts';
+import { drainNode, trackSockets } from './drain.ts';
 import { ConfigError } from './errors.ts';
 import { readSecrets, requireProtection, type Secrets } from './exposure.ts';
 import { createApp } from './http/app.ts';
@@ -57,6 +57,7 @@ export async function openNode(given: OpenOptions): Promise<AtollNode> {
   });
   const context = createContext(options, secrets, replica, health);
   const app = createApp({ context, log, ...(secrets.tls && { tls: secrets.tls }) });
+  const sockets = trackSockets(app.server);
   const endpoint = createSyncEndpoint(app.server, context);
   const url = await listen(app, options).catch(async (error: unknown) => {
     await replica.close();
@@ -66,7 +67,7 @@ export async function openNode(given: OpenOptions): Promise<AtollNode> {
   for (const peer of options.join) replica.addPeer(peer);
   log.info({ url, id: replica.nodeId }, 'listening');
   let closing: Promise<void> | null = null;
-  const close = (): Promise<void> => (closing ??= drainNode({ app, endpoint, replica, health, log }, options));
+  const close = (): Promise<void> => (closing ??= drainNode({ app, endpoint, replica, health, log, sockets }, options));
   return { url, node: replica.name, replica, failed, close };
 }
 

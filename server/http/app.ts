@@ -10,15 +10,16 @@ import fastify, {
   type FastifyServerOptions,
 } from 'fastify';
 import type { Logger } from 'pino';
+import type { ServerOptions } from 'node:http';
 import type { ServerOptions as HttpsOptions } from 'node:https';
 import { requireAccess } from './auth.ts';
 import { acceptBodies } from './body.ts';
-import { answerClientError } from './client-error.ts';
+import { answerClientError, refuseOddRequests, requireHost } from './client-error.ts';
 import type { HttpContext } from './context.ts';
 import { requireWellFormedUrl } from './document-id.ts';
 import { problemOf, sendProblem } from './error-reply.ts';
 import { HttpError } from './errors.ts';
-import { MethodTable } from './method.ts';
+import { MethodTable, refusedMethod } from './method.ts';
 import { bulkRoutes } from './routes/bulk.ts';
 import { collectionRoutes } from './routes/collection.ts';
 import { conflictRoutes } from './routes/conflict.ts';
@@ -48,7 +49,7 @@ export function createApp({ context, log, tls }: AppOptions): FastifyInstance {
   } as FastifyServerOptions);
   const methods = new MethodTable();
   methods.watch(app);
-  acceptBodies(app, context.limits);
+  acceptBodies(app, context);
   addGate(app, context);
   app.setErrorHandler((error, request, reply) => answerError(log, error, request, reply));
   app.setNotFoundHandler((request, reply) => answerNotFound(methods, request, reply));
@@ -63,6 +64,8 @@ export function createApp({ context, log, tls }: AppOptions): FastifyInstance {
   ]) {
     routes(app, context);
   }
+  methods.refuseOthers(app);
+  refuseOddRequests(app.server);
   app.server.maxConnections = context.limits.connections;
   return app;
 }
@@ -86,16 +89,17 @@ function serverOptions(context: HttpContext, log: Logger): FastifyServerOptions 
   } as FastifyServerOptions;
 }
 
-function httpOptions({ limits }: HttpContext): {
-  headersTimeout: number;
-  requestTimeout: number;
-  connectionsCheckingInterval: number;
-} {
-  const connectionsCheckingInterval = Math.min(5000, limits.requestMs);
-  return { headersTimeout: limits.requestMs, requestTimeout: 0, connectionsCheckingInterval };
+function httpOptions({ limits }: HttpContext): ServerOptions {
+  return {
+    headersTimeout: limits.requestMs,
+    requestTimeout: 0,
+    connectionsCheckingInterval: Math.min(5000, limits.requestMs),
+    // Node would answer a bare 400; the gate below says why.
+    requireHostHeader: false,
+  };
 }
 
-/** What every request passes before its route: well-formed URL, a node that takes requests, access. */
+/** What every request passes before its route: one Host, a well-formed URL, a node that takes requests, access. */
 function addGate(app: FastifyInstance, context: HttpContext): void {
   const { health } = context;
   const leave = (): void => health.leave();
@@ -103,6 +107,7 @@ function addGate(app: FastifyInstance, context: HttpContext): void {
     health.enter();
     reply.raw.on('close', leave);
     try {
+      requireHost(raw);
       requireWellFormedUrl(raw.url!);
       if (!OPEN_PATHS.test(raw.url!)) {
         if (health.isRefusing) throw new HttpError('HTTP_DRAINING', 'this node is shutting down', { retryable: true });
@@ -128,10 +133,6 @@ function answerNotFound(methods: MethodTable, request: FastifyRequest, reply: Fa
   if (allowed.length === 0) {
     throw new HttpError('HTTP_ROUTE_NOT_FOUND', `there is nothing at ${request.raw.url!.slice(0, 200)}`);
   }
-  reply.header('allow', allowed.join(', '));
-  if (request.method === 'OPTIONS') {
-    reply.code(204).send();
-    return;
-  }
-  throw new HttpError('HTTP_METHOD_NOT_ALLOWED', `this resource takes ${allowed.join(', ')}`);
+  if (request.method !== 'OPTIONS') throw refusedMethod(allowed);
+  reply.code(204).header('allow', allowed.join(', ')).send();
 }

@@ -7,7 +7,7 @@
 import type { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { parseJson, type JsonObject, type JsonValue, type Limits as DocumentLimits } from '../../crdt/index.ts';
-import type { Limits } from '../api/index.ts';
+import type { HttpContext } from './context.ts';
 import { HttpError } from './errors.ts';
 
 export const JSON_TYPE = 'application/json';
@@ -16,12 +16,15 @@ export const JSON_PATCH_TYPE = 'application/json-patch+json';
 export const OPERATIONS_TYPE = 'application/vnd.atoll.ops+json';
 export const NDJSON_TYPE = 'application/x-ndjson';
 
+/** While the node shuts down, a body may take this long to arrive, or a stream of lines stand still. */
+export const DRAIN_GRACE_MS = 2000;
+
 /** Registers the media types of the API. Any other body stays unread, and the route that is asked to read it says what it takes. */
-export function acceptBodies(app: FastifyInstance, limits: Limits): void {
+export function acceptBodies(app: FastifyInstance, context: Pick<HttpContext, 'limits' | 'health'>): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(
     [JSON_TYPE, MERGE_PATCH_TYPE, JSON_PATCH_TYPE, OPERATIONS_TYPE],
-    (request: FastifyRequest, payload: Readable, done: BodyDone) => readBody(request, payload, limits, done),
+    (request: FastifyRequest, payload: Readable, done: BodyDone) => readBody(request, payload, context, done),
   );
   app.addContentTypeParser([NDJSON_TYPE, '*'], passStream);
 }
@@ -73,6 +76,13 @@ export function unsupported(given: string, types: readonly string[]): HttpError 
   });
 }
 
+/** The node shuts down, and the body has not arrived. */
+export function unfinished(): HttpError {
+  return new HttpError('HTTP_DRAINING', 'this node is shutting down, and the body had not arrived', {
+    retryable: true,
+  });
+}
+
 type BodyDone = (error: Error | null, body?: Buffer) => void;
 
 function passStream(_request: FastifyRequest, payload: Readable, done: (error: null, body: Readable) => void): void {
@@ -97,19 +107,26 @@ function bodyRequired(types: readonly string[]): HttpError {
 }
 
 /** Collects a body. A refused one keeps flowing into the void, so that the client gets to read the answer. */
-function readBody(request: FastifyRequest, payload: Readable, limits: Limits, done: BodyDone): void {
-  const { bodyBytes, requestMs } = limits;
+function readBody(
+  request: FastifyRequest,
+  payload: Readable,
+  { limits: { bodyBytes, requestMs }, health }: Pick<HttpContext, 'limits' | 'health'>,
+  done: BodyDone,
+): void {
   if (Number(request.headers['content-length']) > bodyBytes) {
     done(tooLarge(bodyBytes));
     return;
   }
   const chunks: Buffer[] = [];
   let length = 0;
-  const deadline = setTimeout(() => {
-    finish(tooSlow(requestMs));
-  }, requestMs);
+  let deadline = setTimeout(() => finish(tooSlow(requestMs)), requestMs);
+  const stopWatching = health.onRefuse(() => {
+    clearTimeout(deadline);
+    deadline = setTimeout(() => finish(unfinished()), Math.min(requestMs, DRAIN_GRACE_MS));
+  });
   const finish = (error: Error | null): void => {
     clearTimeout(deadline);
+    stopWatching();
     payload.removeListener('data', onData).removeListener('end', onEnd).removeListener('error', finish);
     if (error !== null) payload.on('error', () => {});
     done(error, error === null ? joined(chunks, length) : undefined);

@@ -1,9 +1,9 @@
 /**
  * @module
- * Owns answers to what Node's HTTP parser refuses, before there is a request: malformed heads, oversized headers, heads that
- * never end. They are problems like all others. SPEC.md HT5.
+ * Owns answers to what Node would refuse by itself, in its own form: malformed heads, oversized headers, heads that never end, no
+ * Host, expectations, tunnels. They are problems like all others. SPEC.md HT5.
  */
-import { STATUS_CODES } from 'node:http';
+import { STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { problemOf, PROBLEM_MEDIA_TYPE } from './error-reply.ts';
 import { HttpError } from './errors.ts';
@@ -31,6 +31,36 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Duplex):
     return;
   }
   answerBareSocket(socket, clientProblem(error));
+}
+
+/** Answers requests that never become ones of the application: an unknown `Expect`, and CONNECT, which wants a proxy. */
+export function refuseOddRequests(server: Server): void {
+  server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
+    const problem = problemOf(
+      new HttpError('HTTP_EXPECTATION_FAILED', 'the only expectation that is met here is 100-continue', {
+        details: { parameter: 'Expect' },
+      }),
+    );
+    response.statusCode = problem.status;
+    response.setHeader('content-type', PROBLEM_MEDIA_TYPE).setHeader('connection', 'close');
+    response.end(JSON.stringify(problem));
+  });
+  server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
+    socket.on('error', () => socket.destroy());
+    answerBareSocket(socket, new HttpError('HTTP_REQUEST_MALFORMED', 'this is not a proxy: CONNECT leads nowhere'));
+  });
+}
+
+/** RFC 9112 section 3.2: one Host, but for HTTP/1.0. @throws HttpError `HTTP_HEADER_INVALID`. */
+export function requireHost({ httpVersionMinor, rawHeaders }: IncomingMessage): void {
+  let count = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at]!;
+    if (name.length === 4 && name.toLowerCase() === 'host') count++;
+  }
+  if (count === 1 || (count === 0 && httpVersionMinor === 0)) return;
+  const message = count === 0 ? 'HTTP/1.1 needs a Host header' : 'there is more than one Host header';
+  throw new HttpError('HTTP_HEADER_INVALID', message, { details: { parameter: 'Host' } });
 }
 
 function clientProblem({ code }: NodeJS.ErrnoException): HttpError {

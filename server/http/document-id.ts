@@ -3,13 +3,7 @@
  * Owns what arrives in the path: names and document ids. The router has decoded each segment once and strictly, an encoded slash
  * included; ids are data and never become paths. The rules themselves are the engine's. SPEC.md HT3, HT4.
  */
-import {
-  validateCollectionName,
-  validateDatabaseName,
-  validateDocumentId,
-  type Clock,
-  type Random,
-} from '../../sync/index.ts';
+import { validateCollectionName, validateDatabaseName, validateDocumentId } from '../../sync/index.ts';
 import { HttpError } from './errors.ts';
 
 /** Checks a decoded id. @throws SyncError `SYNC_DOCUMENT_ID_INVALID`. */
@@ -47,14 +41,4 @@ export function requireWellFormedUrl(url: string): void {
   } catch (cause) {
     throw new HttpError('HTTP_URL_INVALID', 'the query is not valid percent-encoded UTF-8', { cause });
   }
-}
-
-/** Makes a UUID version 7 (RFC 9562): sorts by creation time to the millisecond, random below that. */
-export function createSortableId(clock: Clock, random: Random): string {
-  const bytes = Buffer.from(random.bytes(16));
-  bytes.writeUIntBE(clock.now(), 0, 6);
-  bytes[6] = 0x70 | (bytes[6]! & 0x0f);
-  bytes[8] = 0x80 | (bytes[8]! & 0x3f);
-  const hex = bytes.toString('hex');
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }

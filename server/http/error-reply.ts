@@ -23,6 +23,7 @@ const REPLIES: Readonly<Record<KnownCode, readonly [status: number, title: strin
   HTTP_CURSOR_INVALID: [400, 'Invalid cursor'],
   HTTP_HEADER_INVALID: [400, 'Invalid header'],
   HTTP_HEADERS_TOO_LARGE: [431, 'Headers too large'],
+  HTTP_EXPECTATION_FAILED: [417, 'Expectation failed'],
   HTTP_BODY_REQUIRED: [400, 'Body required'],
   HTTP_BODY_INVALID: [400, 'Invalid body'],
   HTTP_BODY_TOO_LARGE: [413, 'Body too large'],
@@ -98,8 +99,10 @@ export function sendProblem(reply: FastifyReply, problem: Problem, thrown?: unkn
   else if (status !== 408) reply.removeHeader('connection');
   if (status === 503) reply.header('retry-after', '1');
   if (status === 401) reply.header('www-authenticate', 'Bearer');
-  if (thrown instanceof HttpError && typeof thrown.details['accept'] === 'string') {
-    reply.header(reply.request.method === 'PATCH' ? 'accept-patch' : 'accept', thrown.details['accept']);
+  if (thrown instanceof HttpError) {
+    const { accept, allow } = thrown.details;
+    if (typeof accept === 'string') reply.header(reply.request.method === 'PATCH' ? 'accept-patch' : 'accept', accept);
+    if (typeof allow === 'string') reply.header('allow', allow);
   }
   reply
     .code(status)

@@ -10,6 +10,7 @@ export class Health {
   #inflight = 0;
   #failure: AtollError | null = null;
   #onIdle: (() => void) | null = null;
+  readonly #refuseListeners = new Set<() => void>();
 
   /** The storage failure that ended this node's service; null while it works. */
   get failure(): AtollError | null {
@@ -41,10 +42,17 @@ export class Health {
   /** Turns new requests away; resolves when none is in flight. */
   async refuse(): Promise<void> {
     this.#phase = 'refusing';
+    for (const listener of this.#refuseListeners) listener();
     if (this.#inflight === 0) return;
     await new Promise<void>((resolve) => {
       this.#onIdle = resolve;
     });
+  }
+
+  /** Calls back when new requests are turned away, so that what is still arriving can be hurried. Returns the unsubscribe. */
+  onRefuse(listener: () => void): () => void {
+    this.#refuseListeners.add(listener);
+    return () => void this.#refuseListeners.delete(listener);
   }
 
   enter(): void {

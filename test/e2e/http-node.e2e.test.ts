@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
-import { request as httpRequest } from 'node:http';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -24,6 +24,17 @@ const statusOf = async (url: string): Promise<number> => {
   return answer.status;
 };
 
+/** A fresh certificate for 127.0.0.1 and its key. */
+function createCertificate(): { readonly tlsCert: string; readonly tlsKey: string } {
+  const directory = nodes.directory();
+  mkdirSync(directory, { recursive: true });
+  const [tlsCert, tlsKey] = [join(directory, 'cert'), join(directory, 'key')];
+  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1'];
+  const kind = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1'];
+  execFileSync('openssl', ['req', ...kind, ...subject, '-keyout', tlsKey, '-out', tlsCert], { stdio: 'ignore' });
+  return { tlsCert, tlsKey };
+}
+
 describe('starting', () => {
   test('[HT16] a node beyond this machine does not start, and with --insecure it does and says so', async () => {
     await expect(nodes.open({ listen: '0.0.0.0:0' })).rejects.toMatchObject({ code: 'CONFIG_INSECURE' });
@@ -45,16 +56,10 @@ describe('starting', () => {
   });
 
   test('[HT16] with certificate and token a node serves TLS to those who have the token', async () => {
-    const directory = nodes.directory();
-    execFileSync('mkdir', ['-p', directory]);
-    const file = (name: string): string => join(directory, name);
-    const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1'];
-    const kind = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1'];
-    execFileSync('openssl', ['req', ...kind, ...subject, '-keyout', file('key'), '-out', file('cert')], {
-      stdio: 'ignore',
-    });
-    writeFileSync(file('token'), 'a-token-of-enough-bytes\n');
-    const node = await nodes.open({ tlsCert: file('cert'), tlsKey: file('key'), adminTokenFile: file('token') });
+    const certificate = createCertificate();
+    const adminTokenFile = `${certificate.tlsKey}-token`;
+    writeFileSync(adminTokenFile, 'a-token-of-enough-bytes\n');
+    const node = await nodes.open({ ...certificate, adminTokenFile });
     expect(node.url).toMatch(/^https:/);
     const get = (path: string, headers = {}): Promise<number | undefined> =>
       new Promise((resolve, reject) => {
@@ -117,6 +122,90 @@ describe('draining', () => {
     await Promise.all([node.close(), node.close()]);
     expect(Date.now() - started).toBeLessThan(3000);
     idle.destroy();
+  });
+});
+
+describe('draining with clients that do not finish', () => {
+  // Nothing here ends by the limit of requests: only the grace of draining can end it.
+  const PATIENT = { requestMs: 600_000 };
+
+  /** Sends five bytes of a body, once the node has the head. */
+  async function beginPut(node: AtollNode, length: number) {
+    const headers = { ...JSON_BODY, 'content-length': length, expect: '100-continue' };
+    const request = httpRequest(`${node.url}/v1/app/c/docs/half`, { method: 'PUT', headers });
+    const answered = new Promise<{ statusCode: number | undefined; headers: IncomingHttpHeaders; body: string }>(
+      (resolve) =>
+        request.once('response', (answer) => {
+          answer
+            .setEncoding('utf8')
+            .on('data', (body: string) => resolve({ statusCode: answer.statusCode, headers: answer.headers, body }));
+        }),
+    );
+    request.on('error', () => {}).flushHeaders();
+    await new Promise((resolve) => request.once('continue', resolve));
+    request.write('{"a":');
+    return { request, answered };
+  }
+
+  test('[HT15] a request whose body does not arrive is answered with 503 and does not hold the node up', async () => {
+    const node = await nodes.open(PATIENT);
+    await put(node, '/v1/app');
+    const half = await beginPut(node, 100);
+    await node.close();
+    const { statusCode, headers, body } = await half.answered;
+    expect([statusCode, (JSON.parse(body) as { code: string }).code]).toEqual([503, 'HTTP_DRAINING']);
+    expect(headers.connection).toBe('close');
+  });
+
+  test('[HT15] a body that arrives within the grace is served', async () => {
+    const node = await nodes.open(PATIENT);
+    await put(node, '/v1/app');
+    const half = await beginPut(node, 7);
+    const closed = node.close();
+    await waitFor(async () => (await statusOf(`${node.url}/readyz`)) === 503);
+    half.request.end('1}');
+    expect((await half.answered).statusCode).toBe(201);
+    await closed;
+  });
+
+  test('[HT15] a bulk request that stalls is ended, and what it was told is kept', async () => {
+    const data = nodes.directory();
+    const node = await nodes.open({ ...PATIENT, data });
+    await put(node, '/v1/app');
+    const outgoing = httpRequest(`${node.url}/v1/app/c/bulk`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-ndjson' },
+    });
+    outgoing.on('error', () => {});
+    outgoing.write('{"id":"told","doc":{}}\n{"id":"cut","do');
+    const answer = await new Promise<Readable>((resolve) => outgoing.once('response', resolve));
+    const chunks = answer.setEncoding('utf8')[Symbol.asyncIterator]() as AsyncIterator<string>;
+    expect((await chunks.next()).value).toContain('"id":"told","status":201');
+    const broken = expect(chunks.next()).rejects.toThrow();
+    await node.close();
+    await broken;
+    const again = await nodes.open({ data });
+    expect(await statusOf(`${again.url}/v1/app/c/docs/told`)).toBe(200);
+    expect(await statusOf(`${again.url}/v1/app/c/docs/cut`)).toBe(404);
+  });
+
+  test.each(['GET /livez HTT', ''])('[HT15] a connection that sent only %j is closed', async (sent) => {
+    const node = await nodes.open(PATIENT);
+    const { hostname, port } = new URL(node.url);
+    const socket = connect(Number(port), hostname);
+    await new Promise((resolve) => socket.once('connect', resolve));
+    socket.write(sent);
+    await node.close();
+    await new Promise((resolve) => (socket.closed ? resolve(null) : socket.once('close', resolve).resume()));
+  });
+
+  test('[HT15] a connection in the middle of its TLS handshake is closed', async () => {
+    const node = await nodes.open({ ...PATIENT, ...createCertificate() });
+    const { hostname, port } = new URL(node.url);
+    const socket = connect(Number(port), hostname);
+    await new Promise((resolve) => socket.once('connect', resolve));
+    await node.close();
+    await new Promise((resolve) => (socket.closed ? resolve(null) : socket.once('close', resolve).resume()));
   });
 });
 

@@ -64,6 +64,32 @@ describe('bytes on the socket', () => {
     await isAlive();
   });
 
+  test.each([
+    ['no Host', 'GET /livez HTTP/1.1\r\n\r\n', 400, 'HTTP_HEADER_INVALID'],
+    ['two Hosts', 'GET /livez HTTP/1.1\r\nhost: x\r\nHost: y\r\n\r\n', 400, 'HTTP_HEADER_INVALID'],
+    ['an unknown Expect', 'GET /livez HTTP/1.1\r\nhost: x\r\nexpect: tea\r\n\r\n', 417, 'HTTP_EXPECTATION_FAILED'],
+    ['a proxy request', 'CONNECT example.org:443 HTTP/1.1\r\nhost: example.org\r\n\r\n', 400, 'HTTP_REQUEST_MALFORMED'],
+  ])('[HT5] %s is a problem that says which header', async (_name, bytes, status, code) => {
+    const answer = await sendRaw(node.url, [bytes]);
+    expect([answer.status, codeOf(answer.body)]).toEqual([status, code]);
+    expect(answer.head).toMatch(/content-type: application\/problem\+json/i);
+    const [field] = (JSON.parse(answer.body) as { errors?: { parameter: string }[] }).errors ?? [];
+    expect(field?.parameter).toBe({ HTTP_HEADER_INVALID: 'Host', HTTP_EXPECTATION_FAILED: 'Expect' }[code]);
+    await isAlive();
+  });
+
+  test('[HT5] HTTP/1.0 needs no Host, and an expected 100 is sent', async () => {
+    expect((await sendRaw(node.url, ['GET /livez HTTP/1.0\r\n\r\n'])).status).toBe(200);
+    const head = 'PUT /v1/app/c/docs/expect HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n';
+    const answer = await sendRaw(
+      node.url,
+      [`${head}connection: close\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n`, '{}'],
+      20,
+    );
+    expect(answer.head).toMatch(/^HTTP\/1\.1 100 /);
+    expect(await (await fetch(`${node.url}/v1/app/c/docs/expect`)).text()).toBe('{}');
+  });
+
   test('[HT5] a body that is too large gets its answer, whether its length was told or not', async () => {
     const large = 'x'.repeat(10_000_000);
     const headers = { 'content-type': 'application/json' };

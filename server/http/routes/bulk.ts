@@ -7,12 +7,13 @@ import { Readable } from 'node:stream';
 import { Type } from 'typebox';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { BulkAnswerLine, Limits } from '../../api/index.ts';
+import type { BulkAnswerLine } from '../../api/index.ts';
 import * as body from '../body.ts';
 import { runBulkLine, type BulkTarget } from '../bulk-line.ts';
 import type { HttpContext } from '../context.ts';
 import { requireCollectionName } from '../document-id.ts';
 import { HttpError } from '../errors.ts';
+import type { Health } from '../health.ts';
 import { splitLines, type Line } from '../line-splitter.ts';
 import { OrderedWindow } from '../ordered-window.ts';
 
@@ -21,7 +22,7 @@ const UNREAD_RESULT_BYTES = 4_194_304;
 /** Lines in flight, in bytes. */
 const INFLIGHT_BYTES = 8_388_608;
 
-export function bulkRoutes(app: FastifyInstance, { replica, limits, documentLimits }: HttpContext): void {
+export function bulkRoutes(app: FastifyInstance, { replica, limits, documentLimits, health }: HttpContext): void {
   const querystring = Type.Object({ atomic: Type.Optional(Type.Boolean()) }, { additionalProperties: false });
   const params = Type.Object({ db: Type.String(), collection: Type.String() });
   const typed = app.withTypeProvider<TypeBoxTypeProvider>();
@@ -33,7 +34,7 @@ export function bulkRoutes(app: FastifyInstance, { replica, limits, documentLimi
       throw new HttpError('HTTP_NOT_IMPLEMENTED', 'atomic bulk writes are not available yet');
     const source = requireLines(request);
     const jsonLimits = { ...documentLimits, depthMax: limits.depth + 1, documentBytesMax: limits.bulkLineBytes };
-    const results = bulkResults({ database, collection, limits, jsonLimits }, source, limits);
+    const results = bulkResults({ database, collection, limits, jsonLimits }, source, health);
     // Known when the last line is done, so it follows the body.
     reply.trailer('session-token', (_reply, _payload, done) => done(null, database.token()));
     reply.header('content-type', body.NDJSON_TYPE);
@@ -55,10 +56,10 @@ function requireLines(request: FastifyRequest): Readable {
 async function* bulkResults(
   target: BulkTarget,
   source: Readable,
-  limits: Limits,
+  health: Health,
 ): AsyncGenerator<Buffer, void, undefined> {
-  const window = new OrderedWindow<BulkAnswerLine>({ items: limits.bulkInflight, bytes: INFLIGHT_BYTES });
-  const reading = readLines(target, source, window);
+  const window = new OrderedWindow<BulkAnswerLine>({ items: target.limits.bulkInflight, bytes: INFLIGHT_BYTES });
+  const reading = readLines(target, source, window, health);
   try {
     for (let results = await window.take(); results !== null; results = await window.take()) {
       yield Buffer.from(results.map((result) => `${JSON.stringify(result)}\n`).join(''));
@@ -71,10 +72,21 @@ async function* bulkResults(
   }
 }
 
-async function readLines(target: BulkTarget, source: Readable, window: OrderedWindow<BulkAnswerLine>): Promise<void> {
+async function readLines(
+  target: BulkTarget,
+  source: Readable,
+  window: OrderedWindow<BulkAnswerLine>,
+  health: Health,
+): Promise<void> {
   let number = 0;
+  // While the node shuts down, lines that keep coming are done; a client that stands still is not waited for.
+  let patience: NodeJS.Timeout | undefined;
+  const stopWatching = health.onRefuse(() => {
+    patience = setTimeout(() => source.destroy(body.unfinished()), body.DRAIN_GRACE_MS);
+  });
   try {
     for await (const lines of splitLines(source, target.limits.bulkLineBytes)) {
+      patience?.refresh();
       for (const line of lines) {
         const bytes = sizeOf(line);
         await window.room(bytes);
@@ -85,6 +97,9 @@ async function readLines(target: BulkTarget, source: Readable, window: OrderedWi
     window.end();
   } catch (error) {
     window.end({ error });
+  } finally {
+    stopWatching();
+    clearTimeout(patience);
   }
 }
 

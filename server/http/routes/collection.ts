@@ -28,8 +28,7 @@ export function collectionRoutes(app: FastifyInstance, { replica, documentLimits
     const { db, collection } = request.params;
     const database = replica.database(db);
     const info = database.collection(requireCollectionName(collection));
-    if (info === null)
-      throw new HttpError('HTTP_COLLECTION_NOT_FOUND', `there is no collection ${collection} in ${db}`);
+    if (info === null) throw notFound(request.params);
     sendSessionToken(reply, database);
     return info;
   });
@@ -37,8 +36,13 @@ export function collectionRoutes(app: FastifyInstance, { replica, documentLimits
   app.delete(path, async (request: CollectionRequest, reply) => {
     const { db, collection } = request.params;
     const database = replica.database(db);
-    await database.dropCollection(requireCollectionName(collection));
+    if (database.collection(requireCollectionName(collection)) === null) throw notFound(request.params);
+    await database.dropCollection(collection);
     sendSessionToken(reply, database);
     return reply.code(204).send();
   });
+}
+
+function notFound({ db, collection }: { db: string; collection: string }): HttpError {
+  return new HttpError('HTTP_COLLECTION_NOT_FOUND', `there is no collection ${collection} in ${db}`);
 }

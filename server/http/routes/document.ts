@@ -14,10 +14,11 @@ import {
 } from '../../../sync/index.ts';
 import * as body from '../body.ts';
 import type { HttpContext } from '../context.ts';
-import { createSortableId, requireCollectionName, requireDocumentId } from '../document-id.ts';
+import { requireCollectionName, requireDocumentId } from '../document-id.ts';
 import { decideRead, preconditionsOf } from '../precondition.ts';
 import { preferencesOf } from '../prefer.ts';
 import { sendSessionToken } from '../session-token.ts';
+import { SortableIds } from '../sortable-id.ts';
 
 interface DocumentParams {
   db: string;
@@ -32,6 +33,7 @@ const PATCH_TYPES = [body.MERGE_PATCH_TYPE, body.JSON_PATCH_TYPE, body.OPERATION
 
 export function documentRoutes(app: FastifyInstance, context: HttpContext): void {
   const { replica, documentLimits } = context;
+  const ids = new SortableIds(context.clock, context.random);
   const path = '/v1/:db/:collection/docs/:id';
 
   app.get(path, (request: DocumentRequest, reply) => {
@@ -64,7 +66,7 @@ export function documentRoutes(app: FastifyInstance, context: HttpContext): void
   app.post('/v1/:db/:collection/docs', async (request: DocumentRequest, reply) => {
     const value = body.objectBody(request, [body.JSON_TYPE], documentLimits);
     const { db, collection } = request.params;
-    const id = createSortableId(context.clock, context.random);
+    const id = ids.next();
     request.params.id = id;
     return write(context, request, reply, { kind: 'replace', value }, `/v1/${db}/${collection}/docs/${id}`);
   });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Problem } from '../../../../server/api/index.ts';
+import { routesOf } from '../../../../server/http/method.ts';
 import { openTestApp, type TestApp } from '../../../helper/http-app.ts';
 
 let app: TestApp;
@@ -167,6 +168,8 @@ describe('patches', () => {
     ['vnd.atoll.ops+json', '[{"op":"fly","path":"/a"}]', 400, 'CRDT_PATCH_INVALID'],
     ['vnd.atoll.ops+json', '[{"op":"increment","path":"/n"}]', 400, 'CRDT_PATCH_INVALID'],
     ['vnd.atoll.ops+json', '[{"op":"append","path":"/n"}]', 400, 'CRDT_PATCH_INVALID'],
+    ['vnd.atoll.ops+json', '[{"op":"increment","path":"/n","by":1}]', 400, 'CRDT_PATCH_INVALID'],
+    ['vnd.atoll.ops+json', '[{"op":"remove","path":"/n","index":0,"value":1}]', 400, 'CRDT_PATCH_INVALID'],
     [
       'vnd.atoll.ops+json',
       '[{"op":"increment","path":"/n","value":1},{"op":"append","path":"/kept","value":1}]',
@@ -210,6 +213,26 @@ describe('requests', () => {
     const answer = await app.send(method, url);
     expectProblem(answer, 405, 'HTTP_METHOD_NOT_ALLOWED');
     expect(answer.headers['allow']).toBe(allow);
+  });
+
+  const methods = ['GET', 'HEAD', 'PUT', 'POST', 'PATCH', 'DELETE', 'TRACE', 'PROPFIND'];
+
+  test('[HT1] every path of the route table refuses every other method, whatever comes with it', async () => {
+    const table = routesOf(app.app);
+    expect([...table.keys()]).toEqual(expect.arrayContaining(['/v1/_cluster', '/v1/_limits', '/v1/:db/_digest']));
+    for (const [pattern, allowed] of table) {
+      const url = pattern.replace(':db', 'app').replace(':collection', 'things').replace(':id', 'kept');
+      const allow = [...allowed].sort().join(', ');
+      for (const method of methods.filter((name) => !allowed.has(name))) {
+        const answer = await app.send(method, url, 'garbage', { 'content-type': 'text/plain' });
+        expect([method, url, answer.statusCode, answer.headers['allow']]).toEqual([method, url, 405, allow]);
+        expect(answer.headers['content-type']).toBe('application/problem+json');
+        if (method !== 'HEAD') expect(answer.json()).toMatchObject({ code: 'HTTP_METHOD_NOT_ALLOWED' });
+      }
+      const options = await app.send('OPTIONS', url);
+      expect([url, options.statusCode, options.headers['allow']]).toEqual([url, 204, allow]);
+    }
+    expect((await app.send('GET', path)).json()).toEqual({ kept: true });
   });
 
   test('[HT1] OPTIONS answers the methods of a path', async () => {

@@ -64,7 +64,6 @@ describe('the life of a document', () => {
     const location = first.headers['location'] as string;
     expect(location).toBe(`/v1/app/posted/docs/${first.json().id}`);
     expect((await app.send('GET', location)).json()).toEqual({ n: 1 });
-    await new Promise((resolve) => setTimeout(resolve, 2));
     const second = await app.send('POST', '/v1/app/posted/docs', { n: 2 });
     expect(second.json().id > first.json().id).toBe(true);
     const refused = await app.send('POST', '/v1/none/posted/docs', { n: 3 });
@@ -144,6 +143,24 @@ describe('PATCH', () => {
     const refused = await patch('merge-patch+json', { a: 1 }, { 'if-match': '*' });
     expect(refused.statusCode).toBe(412);
     expect((await patch('merge-patch+json', { a: 1 })).statusCode).toBe(201);
+  });
+
+  test.each([
+    ['merge-patch+json', {}],
+    ['merge-patch+json', { a: null }],
+    ['json-patch+json', []],
+    ['json-patch+json', [{ op: 'test', path: '', value: {} }]],
+    ['vnd.atoll.ops+json', []],
+  ])('[HT8] a PATCH of a missing document with %s %j creates an empty one', async (type, body) => {
+    expect((await patch(type, body)).statusCode).toBe(201);
+    expect(await read()).toEqual({});
+    expect((await patch(type, body)).statusCode).toBe(200);
+  });
+
+  test('[HT8] a PATCH that fails on a missing document does not create it', async () => {
+    const failed = await patch('json-patch+json', [{ op: 'test', path: '/a', value: 1 }]);
+    expect(failed.statusCode).toBe(409);
+    expect((await app.send('GET', path())).statusCode).toBe(404);
   });
 
   test('[HT5] a media type that PATCH does not take is a 415 that names those it does', async () => {

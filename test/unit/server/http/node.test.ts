@@ -39,7 +39,10 @@ describe('databases and collections', () => {
     await app.send('PUT', '/v1/app/notes/docs/a', { body: 'x' });
     expect((await app.send('DELETE', '/v1/app/notes')).statusCode).toBe(204);
     expect((await app.send('GET', '/v1/app/notes/docs/a')).statusCode).toBe(404);
-    expect((await app.send('GET', '/v1/app/notes')).json().code).toBe('HTTP_COLLECTION_NOT_FOUND');
+    for (const method of ['GET', 'DELETE']) {
+      const missing = await app.send(method, '/v1/app/notes');
+      expect([method, missing.statusCode, missing.json().code]).toEqual([method, 404, 'HTTP_COLLECTION_NOT_FOUND']);
+    }
   });
 
   test('[HT2] a collection can be made without a body, and a first write makes one too', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { decodeCursor, encodeCursor } from '../../../../server/http/cursor.ts';
-import { createSortableId } from '../../../../server/http/document-id.ts';
+import { SortableIds } from '../../../../server/http/sortable-id.ts';
 import { splitLines, type Line } from '../../../../server/http/line-splitter.ts';
 import { OrderedWindow } from '../../../../server/http/ordered-window.ts';
 import { decideRead, parseEntityTags, preconditionsOf } from '../../../../server/http/precondition.ts';
@@ -83,12 +83,37 @@ describe('lists', () => {
     expect(codeOf(() => parseFields('/a~2'))).toBe('HTTP_QUERY_INVALID');
   });
 
-  test('[HT8] ids made here are version 7 UUIDs that sort by time', () => {
-    const random = { bytes: (length: number) => new Uint8Array(length).fill(255) };
-    const early = createSortableId({ now: () => 1_700_000_000_000 }, random);
-    const late = createSortableId({ now: () => 1_700_000_000_001 }, { bytes: (length) => new Uint8Array(length) });
-    expect(early).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
-    expect(early < late).toBe(true);
+  describe('ids made here', () => {
+    const source = (now: () => number, byte: (draw: number) => number = () => 255): SortableIds => {
+      let draws = 0;
+      return new SortableIds({ now }, { bytes: (length) => new Uint8Array(length).fill(byte(draws++)) });
+    };
+
+    test('[HT8] are version 7 UUIDs that carry the time', () => {
+      const id = source(() => 1_700_000_000_000).next();
+      expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+      expect(Number.parseInt(id.replace('-', '').slice(0, 12), 16)).toBe(1_700_000_000_000);
+    });
+
+    test('[HT8] sort in the order they were made, many in one millisecond and with a clock that goes back', () => {
+      const readings = [5000, 5000, 4000, 5001, 100, 5001];
+      let made = 0;
+      const ids = source(
+        () => 1_700_000_000_000 + readings[Math.floor(made++ / 10_000) % readings.length]!,
+        (draw) => (draw * 89) % 256,
+      );
+      const all = Array.from({ length: 60_000 }, () => ids.next());
+      expect(all.toSorted()).toEqual(all);
+      expect(new Set(all).size).toBe(all.length);
+    });
+
+    test('[HT8] go back to the clock once it is ahead again', () => {
+      let now = 1000;
+      const ids = source(() => now);
+      for (let n = 0; n < 20_000; n++) ids.next();
+      now = 1_000_000;
+      expect(Number.parseInt(ids.next().replace('-', '').slice(0, 12), 16)).toBe(1_000_000);
+    });
   });
 });
 
