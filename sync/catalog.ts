@@ -7,7 +7,8 @@
  * |---|---|---|
  * | `databases` | name | `{created: {generation: true}, dropped: {generation: true}}`: both only grow, so a drop is final |
  * | `collections` | `database key/collection` | CollectionConfig |
- * | `members` | node id | `{name, url}` |
+ * | `members` | node id | `{name, url, state, removed: {at, by}}`; `removed` is never taken back |
+ * | `join-tokens` | token id | `{hash, expiresAt, usedBy}` |
  */
 import type { CollectionConfig } from './collection-config.ts';
 import { parseCollectionConfig } from './collection-config.ts';
@@ -15,6 +16,8 @@ import type { Change, JsonObject, JsonValue } from '../crdt/index.ts';
 import { SyncError } from './errors.ts';
 
 export const SYSTEM_KEY = '_system.0';
+/** The collections that `Catalog.update` reads. */
+export const SYSTEM_COLLECTIONS: readonly string[] = ['databases', 'collections', 'members', 'join-tokens'];
 
 export interface DatabaseEntry {
   /** The largest generation anybody created or dropped. */
@@ -24,10 +27,27 @@ export interface DatabaseEntry {
   readonly dropped: ReadonlySet<number>;
 }
 
+/**
+ * `joining`: has not caught up yet. `draining`: about to be stopped. `stale`: away for so long that nobody waits for it. `removed`:
+ * out of the cluster for ever.
+ */
+export type MemberState = 'joining' | 'live' | 'draining' | 'stale' | 'removed';
+
 export interface MemberEntry {
   readonly name: string;
   /** Where other members may dial it; `null` = it only dials. */
   readonly url: string | null;
+  readonly state: MemberState;
+}
+
+/** What members know of a join token. */
+export interface JoinTokenEntry {
+  /** Hex of SHA-256 of the token. */
+  readonly hash: string;
+  /** Wall clock, ms. */
+  readonly expiresAt: number;
+  /** The node that joined with it. */
+  readonly usedBy: string | null;
 }
 
 const decoder = new TextDecoder();
@@ -36,6 +56,7 @@ const NO_CONFIG: CollectionConfig = {};
 export class Catalog {
   readonly databases: Map<string, DatabaseEntry> = new Map();
   readonly members: Map<string, MemberEntry> = new Map();
+  readonly joinTokens: Map<string, JoinTokenEntry> = new Map();
   readonly #collections = new Map<string, CollectionConfig>();
 
   /** Takes note of a document of the system database; `null` = deleted. Returns whether it was one the catalog knows. */
@@ -47,6 +68,9 @@ export class Catalog {
         return true;
       case 'members':
         assign(this.members, id, value && readMember(value));
+        return true;
+      case 'join-tokens':
+        assign(this.joinTokens, id, value && readJoinToken(value));
         return true;
       case 'collections':
         assign(this.#collections, id, value && readConfig(value));
@@ -133,8 +157,27 @@ export function dropOf(generation: number): Change {
   return { kind: 'merge-patch', patch: { dropped: { [generation]: true } } };
 }
 
-function readMember({ name, url }: JsonObject): MemberEntry {
-  return { name: typeof name === 'string' ? name : '', url: typeof url === 'string' ? url : null };
+const STATES: readonly unknown[] = ['joining', 'live', 'draining', 'stale'];
+
+function readMember({ name, url, state, removed }: JsonObject): MemberEntry {
+  return {
+    name: typeof name === 'string' ? name : '',
+    url: typeof url === 'string' ? url : null,
+    state: removed !== undefined ? 'removed' : STATES.includes(state) ? (state as MemberState) : 'live',
+  };
+}
+
+function readJoinToken({ hash, expiresAt, usedBy }: JsonObject): JoinTokenEntry {
+  return {
+    hash: typeof hash === 'string' ? hash : '',
+    expiresAt: typeof expiresAt === 'number' ? expiresAt : 0,
+    usedBy: typeof usedBy === 'string' ? usedBy : null,
+  };
+}
+
+/** The change that puts a member out of the cluster, whatever is written of it at the same time. */
+export function removalOf(by: string, at: number): Change {
+  return { kind: 'merge-patch', patch: { removed: { at, by } } };
 }
 
 /** A merge of two valid configurations is normally valid; should one not be, the defaults hold rather than nothing works. */

@@ -11,6 +11,7 @@ import type { SealedDocuments } from './document-table.ts';
 import type { DurableBatch, OriginId } from './engine.ts';
 import type { GroupCommit } from './group-commit.ts';
 import type { HybridClock } from './hybrid-clock.ts';
+import type { Epoch } from './identity.ts';
 import { databaseKey, databaseNameOf, rangeOf } from './key.ts';
 import { DatabaseLog } from './log.ts';
 import type { Sha256, Store } from './port.ts';
@@ -19,8 +20,7 @@ export interface DatabaseSetOptions {
   readonly store: Store;
   readonly catalog: Catalog;
   readonly commit: GroupCommit;
-  readonly origin: OriginId;
-  readonly nodeId: string;
+  readonly epoch: Epoch;
   readonly clock: HybridClock;
   readonly sha256: Sha256;
   readonly cacheBytesMax: number;
@@ -88,17 +88,16 @@ export class DatabaseSet {
   }
 
   async #openDatabase(key: string): Promise<Database> {
-    const { store, commit, origin, nodeId, clock, cacheBytesMax, limits, catalog, sha256 } = this.#options;
+    const { store, commit, epoch, clock, cacheBytesMax, limits, catalog, sha256 } = this.#options;
     const db = this.#numbers.get(key) ?? (await this.#allocate(key));
     const digestSecret = new TextEncoder().encode(`atoll digest ${key}`);
-    const log = await DatabaseLog.open({ store, db, origin, nodeId, sha256 });
+    const log = await DatabaseLog.open({ store, db, epoch, sha256 });
     const table = await DocumentTable.open({ store, db, digestSecret, sha256, cacheBytesMax });
     const database: Database = new Database({
       key,
       store,
       db,
-      origin,
-      nodeId,
+      epoch,
       log,
       table,
       commit,

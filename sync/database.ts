@@ -17,6 +17,7 @@ import type { DurableBatch, OriginId } from './engine.ts';
 import { SyncError } from './errors.ts';
 import type { CommitParticipant, GroupCommit, SealedChanges } from './group-commit.ts';
 import type { HybridClock } from './hybrid-clock.ts';
+import type { Epoch } from './identity.ts';
 import { documentOf, metaKey, originKey, successorOf, successorOfPrefix, viewKey } from './key.ts';
 import type { DatabaseLog } from './log.ts';
 import { validateCollectionName, validateDocumentId } from './names.ts';
@@ -78,8 +79,7 @@ export interface DatabaseParts {
   readonly key: string;
   readonly store: Store;
   readonly db: number;
-  readonly origin: OriginId;
-  readonly nodeId: string;
+  readonly epoch: Epoch;
   readonly log: DatabaseLog;
   readonly table: DocumentTable;
   readonly commit: GroupCommit;
@@ -128,6 +128,7 @@ export class Database implements CommitParticipant {
   async write(collection: string, id: string, change: Change, options: WriteOptions = {}): Promise<WriteOutcome> {
     validateCollectionName(collection);
     validateDocumentId(id);
+    this.parts.epoch.assertWritable();
     return this.writeUnchecked(collection, id, change, options);
   }
 
@@ -156,7 +157,8 @@ export class Database implements CommitParticipant {
 
   /** Synchronous from the precondition to the log record: this is what makes a write atomic on this replica. */
   #change(slot: DocumentSlot, change: Change, options: WriteOptions): WriteOutcome {
-    const { table, log, clock, origin, limits } = this.parts;
+    const { table, log, clock, limits } = this.parts;
+    const origin = log.followEpoch(clock.last);
     const existed = slot.document.view().exists;
     checkPreconditions(existed ? this.#etag(slot) : null, options);
     if (change.kind === 'delete' && !existed) {
@@ -312,15 +314,16 @@ export class Database implements CommitParticipant {
 
   /** @internal */
   seal(): SealedChanges {
-    const { log, table, clock, origin, nodeId } = this.parts;
+    const { log, table, clock, epoch } = this.parts;
     const documents = table.seal();
     const sealedLog = log.seal(clock.last);
     const extra = this.extraOperations;
     this.extraOperations = [];
     const operations = [...sealedLog.operations, ...documents.operations, ...extra];
     // An epoch becomes known, also to ourselves after a restart, with its first batch; a start without a write leaves no trace.
-    if (sealedLog.batches.some((batch) => batch.origin === origin && batch.firstSeq === 1)) {
-      operations.push({ type: 'put', key: originKey(origin), value: utf8.encode(nodeId) });
+    for (const { origin, firstSeq } of sealedLog.batches) {
+      const nodeId = firstSeq === 1 ? epoch.nodeOf(origin) : undefined;
+      if (nodeId !== undefined) operations.push({ type: 'put', key: originKey(origin), value: utf8.encode(nodeId) });
     }
     if (operations.length > 0) operations.push({ type: 'put', key: metaKey('stamp'), value: encodeStamp(clock.last) });
     return {

@@ -18,6 +18,8 @@ import { sequenceOf } from './version-vector.ts';
 /** Which node owns which origin: filled from origin records and snapshots. */
 export interface OriginRegistry {
   readonly owners: Map<OriginId, string>;
+  /** Somebody else wrote as the epoch of this process, which has to begin another one at once. */
+  handleForeignEpoch(database: string, origin: OriginId, seq: number): void;
 }
 
 type Slots = ReadonlyMap<string, DocumentSlot>;
@@ -66,6 +68,8 @@ function ingestBatch(
   slots: Slots,
 ): IngestResult {
   const { log, clock } = database.parts;
+  if (log.isForeign(batch)) registry.handleForeignEpoch(database.key, batch.origin, lastSeqOf(batch));
+  log.followEpoch(clock.last);
   const verdict = log.classify(batch, bytes);
   if (verdict === 'duplicate') return { outcome: 'duplicate' };
   if (verdict !== null) return { outcome: 'blocked', missing: verdict };

@@ -4,7 +4,8 @@
  *
  * | key | value |
  * |---|---|
- * | `m` name | meta: format, node id, last stamp |
+ * | `m` name | meta: format, node id, last stamp, cluster secret got for a join token |
+ * | `p` node id | what a member was last known to hold, and when it was seen (member-progress.ts) |
  * | `n` database key | u32 number of the database |
  * | `o` origin | node id that owns the origin |
  * | `v` db origin | version vector entry |
@@ -31,6 +32,14 @@ export function databaseKey(name: string): Uint8Array {
 }
 
 export function databaseNameOf(key: Uint8Array): string {
+  return decoder.decode(key.subarray(1));
+}
+
+export function progressKey(nodeId: string): Uint8Array {
+  return encoder.encode(`p${nodeId}`);
+}
+
+export function memberNodeOf(key: Uint8Array): string {
   return decoder.decode(key.subarray(1));
 }
 

@@ -9,6 +9,7 @@ import type { BatchHeader, LogRecord } from './batch.ts';
 import { decodeBatchHeader, encodeBatch, lastSeqOf, verifyChain } from './batch.ts';
 import type { DurableBatch, OriginId, SequenceRange } from './engine.ts';
 import { SyncError } from './errors.ts';
+import type { Epoch } from './identity.ts';
 import { logKey, rangeOf, vectorKey, vectorOriginOf } from './key.ts';
 import type { Sha256, Store, StoreOperation } from './port.ts';
 import { CHAIN_BYTES, GENESIS_CHAIN, join, sequenceOf } from './version-vector.ts';
@@ -26,17 +27,17 @@ export interface SealedLog {
 export interface DatabaseLogOptions {
   readonly store: Store;
   readonly db: number;
-  /** Our own origin: the only one local records are written as. */
-  readonly origin: OriginId;
-  readonly nodeId: string;
+  /** Who local records are written as. */
+  readonly epoch: Epoch;
   readonly sha256: Sha256;
 }
 
 export class DatabaseLog {
   readonly #store: Store;
   readonly #db: number;
-  readonly #origin: OriginId;
-  readonly #nodeId: string;
+  readonly #epoch: Epoch;
+  /** Our origin as of the last local record or the last look at the epoch. */
+  #origin: OriginId;
   readonly #sha256: Sha256;
   #durable: VersionVector;
   readonly #pending: Map<number, VectorEntry>;
@@ -48,17 +49,36 @@ export class DatabaseLog {
   #deps = new Map<OriginId, number>();
   #nextSeq: number;
 
-  private constructor({ store, db, origin, nodeId, sha256 }: DatabaseLogOptions, vector: VersionVector) {
+  private constructor({ store, db, epoch, sha256 }: DatabaseLogOptions, vector: VersionVector) {
     this.#store = store;
     this.#db = db;
-    this.#origin = origin;
-    this.#nodeId = nodeId;
+    this.#epoch = epoch;
+    this.#origin = epoch.origin;
     this.#sha256 = sha256;
     this.#durable = vector;
     this.#pending = new Map(vector);
-    this.#nextSeq = sequenceOf(vector, origin) + 1;
-    // A new epoch has seen all its predecessors have: without this its first write could arrive before what it edits.
-    for (const [other, { seq }] of vector) if (other !== origin) this.#deps.set(other, seq);
+    this.#nextSeq = 1;
+    this.#beginEpoch();
+  }
+
+  /** A new epoch has seen all its predecessors have: without this its first write could arrive before what it edits. */
+  #beginEpoch(): void {
+    this.#origin = this.#epoch.origin;
+    this.#nextSeq = sequenceOf(this.#pending, this.#origin) + 1;
+    for (const [other, { seq }] of this.#pending) if (other !== this.#origin) this.#deps.set(other, seq);
+  }
+
+  /**
+   * Follows the epoch before anything is added: what waits in the open group stays what it was written as.
+   *
+   * @returns The origin of the next local record.
+   */
+  followEpoch(stamp: number): OriginId {
+    if (this.#epoch.origin !== this.#origin) {
+      this.#sealRecords(stamp);
+      this.#beginEpoch();
+    }
+    return this.#origin;
   }
 
   static async open(options: DatabaseLogOptions): Promise<DatabaseLog> {
@@ -67,6 +87,14 @@ export class DatabaseLog {
       for (const [key, value] of entries) vector.set(vectorOriginOf(key), decodeVectorEntry(value));
     }
     return new DatabaseLog(options, vector);
+  }
+
+  /** True for what only a process that is not this one can have written as this epoch. */
+  isForeign(header: BatchHeader): boolean {
+    return (
+      header.origin === this.#epoch.origin &&
+      lastSeqOf(header) >= (this.#epoch.origin === this.#origin ? this.#nextSeq : 1)
+    );
   }
 
   get durableVector(): VersionVector {
@@ -80,7 +108,7 @@ export class DatabaseLog {
    * @returns Its sequence number.
    */
   append(record: LogRecord, requires: ReadonlyMap<OriginId, number>): number {
-    if (this.#nextSeq === 1 && this.#records.length === 0) this.#push({ kind: 'origin', nodeId: this.#nodeId });
+    if (this.#nextSeq === 1 && this.#records.length === 0) this.#push({ kind: 'origin', nodeId: this.#epoch.nodeId });
     for (const [origin, seq] of requires) {
       if (origin !== this.#origin && seq > sequenceOf(this.#pending, origin)) this.#require(origin, seq);
     }

@@ -12,6 +12,7 @@ import { isDatabaseKey } from './names.ts';
 import { SnapshotIntake } from './snapshot-intake.ts';
 import { snapshotOf } from './snapshot-source.ts';
 import type { VersionVector } from './version-vector.ts';
+import { sequenceOf } from './version-vector.ts';
 
 type DurableListener = (database: string, batches: readonly DurableBatch[]) => void;
 
@@ -23,17 +24,30 @@ const NO_SNAPSHOT: SnapshotSource = {
   close: () => Promise.resolve(),
 };
 
+/** Who wants to know that others wrote in the name of this node. */
+export interface OriginWatch {
+  /** Before it returns, the epoch is another one. */
+  handleForeignEpoch(database: string, origin: OriginId, seq: number): void;
+  handleFork(database: string, origin: OriginId, seq: number): void;
+}
+
 export class ReplicaEngine implements Engine {
   readonly #set: DatabaseSet;
   readonly #catalog: Catalog;
   readonly owners: Map<OriginId, string>;
   readonly #listeners = new Set<DurableListener>();
   readonly #intakes = new WeakMap<Database, SnapshotIntake>();
+  readonly #watch: OriginWatch;
 
-  constructor(set: DatabaseSet, catalog: Catalog, owners: Map<OriginId, string>) {
+  constructor(set: DatabaseSet, catalog: Catalog, owners: Map<OriginId, string>, watch: OriginWatch) {
     this.#set = set;
     this.#catalog = catalog;
     this.owners = owners;
+    this.#watch = watch;
+  }
+
+  handleForeignEpoch(database: string, origin: OriginId, seq: number): void {
+    this.#watch.handleForeignEpoch(database, origin, seq);
   }
 
   databases(): readonly string[] {
@@ -55,7 +69,19 @@ export class ReplicaEngine implements Engine {
 
   ingest(database: string, batches: readonly Uint8Array[]): Promise<readonly IngestResult[]> {
     const noted = batches.map(() => ({ outcome: 'duplicate' }) as const);
-    return this.#unlessDropped(database, (held) => ingestBatches(held, this, batches), noted);
+    return this.#unlessDropped(database, (held) => this.#ingest(held, batches), noted);
+  }
+
+  async #ingest(held: Database, batches: readonly Uint8Array[]): Promise<readonly IngestResult[]> {
+    try {
+      return await ingestBatches(held, this, batches);
+    } catch (error) {
+      if (error instanceof SyncError && error.code === 'SYNC_CHAIN_FORKED') {
+        const { origin, seq } = error.details;
+        if (typeof origin === 'number' && typeof seq === 'number') this.#watch.handleFork(held.key, origin, seq);
+      }
+      throw error;
+    }
   }
 
   async snapshot(database: string, since: VersionVector): Promise<SnapshotSource> {
@@ -71,13 +97,23 @@ export class ReplicaEngine implements Engine {
 
   receiveSnapshot(database: string): SnapshotSink {
     let sink: SnapshotSink | null = null;
-    const take = (run: (open: SnapshotSink) => Promise<void>): Promise<void> =>
-      this.#unlessDropped(database, (held) => run((sink ??= this.#intakeOf(held).open())), undefined);
+    const take = (run: (open: SnapshotSink, held: Database) => Promise<void>): Promise<void> =>
+      this.#unlessDropped(database, (held) => run((sink ??= this.#intakeOf(held).open()), held), undefined);
     return {
       add: (index, chunk) => take((open) => open.add(index, chunk)),
-      complete: (vector) => take((open) => open.complete(vector)),
+      complete: (vector) =>
+        take((open, held) => {
+          this.#inspectEpoch(held, vector);
+          return open.complete(vector);
+        }),
       discard: async () => sink?.discard(),
     };
+  }
+
+  /** A snapshot that holds more of our epoch than we wrote is not of our making. */
+  #inspectEpoch({ key, parts: { epoch, log } }: Database, vector: VersionVector): void {
+    const seq = sequenceOf(vector, epoch.origin);
+    if (seq > sequenceOf(log.durableVector, epoch.origin)) this.handleForeignEpoch(key, epoch.origin, seq);
   }
 
   isMerging(database: string): boolean {

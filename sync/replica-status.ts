@@ -2,18 +2,48 @@
  * @module
  * Owns what a replica reports about itself and its cluster. JSON-ready; `GET /v1/_cluster` shows it.
  */
-import type { Catalog } from './catalog.ts';
+import type { Catalog, MemberEntry, MemberState } from './catalog.ts';
 import type { DatabaseSet } from './database-set.ts';
+import { countMissing } from './horizon.ts';
+import type { Horizon } from './horizon.ts';
+import type { Incident } from './incident.ts';
 import type { PeersStatus } from './link/status.ts';
+import type { Membership } from './membership.ts';
 import type { Replica } from './replica.ts';
+
+export interface MemberLag {
+  /** Log records held here that it is not known to hold. */
+  readonly entries: number;
+  /** Best effort. */
+  readonly bytes: number;
+  /** At most: since it was last seen, for a member that is away. */
+  readonly seconds: number;
+}
 
 export interface MemberStatus {
   readonly node: string;
   readonly name: string;
   readonly url: string | null;
+  readonly state: MemberState;
   readonly self: boolean;
   /** A live link to it exists now. */
   readonly linked: boolean;
+  /** By its last word, also of one that is away; null for ourselves and removed members. */
+  readonly lag: MemberLag | null;
+  /** Wall clock, ms, when it was last known to live; null = never. */
+  readonly lastSeen: number | null;
+}
+
+/** What keeps a database from forgetting: see `Horizon`. */
+export interface HorizonStatus {
+  /** Records that some member is not known to hold. */
+  readonly entries: number;
+  readonly blockers: readonly {
+    readonly node: string;
+    readonly name: string;
+    readonly entries: number;
+    readonly seconds: number;
+  }[];
 }
 
 export interface DatabaseStatus {
@@ -25,41 +55,81 @@ export interface DatabaseStatus {
   readonly vector: Readonly<Record<string, number>>;
   /** A snapshot is being merged: some documents are newer than the vector says, and the digest proves nothing. */
   readonly merging: boolean;
+  readonly horizon: HorizonStatus;
 }
 
 export interface ReplicaStatus extends PeersStatus {
   readonly node: string;
   readonly name: string;
   readonly url: string | null;
-  /** Origin of this start. */
+  /** Origin of what is written now. */
   readonly origin: number;
   readonly members: readonly MemberStatus[];
   readonly databases: readonly DatabaseStatus[];
+  /** What was noticed about identities since the start. */
+  readonly incidents: readonly Incident[];
   /** Code of the storage error that stopped this node, if one did. */
   readonly failure: string | null;
 }
 
-export function describeReplica(
-  replica: Replica,
-  catalog: Catalog,
-  set: DatabaseSet,
-  peers: PeersStatus,
-): ReplicaStatus {
-  const linked = new Set(peers.links.filter(({ state }) => state === 'live').map(({ node }) => node));
+export interface ReplicaView {
+  readonly replica: Replica;
+  readonly catalog: Catalog;
+  readonly set: DatabaseSet;
+  readonly peers: PeersStatus;
+  readonly membership: Membership;
+  readonly incidents: readonly Incident[];
+  readonly nowMs: number;
+}
+
+/** Assumed size of a record that a member lacks. */
+const RECORD_BYTES_ESTIMATE = 100;
+
+export function describeReplica(view: ReplicaView): ReplicaStatus {
+  const { replica, catalog, set, peers, incidents } = view;
+  const members = [...catalog.members].map(([node, entry]) => describeMember(view, node, entry));
   return {
     node: replica.nodeId,
     name: replica.name,
     url: replica.advertise,
     origin: replica.origin,
-    members: [...catalog.members].map(([node, { name, url }]) => {
-      const self = node === replica.nodeId;
-      return { node, name, url, self, linked: self || linked.has(node) };
-    }),
+    members,
     databases: replica.databases().flatMap((name) => {
       const database = set.get(catalog.liveKey(name)!);
-      return database ? [{ name, bytes: database.bytes, merging: database.isMerging, ...database.digest() }] : [];
+      if (database === undefined) return [];
+      const horizon = describeHorizon(replica.horizon(database.key), members);
+      return [{ name, bytes: database.bytes, merging: database.isMerging, ...database.digest(), horizon }];
     }),
     ...peers,
+    incidents,
     failure: replica.failure?.code ?? null,
+  };
+}
+
+function describeMember(view: ReplicaView, node: string, { name, url, state }: MemberEntry): MemberStatus {
+  const { replica, peers, membership, nowMs } = view;
+  const self = node === replica.nodeId;
+  const link = peers.links.find((each) => each.node === node && each.state === 'live');
+  const lastSeen = self || link !== undefined ? nowMs : membership.lastSeen(node);
+  const common = { node, name, url, state, self, linked: self || link !== undefined, lastSeen };
+  if (self || state === 'removed') return { ...common, lag: null };
+  if (link !== undefined) return { ...common, lag: link.lag };
+  const holdings = membership.holdingsOf(node);
+  let entries = 0;
+  for (const key of replica.engine.databases()) {
+    entries += countMissing(replica.engine.vector(key), holdings.get(key) ?? new Map());
+  }
+  const seconds = entries === 0 || lastSeen === null ? 0 : Math.max(0, nowMs - lastSeen) / 1000;
+  return { ...common, lag: { entries, bytes: entries * RECORD_BYTES_ESTIMATE, seconds } };
+}
+
+function describeHorizon({ entries, blockers }: Horizon, members: readonly MemberStatus[]): HorizonStatus {
+  const byNode = new Map(members.map((member) => [member.node, member]));
+  return {
+    entries,
+    blockers: blockers.map((blocker) => {
+      const member = byNode.get(blocker.node);
+      return { ...blocker, name: member?.name ?? '', seconds: member?.lag?.seconds ?? 0 };
+    }),
   };
 }

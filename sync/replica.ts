@@ -4,19 +4,29 @@
  * replication engine; everything it needs from outside is an argument.
  */
 import type { AtollError, Limits } from '../crdt/index.ts';
-import { Catalog, SYSTEM_KEY, collectionId, creationOf, dropOf } from './catalog.ts';
+import { Catalog, SYSTEM_COLLECTIONS, SYSTEM_KEY, collectionId, creationOf, dropOf } from './catalog.ts';
+import type { MemberState } from './catalog.ts';
 import { acceptMissing } from './collection.ts';
 import type { Database } from './database.ts';
 import { DatabaseSet } from './database-set.ts';
 import { SyncError } from './errors.ts';
 import { GroupCommit } from './group-commit.ts';
 import { HybridClock } from './hybrid-clock.ts';
-import { loadIdentity } from './identity.ts';
+import { computeHorizon } from './horizon.ts';
+import type { Horizon } from './horizon.ts';
+import { Epoch, loadIdentity, storeSecret } from './identity.ts';
+import { IdentityGuard } from './identity-guard.ts';
+import { IncidentList } from './incident.ts';
+import type { Incident } from './incident.ts';
 import type { LinkOptions } from './link/options.ts';
 import type { Peers, PeersEvent } from './link/peers.ts';
 import { createPeers } from './link/peers.ts';
+import { MemberProgress } from './member-progress.ts';
+import { Membership, STALE_AFTER_MS_DEFAULT } from './membership.ts';
 import { validateDatabaseName } from './names.ts';
 import type { Channel, Clock, Compressor, Dialer, Random, Sha256, Store, Timers } from './port.ts';
+import { parseJoinToken } from './protocol/admission.ts';
+import type { JoinToken } from './protocol/admission.ts';
 import { portableSha256 } from './sha256.ts';
 import type { ReplicaStatus } from './replica-status.ts';
 import { describeReplica } from './replica-status.ts';
@@ -37,8 +47,14 @@ export interface ReplicaOptions {
   readonly name?: string;
   /** The one address other nodes are told. Without it nobody dials this node. */
   readonly advertise?: string;
-  /** Shared by all members; default empty. */
+  /** Shared by all members; default: what a join token was exchanged for, else empty. */
   readonly clusterSecret?: Uint8Array;
+  /** Exchanged for the secret at the first link, when there is none yet. */
+  readonly joinToken?: string;
+  /** Will it be told to join others? Then it is not complete before it has caught up with one. Default false. */
+  readonly isJoining?: boolean;
+  /** A member that was not seen for so long is not waited for. Default 7 days. */
+  readonly staleAfterMs?: number;
   /** Bytes of documents, and again of views, kept in memory per database. Default 32 MiB. */
   readonly cacheBytesMax?: number;
   /** Limits of documents. Default those of the crdt layer. */
@@ -47,52 +63,145 @@ export interface ReplicaOptions {
   /** Storage failed: the replica acknowledges nothing more and should be closed. Called once. */
   readonly onFailure?: (error: AtollError) => void;
   readonly onPeerEvent?: (event: PeersEvent) => void;
+  /** Something is or was wrong with the identity of this node or a peer. Called once for each. */
+  readonly onIncident?: (incident: Incident) => void;
 }
 
 const CACHE_BYTES_MAX_DEFAULT = 32 * 1024 * 1024;
 
 export class Replica {
-  readonly nodeId: string;
-  readonly name: string;
-  /** This epoch's origin id and Yjs client id. */
-  readonly origin: number;
   readonly advertise: string | null;
   /** @internal What links see of the replica. */
   readonly engine: ReplicaEngine;
   readonly #options: ReplicaOptions;
+  readonly #epoch: Epoch;
   readonly #set: DatabaseSet;
   readonly #catalog: Catalog;
   readonly #commit: GroupCommit;
   readonly #peers: Peers;
+  readonly #incidents: IncidentList;
+  readonly #guard: IdentityGuard;
+  readonly #membership: Membership;
+  #secret: Uint8Array | JoinToken;
   #closing: Promise<void> | null = null;
 
-  private constructor(options: ReplicaOptions, identity: { nodeId: string; origin: number }, parts: ReplicaParts) {
+  private constructor(options: ReplicaOptions, parts: ReplicaParts) {
     this.#options = options;
-    this.nodeId = identity.nodeId;
-    this.origin = identity.origin;
-    this.name = options.name ?? `n-${identity.nodeId.slice(0, 6)}`;
     this.advertise = options.advertise ?? null;
+    this.#epoch = parts.epoch;
     this.#set = parts.set;
     this.#catalog = parts.catalog;
     this.#commit = parts.commit;
-    this.engine = new ReplicaEngine(parts.set, parts.catalog, parts.owners);
-    this.#peers = createPeers({
-      engine: this.engine,
-      clock: options.clock,
-      timers: options.timers,
-      random: options.random,
-      dialer: options.dialer,
-      compressor: options.compressor,
-      identity: () => ({ nodeId: this.nodeId, name: this.name, url: this.advertise, origin: this.origin }),
-      secret: options.clusterSecret ?? new Uint8Array(),
-      options: options.link,
-      onEvent: options.onPeerEvent,
+    this.#secret = parts.secret;
+    this.#incidents = new IncidentList(options.clock, (incident) => options.onIncident?.(incident));
+    this.#guard = this.#createGuard(parts);
+    this.#membership = this.#createMembership(parts);
+    this.engine = new ReplicaEngine(parts.set, parts.catalog, parts.owners, {
+      handleForeignEpoch: (database, origin, seq) =>
+        this.#guard.beginEpoch(origin, `a peer sent record ${seq} of it in ${database}`),
+      handleFork: (database, origin, seq) => this.#handleFork(database, origin, seq),
     });
+    this.#peers = this.#createPeers();
     parts.set.nameOf = (origin) => this.nameOf(origin);
     parts.set.onDurable = (database, batches, slots) => {
       if (database.key === SYSTEM_KEY) this.#readSystem(slots);
       this.engine.publish(database.key, batches);
     };
+  }
+
+  #createGuard({ epoch, owners }: ReplicaParts): IdentityGuard {
+    const { store, random } = this.#options;
+    return new IdentityGuard({
+      store,
+      random,
+      epoch,
+      owners,
+      incidents: this.#incidents,
+      onNodeId: () => {
+        this.#peers.reintroduce();
+        this.#membership.announce().catch((error: unknown) => this.#commit.fail(error));
+      },
+      onFailure: (error) => this.#commit.fail(error),
+    });
+  }
+
+  #createMembership({ catalog, epoch, progress }: ReplicaParts): Membership {
+    const { clock, timers, random, isJoining = false, staleAfterMs = STALE_AFTER_MS_DEFAULT } = this.#options;
+    return new Membership({
+      catalog,
+      epoch,
+      progress,
+      clock,
+      timers,
+      random,
+      isJoining,
+      staleAfterMs,
+      system: () => this.#system(),
+      self: () => ({ name: this.name, url: this.advertise }),
+      databases: () => this.engine.databases(),
+      vectorOf: (database) => this.engine.vector(database),
+      onFailure: (error) => this.#handleWriteFailure(error),
+    });
+  }
+
+  #createPeers(): Peers {
+    const { clock, timers, random, dialer, compressor, link } = this.#options;
+    return createPeers({
+      engine: this.engine,
+      clock,
+      timers,
+      random,
+      dialer,
+      compressor,
+      identity: () => ({ nodeId: this.nodeId, name: this.name, url: this.advertise, origin: this.origin }),
+      secret: () => this.#secret,
+      admissions: this.#membership,
+      onSecret: (secret) => this.#takeSecret(secret),
+      isRemoved: (node) => this.#membership.isRemoved(node),
+      options: link,
+      onEvent: (event) => this.#handlePeerEvent(event),
+    });
+  }
+
+  /** Stable across starts, unless another process bears it too. */
+  get nodeId(): string {
+    return this.#epoch.nodeId;
+  }
+
+  get name(): string {
+    return this.#options.name ?? `n-${this.nodeId.slice(0, 6)}`;
+  }
+
+  /** Origin id and Yjs client id of what this process writes now. */
+  get origin(): number {
+    return this.#epoch.origin;
+  }
+
+  #handlePeerEvent(event: PeersEvent): void {
+    this.#guard.handle(event);
+    this.#membership.handleEvent(event);
+    if (event.type === 'removed') this.#membership.acceptRemoval(event.node);
+    this.#options.onPeerEvent?.(event);
+  }
+
+  #handleFork(database: string, origin: number, seq: number): void {
+    if (this.engine.nodeOf(origin) !== this.nodeId) return;
+    this.#guard.handle({ type: 'history', node: '', database, origin, seq: seq + 1, held: seq + 1, isForked: true });
+  }
+
+  /** Used from the next link on, and after a restart. */
+  #takeSecret(secret: Uint8Array): void {
+    storeSecret(this.#options.store, secret).then(
+      () => {
+        this.#secret = secret;
+      },
+      (error: unknown) => this.#commit.fail(error),
+    );
+  }
+
+  /** The watch over the member list may meet a closing database, which is no failure. */
+  #handleWriteFailure(error: unknown): void {
+    if (!(error instanceof SyncError && error.code === 'SYNC_CLOSED')) this.#commit.fail(error);
   }
 
   /**
@@ -102,22 +211,24 @@ export class Replica {
    */
   static async open(options: ReplicaOptions): Promise<Replica> {
     const { store, clock, random } = options;
-    const { nodeId, origin, owners, lastStamp } = await loadIdentity(store, random);
+    const { nodeId, origin, owners, lastStamp, secret } = await loadIdentity(store, random);
+    const epoch = new Epoch(nodeId, origin);
     const catalog = new Catalog();
     const commit = new GroupCommit(store, (error) => options.onFailure?.(error), options.timers.soon);
     const set = await DatabaseSet.open({
       store,
       catalog,
       commit,
-      origin,
-      nodeId,
+      epoch,
       clock: new HybridClock(clock, lastStamp),
       sha256: options.sha256 ?? portableSha256,
       cacheBytesMax: options.cacheBytesMax ?? CACHE_BYTES_MAX_DEFAULT,
       ...(options.limits && { limits: options.limits }),
     });
     owners.set(origin, nodeId);
-    const replica = new Replica(options, { nodeId, origin }, { set, catalog, commit, owners });
+    const progress = await MemberProgress.open(store);
+    const parts = { set, catalog, commit, owners, epoch, progress, secret: chooseSecret(options, secret) };
+    const replica = new Replica(options, parts);
     await replica.#start();
     return replica;
   }
@@ -125,22 +236,14 @@ export class Replica {
   async #start(): Promise<void> {
     await this.engine.recover();
     const system = this.#set.get(SYSTEM_KEY)!;
-    for (const collection of ['databases', 'collections', 'members']) {
+    for (const collection of SYSTEM_COLLECTIONS) {
       for await (const { id, json } of system.documentsOf(collection)) this.#catalog.update(collection, id, json);
     }
-    this.#learnMembers();
-    await this.#announce(system);
+    this.#noteRemoval();
+    await this.#membership.start(this.#peers);
     await this.#followCatalog();
     // A drop that a crash cut short, or a configuration from a node that had not heard of it.
     await this.#forgetConfigurations(this.#catalog.droppedAndConfigured());
-  }
-
-  /** Keeps our own entry of the member list true; writes nothing when it is. */
-  async #announce(system: Database): Promise<void> {
-    const known = this.#catalog.members.get(this.nodeId);
-    if (known && known.name === this.name && known.url === this.advertise) return;
-    const value = { name: this.name, url: this.advertise };
-    await system.writeUnchecked('members', this.nodeId, { kind: 'replace', value });
   }
 
   #readSystem(slots: Parameters<DatabaseSet['onDurable']>[2]): void {
@@ -149,15 +252,18 @@ export class Replica {
       isChanged = this.#catalog.update(slot.collection, slot.id, version.document?.json ?? null) || isChanged;
     }
     if (!isChanged) return;
-    this.#learnMembers();
+    this.#noteRemoval();
+    this.#membership.handleCatalog();
     // A failed removal shows as a failed store; what is left of it is removed at the next start.
     this.#followCatalog().catch((error: unknown) => this.#commit.fail(error));
   }
 
-  #learnMembers(): void {
-    for (const [nodeId, { url }] of this.#catalog.members) {
-      if (nodeId !== this.nodeId && url !== null) this.#peers.learn(url);
-    }
+  /** What a removed node would take from clients could go nowhere. */
+  #noteRemoval(): void {
+    if (!this.#membership.isRemoved(this.nodeId) || this.#epoch.end !== null) return;
+    const message = 'this node was removed from the cluster and takes no writes; what only it holds can be exported';
+    this.#epoch.end = new SyncError('SYNC_NODE_REMOVED', message, { retryable: true });
+    this.#incidents.note('removed', this.nodeId, message);
   }
 
   /** Removes what was dropped, and opens what was created elsewhere, so that a listed database can be used while empty. */
@@ -189,6 +295,7 @@ export class Replica {
   /** Idempotent. Databases created on several nodes at once are one database. */
   async createDatabase(name: string): Promise<{ created: boolean }> {
     validateDatabaseName(name);
+    this.#epoch.assertWritable();
     const key = this.#catalog.liveKey(name);
     if (key !== undefined) {
       await this.#set.ensure(key);
@@ -207,6 +314,7 @@ export class Replica {
    * @throws SyncError `SYNC_DATABASE_NOT_FOUND`
    */
   async dropDatabase(name: string): Promise<void> {
+    this.#epoch.assertWritable();
     const database = this.database(name);
     const generation = Number(database.key.slice(name.length + 1));
     await this.#system().writeUnchecked('databases', name, dropOf(generation));
@@ -240,7 +348,52 @@ export class Replica {
 
   /** Members, links, lag. JSON-ready. */
   status(): ReplicaStatus {
-    return describeReplica(this, this.#catalog, this.#set, this.#peers.status());
+    return describeReplica({
+      replica: this,
+      catalog: this.#catalog,
+      set: this.#set,
+      peers: this.#peers.status(),
+      membership: this.#membership,
+      incidents: this.#incidents.list(),
+      nowMs: this.#options.clock.now(),
+    });
+  }
+
+  /** What may be forgotten of a database (by its key): all members hold it. */
+  horizon(database: string): Horizon {
+    const members = this.#membership
+      .others()
+      .map((node) => ({ node, holding: this.#membership.holdingsOf(node).get(database) ?? new Map<number, number>() }));
+    return computeHorizon(this.engine.vector(database), members);
+  }
+
+  /** As the cluster has it. */
+  get memberState(): MemberState {
+    return this.#membership.ownState;
+  }
+
+  /** Why this node takes no writes, if so: the cluster has removed it. */
+  get removal(): SyncError | null {
+    return this.#epoch.end;
+  }
+
+  /**
+   * Puts a member out of the cluster for ever: members refuse its links, and nobody waits for it.
+   *
+   * @throws SyncError `SYNC_MEMBER_NOT_FOUND`, `SYNC_MEMBER_CONFLICT`
+   */
+  removeMember(node: string): Promise<void> {
+    return this.#membership.remove(node);
+  }
+
+  /** Announces that a member is about to be stopped. @throws SyncError `SYNC_MEMBER_NOT_FOUND`, `SYNC_MEMBER_CONFLICT` */
+  drainMember(node: string): Promise<void> {
+    return this.#membership.drain(node);
+  }
+
+  /** A token with which one node can join without knowing the cluster secret. */
+  createJoinToken(validMs: number): Promise<{ token: string; id: string; expiresAt: number }> {
+    return this.#membership.createJoinToken(validMs);
   }
 
   /** An incoming connection of a peer, before any of its messages was delivered. */
@@ -260,6 +413,7 @@ export class Replica {
   }
 
   async #close(): Promise<void> {
+    this.#membership.stop();
     this.#set.close();
     await this.#commit.idle();
     this.#peers.close();
@@ -273,4 +427,17 @@ interface ReplicaParts {
   readonly catalog: Catalog;
   readonly commit: GroupCommit;
   readonly owners: Map<number, string>;
+  readonly epoch: Epoch;
+  readonly progress: MemberProgress;
+  readonly secret: Uint8Array | JoinToken;
+}
+
+/** @throws SyncError `SYNC_TOKEN_INVALID` for what is not a join token. */
+function chooseSecret({ clusterSecret, joinToken }: ReplicaOptions, stored: Uint8Array | null): Uint8Array | JoinToken {
+  if (clusterSecret !== undefined) return clusterSecret;
+  if (stored !== null) return stored;
+  if (joinToken === undefined) return new Uint8Array();
+  const token = parseJoinToken(joinToken);
+  if (token !== null) return token;
+  throw new SyncError('SYNC_TOKEN_INVALID', 'This is not a join token; `atoll cluster token` makes one.');
 }

@@ -18,8 +18,21 @@ export interface PeerIdentity {
   readonly origin: OriginId;
   /** Hex of the peer's boot nonce. */
   readonly boot: string;
+  /** Hex of the nonce it drew for this link. */
+  readonly nonce: string;
   readonly windowBytes: number;
   readonly canDeflate: boolean;
+}
+
+/** What a peer holds of an origin that belongs to this node. */
+export interface PeerHistory {
+  readonly database: string;
+  readonly origin: OriginId;
+  readonly seq: number;
+  /** What this node holds of it. */
+  readonly held: number;
+  /** Other bytes under the same numbers. */
+  readonly isForked: boolean;
 }
 
 /** Shared by all links of a replica. */
@@ -33,6 +46,8 @@ export interface LinkShared {
   readonly ring: Ring;
   /** Database → the link its snapshot is being fetched from: one donor at a time. */
   readonly fetches: Map<string, object>;
+  /** Who this process writes as now; may change at any time. */
+  ownOrigin(): OriginId;
   /** The node that owns an origin, from the engine or from a HELLO. */
   nodeOf(origin: OriginId): string | undefined;
   /** Fingerprints (hex) of the nodes we have live links to. */
@@ -41,12 +56,11 @@ export interface LinkShared {
 
 export interface LinkContext extends LinkShared {
   readonly selfNode: string;
-  readonly selfOrigin: OriginId;
   readonly peer: PeerIdentity;
   send(message: Message): void;
   /** Bytes the channel still holds. */
   channelBytes(): number;
   close(code: number, reason: string): void;
-  /** Somebody else writes as our origin. */
-  reportOriginConflict(reason: string): void;
+  /** The peer holds other or more of what this node wrote than this node does. */
+  reportHistory(history: PeerHistory): void;
 }

@@ -4,19 +4,19 @@
  * injected ports: connecting → hello → auth → live → closed. PROTOCOL.md section "States".
  */
 import { SyncError } from '../errors.ts';
-import type { DurableBatch } from '../engine.ts';
+import type { DurableBatch, OriginId } from '../engine.ts';
 import type { Channel } from '../port.ts';
-import type { LinkRole } from '../protocol/authentication.ts';
 import { toHex } from '../protocol/authentication.ts';
 import { CLOSE_CODES, describeCloseCode } from '../protocol/close-code.ts';
 import { PartAssembler, decodeFrame, encodeFrames } from '../protocol/frame.ts';
 import { FRAME_BYTES_MAX_UNAUTHENTICATED, FRAME_HEADER_BYTES, REASON_BYTES_MAX } from '../protocol/limit.ts';
 import { MESSAGE_TYPES } from '../protocol/message.ts';
-import type { HelloMessage, Message, PongMessage } from '../protocol/message.ts';
+import type { Message, PongMessage } from '../protocol/message.ts';
 import { Announcer } from './announcer.ts';
-import type { LinkContext, LinkShared, PeerIdentity } from './context.ts';
+import type { LinkContext, LinkShared, PeerHistory, PeerIdentity } from './context.ts';
 import { IncomingFlow } from './flow.ts';
 import { Handshake } from './handshake.ts';
+import type { HandshakeSetup, HandshakeStep } from './handshake.ts';
 import { Receiver } from './receiver.ts';
 import { Sender } from './sender.ts';
 import type { LinkState, LinkStatus } from './status.ts';
@@ -27,19 +27,24 @@ export interface LinkOwner {
   /** The link is live: others may be told. */
   handleLive(link: Link): void;
   /** Exactly once. `isRemote`: the other side or the transport closed. */
+  /** The peer proved a join token; resolves when it may be told the secret. */
+  admit(tokenId: string, nodeId: string): Promise<void>;
+  /** The cluster told us its secret. */
+  handleSecret(secret: Uint8Array): void;
   handleClosed(link: Link, code: number, reason: string, isRemote: boolean): void;
-  handleOriginConflict(link: Link, reason: string): void;
+  /** The peer holds other or more of what this node wrote than this node does. */
+  handleHistory(link: Link, history: PeerHistory): void;
 }
 
 export interface LinkSetup {
   readonly shared: LinkShared;
   readonly owner: LinkOwner;
   readonly channel: Channel;
-  readonly role: LinkRole;
   /** The address we dialed. */
   readonly url: string | null;
-  readonly hello: HelloMessage;
-  readonly secret: Uint8Array;
+  /** When it was opened, in moments of the roster. */
+  readonly openedAt: number;
+  readonly handshake: HandshakeSetup;
 }
 
 /** What exists only while live. */
@@ -57,9 +62,16 @@ interface SentPing {
 
 /** Unanswered PINGs remembered. */
 const PINGS_MAX = 8;
+/** All that is parsed before the proof. */
+const EARLY_TYPES: ReadonlySet<number> = new Set([
+  MESSAGE_TYPES.hello,
+  MESSAGE_TYPES.auth,
+  MESSAGE_TYPES.bye,
+  MESSAGE_TYPES.admission,
+]);
 
 export class Link {
-  readonly role: LinkRole;
+  readonly role: HandshakeSetup['role'];
   readonly url: string | null;
   readonly #setup: LinkSetup;
   readonly #channel: Channel;
@@ -82,11 +94,12 @@ export class Link {
   #lastError: string | null = null;
 
   constructor(setup: LinkSetup) {
+  #lastHoldings: ReadonlyMap<string, ReadonlyMap<OriginId, number>> = new Map();
     this.#setup = setup;
-    this.role = setup.role;
+    this.role = setup.handshake.role;
     this.url = setup.url;
     this.#channel = setup.channel;
-    this.#handshake = new Handshake(setup.role, setup.secret, setup.hello);
+    this.#handshake = new Handshake(setup.handshake);
     this.#assembler = new PartAssembler(setup.shared.options.messageBytesMax);
     this.#sinceMs = setup.shared.clock.now();
   }
@@ -102,6 +115,41 @@ export class Link {
 
   /** Bytes held because of this peer (I10). */
   get heldBytes(): number {
+  /** The origin we said we write as when the link was opened. */
+  get ownOrigin(): OriginId {
+    return this.#setup.handshake.hello.origin;
+  }
+
+  /** See `Roster`. */
+  get openedAt(): number {
+    return this.#setup.openedAt;
+  }
+
+  /** Hex of the nonce we sent. */
+  get nonce(): string {
+    return toHex(this.#setup.handshake.hello.nonce);
+  }
+
+  /** Something was heard within the last heartbeats. */
+  get isHeard(): boolean {
+    return this.#silentTicks <= this.#setup.shared.options.heartbeatTicks + 1;
+  }
+
+  /** What the peer says it is, proven or not. */
+  get claimed(): string | null {
+    return this.#handshake.claimed?.nodeId ?? null;
+  }
+
+  /** What the peer is known to hold durably, or was when the link closed; empty before it said so. */
+  holdings(): ReadonlyMap<string, ReadonlyMap<OriginId, number>> {
+    return this.#halves?.sender.holdings() ?? this.#lastHoldings;
+  }
+
+  /** Fingerprints of the nodes that the peer is linked to. */
+  peerLinks(): readonly string[] {
+    return this.#halves?.sender.peerLinks() ?? [];
+  }
+
     const sending = this.#halves?.sender.heldBytes ?? 0;
     const receiving = this.#halves?.receiver.pendingBytes ?? 0;
     return sending + receiving + this.#assembler.heldBytes + this.#channel.bufferedBytes;
@@ -174,7 +222,7 @@ export class Link {
     if (this.#state === 'closed') return;
     const text = shorten(reason);
     // The reason may tell a stranger about us: before the proof only the code goes out.
-    this.#send({ type: 'bye', code, reason: this.#peer === null ? '' : text });
+    this.#send({ type: 'bye', code, reason: this.#handshake.isProven ? text : '' });
     this.#handleClosed(code, text, false);
   }
 
@@ -191,6 +239,7 @@ export class Link {
     this.#halves?.receiver.close();
     this.#halves?.sender.close();
     this.#halves?.announcer.close();
+    this.#lastHoldings = this.holdings();
     this.#halves = null;
     this.#channel.close(code, reason);
     this.#setup.owner.handleClosed(this, code, reason, isRemote);
@@ -216,7 +265,7 @@ export class Link {
       return this.close(CLOSE_CODES.FRAME_TOO_LARGE, `${frame.length} bytes before authentication`);
     }
     const type = frame[FRAME_HEADER_BYTES - 1];
-    if (type !== MESSAGE_TYPES.hello && type !== MESSAGE_TYPES.auth && type !== MESSAGE_TYPES.bye) return;
+    if (!EARLY_TYPES.has(type!)) return;
     const message = decodeFrame(frame);
     if (message.type === 'bye') return this.#handleClosed(message.code, message.reason, true);
     const step = this.#handshake.receive(message, frame);
@@ -230,6 +279,20 @@ export class Link {
 
   #dispatch({ sender, receiver, announcer }: Halves, message: Message): void {
     switch (message.type) {
+    else if (step.admits !== undefined) this.#admit(step.admits);
+    else if (step.secret !== undefined) this.#setup.owner.handleSecret(step.secret);
+  }
+
+  /** The secret leaves only when the token is durably marked as used (I1). */
+  #admit({ tokenId, nodeId }: NonNullable<HandshakeStep['admits']>): void {
+    this.#setup.owner.admit(tokenId, nodeId).then(
+      () => {
+        if (this.#state === 'closed') return;
+        this.#sendFrame(this.#handshake.admissionFrame());
+        this.close(CLOSE_CODES.ADMITTED, 'dial again with the secret');
+      },
+      (error: unknown) => this.close(CLOSE_CODES.TOKEN_REFUSED, error instanceof Error ? error.message : String(error)),
+    );
       case 'vector':
         if (message.links !== null) sender.handleLinks(message.links.map(toHex));
         sender.handleOffset(message.offset);
@@ -269,6 +332,7 @@ export class Link {
         throw new SyncError('SYNC_FRAME_MALFORMED', 'A part within a part.');
     }
   }
+      case 'admission':
 
   #handlePong(sender: Sender, message: PongMessage): void {
     const ping = this.#pings.get(message.id);
@@ -298,13 +362,12 @@ export class Link {
   #createHalves(peer: PeerIdentity): Halves {
     const context: LinkContext = {
       ...this.#setup.shared,
-      selfNode: this.#setup.hello.nodeId,
-      selfOrigin: this.#setup.hello.origin,
+      selfNode: this.#setup.handshake.hello.nodeId,
       peer,
       send: (message) => this.#send(message),
       channelBytes: () => this.#channel.bufferedBytes,
       close: (code, reason) => this.close(code, reason),
-      reportOriginConflict: (reason) => this.#setup.owner.handleOriginConflict(this, reason),
+      reportHistory: (history) => this.#setup.owner.handleHistory(this, history),
     };
     const flow = new IncomingFlow();
     const announcer = new Announcer(context, () => flow.take());

@@ -266,19 +266,38 @@ export class Sender {
     cursor.settle();
   }
 
-  #inspectFork(vector: VersionVector, database: PeerDatabase, position: Position): void {
-    const ours = vector.get(position.origin);
-    const isMore = position.origin === this.#context.selfOrigin && position.seq > (ours?.seq ?? 0);
+  /** A process that was set back, or that has a copy, finds out here: others know more of it, or something else. */
+  #inspectFork(vector: VersionVector, database: PeerDatabase, { origin, seq, chainPrefix }: Position): void {
+    const ours = vector.get(origin);
+    const held = ours?.seq ?? 0;
+    if (seq < held) return;
+    const isForked = seq === held && !chainPrefix.every((byte, i) => byte === ours?.chain[i]);
+    if (seq === held && !isForked) return;
     // Of a database that was dropped here, others know more for a while.
-    if (isMore && this.#context.engine.databases().includes(database.name)) {
-      this.#context.reportOriginConflict(`the peer holds ${position.seq} of our origin, we ${ours?.seq ?? 0}`);
+    if (this.#isOurs(origin) && this.#context.engine.databases().includes(database.name)) {
+      this.#context.reportHistory({ database: database.name, origin, seq, held, isForked });
     }
-    if (ours?.seq !== position.seq) return;
-    if (position.chainPrefix.every((byte, i) => byte === ours.chain[i])) return;
-    this.#context.close(
-      CLOSE_CODES.CHAIN_FORKED,
-      `${database.name} origin ${position.origin} differs at ${position.seq}`,
-    );
+    if (isForked) {
+      this.#context.close(CLOSE_CODES.CHAIN_FORKED, `${database.name} origin ${origin} differs at ${seq}`);
+    }
+  }
+
+  #isOurs(origin: OriginId): boolean {
+    const { ownOrigin, nodeOf, selfNode } = this.#context;
+    return origin === ownOrigin() || nodeOf(origin) === selfNode;
+  }
+
+  peerLinks(): readonly string[] {
+    return [...this.#peerLinks];
+  }
+
+  /** Database → origin → sequence that the peer is known to hold. */
+  holdings(): ReadonlyMap<string, ReadonlyMap<OriginId, number>> {
+    const holdings = new Map<string, ReadonlyMap<OriginId, number>>();
+    for (const { name, isKnown, cursors } of this.#databases.values()) {
+      if (isKnown) holdings.set(name, new Map([...cursors].map(([origin, { has }]) => [origin, has])));
+    }
+    return holdings;
   }
 
   #isOfPeer(origin: OriginId): boolean {
@@ -292,8 +311,8 @@ export class Sender {
   #isEligible(cursor: Cursor): boolean {
     if (cursor.isFloored || cursor.isStarved) return false;
     if (cursor.position < cursor.pulledTo || cursor.sweeps >= cursor.sweepsMin) return true;
-    const { selfNode, selfOrigin, peer } = this.#context;
-    if (cursor.origin === selfOrigin) return true;
+    const { selfNode, peer } = this.#context;
+    if (cursor.origin === this.#context.ownOrigin()) return true;
     const owner = cursor.origin === peer.origin ? peer.nodeId : this.#context.nodeOf(cursor.origin);
     if (owner === undefined || owner === selfNode) return true;
     return owner !== peer.nodeId && !this.#peerLinks.has(this.#fingerprint(owner));

@@ -32,6 +32,11 @@ export function computeMac(
     .digest();
 }
 
+/** Names a connection: both HELLOs, hence both nonces. */
+export function computeTranscript(dialerHello: Uint8Array, acceptorHello: Uint8Array): Uint8Array {
+  return sha256.create().update(sha256(dialerHello)).update(sha256(acceptorHello)).digest();
+}
+
 /** Compares in constant time. */
 export function isSameMac(a: Uint8Array, b: Uint8Array): boolean {
   let difference = a.length ^ b.length;

@@ -11,6 +11,7 @@ export const CLOSE_CODES = {
   SELF_CONNECTION: 4404,
   FENCED: 4405,
   DUPLICATE_NODE: 4406,
+  TOKEN_REFUSED: 4407,
   GOING_AWAY: 4500,
   HANDSHAKE_TIMEOUT: 4501,
   PEER_SILENT: 4502,
@@ -25,6 +26,7 @@ export const CLOSE_CODES = {
   INTERNAL_ERROR: 4511,
   BUSY: 4512,
   REPLACED: 4513,
+  ADMITTED: 4514,
 } as const;
 
 export type CloseCodeName = keyof typeof CLOSE_CODES;

@@ -11,12 +11,15 @@ import {
   BOOT_NONCE_BYTES,
   CHAIN_PREFIX_BYTES,
   DATABASE_KEY_BYTES_MAX,
+  FINGERPRINT_BYTES,
   MAC_BYTES,
   NAME_BYTES_MAX,
   NODE_FINGERPRINT_BYTES,
   NODE_ID_BYTES_MAX,
   NONCE_BYTES,
   REASON_BYTES_MAX,
+  SALT_BYTES,
+  TOKEN_ID_BYTES_MAX,
   URL_BYTES_MAX,
 } from './limit.ts';
 import { MESSAGE_TYPES } from './message.ts';
@@ -247,6 +250,7 @@ function readPosition(from: decoding.Decoder): Position {
   const seq = decoding.readVarUint(from);
   return { origin, seq, chainPrefix: readBytes(from, CHAIN_PREFIX_BYTES) };
 }
+  encoding.writeVarString(to, hello.token);
 
 function writeRange(to: encoding.Encoder, range: SequenceRange): void {
   for (const field of [range.origin, range.from, range.to]) encoding.writeVarUint(to, field);
@@ -263,6 +267,7 @@ function writePayload(to: encoding.Encoder, payload: Payload): void {
 
 function readPayload(from: decoding.Decoder): Payload {
   const codec = CODECS[decoding.readUint8(from)];
+    token: readText(from, TOKEN_ID_BYTES_MAX),
   if (codec === undefined) throw malformed('unknown codec');
   return { codec, bytes: readRest(from) };
 }
@@ -305,3 +310,8 @@ function readBytes(from: decoding.Decoder, length: number): Uint8Array {
 function readRest(from: decoding.Decoder): Uint8Array {
   return decoding.readUint8Array(from, from.arr.length - from.pos);
 }
+/** Bytes with their length; a copy, because what is kept of them must not pin the frame. */
+function readLong(from: decoding.Decoder): Uint8Array {
+  return decoding.readVarUint8Array(from).slice();
+}
+

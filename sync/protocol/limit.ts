@@ -16,6 +16,9 @@ export const NAME_BYTES_MAX = 128;
 export const URL_BYTES_MAX = 400;
 export const DATABASE_KEY_BYTES_MAX = 255;
 export const REASON_BYTES_MAX = 120;
+export const TOKEN_ID_BYTES_MAX = 32;
+/** A cluster secret, so that ADMISSION fits a frame before authentication. */
+export const SECRET_BYTES_MAX = 512;
 export const BOOT_NONCE_BYTES = 8;
 export const NONCE_BYTES = 16;
 export const MAC_BYTES = 32;
@@ -23,3 +26,9 @@ export const MAC_BYTES = 32;
 export const CHAIN_PREFIX_BYTES = 4;
 /** Leading bytes of SHA-256 of a node id, as in the list of links. */
 export const NODE_FINGERPRINT_BYTES = 8;
+/** First bytes of SHA-256 of a version vector, and of a digest, as in DIGEST. */
+export const FINGERPRINT_BYTES = 8;
+/** Drawn per comparison. */
+export const SALT_BYTES = 8;
+/** Cells in one SKETCH. */
+export const SKETCH_CELLS_MAX = 16_384;

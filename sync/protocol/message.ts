@@ -54,6 +54,8 @@ export interface AuthMessage {
 /** One entry of a durable vector, with enough of its chain to notice a fork. */
 export interface Position {
   readonly origin: OriginId;
+  /** Id of the join token that a dialer without the secret proves instead; else empty. */
+  readonly token: string;
   readonly seq: number;
   /** First 4 B of the chain at `seq`. */
   readonly chainPrefix: Uint8Array;
@@ -61,6 +63,12 @@ export interface Position {
 
 export interface DatabasePositions {
   readonly database: string;
+/** The cluster secret for a node that proved a join token. */
+export interface AdmissionMessage {
+  readonly type: 'admission';
+  readonly sealed: Uint8Array;
+}
+
   /** `full`: every entry. `changed`: some entries. `declined`: the sender wants nothing of this database. */
   readonly kind: 'full' | 'changed' | 'declined';
   readonly positions: readonly Position[];
@@ -188,4 +196,5 @@ export type Message =
   | PingMessage
   | PongMessage
   | PartMessage
-  | ByeMessage;
+  | ByeMessage
+  | AdmissionMessage;

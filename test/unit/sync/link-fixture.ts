@@ -444,7 +444,7 @@ export class FakeCluster {
       dialer: this.network.dialerOf(id),
       compressor: this.#options.compressor,
       identity: () => ({ nodeId: id, name: id, url: null, origin: node.engine.origin }),
-      secret: new TextEncoder().encode(this.#options.secretOf?.(id) ?? 'secret'),
+      secret: () => new TextEncoder().encode(this.#options.secretOf?.(id) ?? 'secret'),
       options: this.#options.link,
       onEvent: (event) => node.events.push(event),
     });

@@ -332,7 +332,7 @@ describe('the set of links', () => {
         },
       },
       identity: () => ({ nodeId: 'a', name: 'a', url: 'mem://self', origin: engine.origin }),
-      secret: SECRET,
+      secret: () => SECRET,
     });
     const impostor = new Stranger();
     peers.accept(impostor);

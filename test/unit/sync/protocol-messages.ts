@@ -21,6 +21,7 @@ export const EXAMPLES: { readonly [T in Message['type']]: Extract<Message, { typ
     supports: 1,
     requires: 0,
     windowBytes: 1_048_576,
+    token: '',
   },
   auth: { type: 'auth', mac: bytes(32) },
   vector: {
