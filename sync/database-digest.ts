@@ -17,6 +17,8 @@ export interface DatabaseDigestOptions {
   readonly db: number;
   readonly sha256: Sha256;
   readonly secret: Uint8Array;
+  /** Runs something at a moment when the store holds exactly what the digest says: nothing is in flight. */
+  readonly atRest: <T>(run: () => T) => Promise<T>;
 }
 
 /** All document heads of one moment. */
@@ -42,22 +44,19 @@ export class DatabaseDigest {
   readonly hash: BucketHash;
   readonly #store: Store;
   readonly #db: number;
+  readonly #atRest: DatabaseDigestOptions['atRest'];
   readonly #total: DigestSum;
   /** Null until they are known. */
   #buckets: BucketDigest | null;
   /** What changed since a recount began. */
   #changes: BucketDigest | null = null;
-  #isInFlight = false;
-  #waiting: (() => void)[] = [];
 
-  private constructor(
-    { store, db, sha256, secret }: DatabaseDigestOptions,
-    total: DigestSum,
-    buckets: BucketDigest | null,
-  ) {
+  private constructor(options: DatabaseDigestOptions, total: DigestSum, buckets: BucketDigest | null) {
+    const { store, db, sha256, secret, atRest } = options;
     this.hash = new BucketHash(sha256, secret);
     this.#store = store;
     this.#db = db;
+    this.#atRest = atRest;
     this.#total = total;
     this.#buckets = buckets;
   }
@@ -97,33 +96,9 @@ export class DatabaseDigest {
     }
   }
 
-  /** Before the changes of a group are added: all earlier ones are in the store, and these are not. */
-  beginSeal(): void {
-    this.#runWaiting();
-    this.#isInFlight = true;
-  }
-
-  /** The group is in the store. */
-  endCommit(): void {
-    this.#isInFlight = false;
-    this.#runWaiting();
-  }
-
-  #runWaiting(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const run of waiting) run();
-  }
-
-  /** Runs something at a moment when the store holds exactly what the digest says. */
-  atRest<T>(run: () => T): Promise<T> {
-    if (!this.#isInFlight) return Promise.resolve(run());
-    return new Promise((resolve) => this.#waiting.push(() => resolve(run())));
-  }
-
   /** All document heads. Iterate it to its end or leave the loop: it holds a snapshot of the store. */
   scan(): Promise<HeadScan> {
-    return this.atRest(() => ({
+    return this.#atRest(() => ({
       digest: new DigestSum(this.#total.toBytes()),
       entries: scanThroughDamage(this.#store, rangeOf('j', this.#db)),
     }));
@@ -136,7 +111,7 @@ export class DatabaseDigest {
    */
   async recount(pause: () => Promise<void>): Promise<Recount> {
     const changes = new BucketDigest();
-    const scan = await this.atRest(() => {
+    const scan = await this.#atRest(() => {
       this.#changes = changes;
       return { digest: this.#total.toHex(), entries: scanThroughDamage(this.#store, rangeOf('j', this.#db)) };
     });
@@ -170,17 +145,30 @@ export class DatabaseDigest {
     return { isEqual, buckets, documents, damaged };
   }
 
-  /** What has to be written so that the buckets are known at the next start. Empty while a group is under way. */
-  checkpoint(): StoreOperation[] {
-    const buckets = this.#buckets;
-    if (buckets === null || this.#isInFlight || !buckets.isDense || buckets.dirtyPages === 0) return [];
-    return buckets
-      .takeDirtyPages()
-      .map(([page, value]): StoreOperation => ({ type: 'put', key: bucketsKey(this.#db, page), value }));
+  /**
+   * The digest was not the sum over the documents, as a count at rest showed: puts that right.
+   *
+   * @param was - The digest at the time of the count, `is` - what it should have been.
+   */
+  correct(was: DigestSum, is: DigestSum): void {
+    this.#total.subtract(was.toBytes());
+    this.#total.add(is.toBytes());
+    this.#buckets = null;
+  }
+
+  /** What has to be written so that the buckets are known at the next start. Nothing for a small database. */
+  checkpoint(): Promise<StoreOperation[]> {
+    return this.#atRest(() => {
+      const buckets = this.#buckets;
+      if (buckets === null || !buckets.isDense) return [];
+      const pages = buckets.takeDirtyPages();
+      return pages.map(([page, value]) => ({ type: 'put', key: bucketsKey(this.#db, page), value }));
+    });
   }
 }
 
-function readElement(view: Uint8Array): Uint8Array | null {
+/** The digest element of a stored view; null when it cannot be decoded. */
+export function readElement(view: Uint8Array): Uint8Array | null {
   try {
     return decodeView(view).element;
   } catch {

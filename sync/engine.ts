@@ -3,6 +3,7 @@
  * Owns the contract between the storage engine of a replica and its links: what a link may ask for and what it is told. The
  * replica implements it; unit tests of links fake it.
  */
+import type { Equality } from './equality.ts';
 import type { VersionVector } from './version-vector.ts';
 
 /** Random number in [2^32, 2^42): names one epoch (process start) of one node and is its Yjs client id. */
@@ -86,6 +87,8 @@ export interface Engine {
   receiveSnapshot(database: string): SnapshotSink;
   /** A snapshot is being merged: some documents are newer than the vector says, so none is to be given or asked for. */
   isMerging(database: string): boolean;
+  /** What links compare databases with; without it they do not. */
+  readonly equality?: Equality;
   /** The node id that owns an origin, once known. */
   nodeOf(origin: OriginId): string | undefined;
 }

@@ -18,6 +18,7 @@ import { IncomingFlow } from './flow.ts';
 import { Handshake } from './handshake.ts';
 import type { HandshakeSetup, HandshakeStep } from './handshake.ts';
 import { Receiver } from './receiver.ts';
+import { Reconciler } from './reconciler.ts';
 import { Sender } from './sender.ts';
 import type { LinkState, LinkStatus } from './status.ts';
 
@@ -26,11 +27,11 @@ export interface LinkOwner {
   handleAuthenticated(link: Link): void;
   /** The link is live: others may be told. */
   handleLive(link: Link): void;
-  /** Exactly once. `isRemote`: the other side or the transport closed. */
   /** The peer proved a join token; resolves when it may be told the secret. */
   admit(tokenId: string, nodeId: string): Promise<void>;
   /** The cluster told us its secret. */
   handleSecret(secret: Uint8Array): void;
+  /** Exactly once. `isRemote`: the other side or the transport closed. */
   handleClosed(link: Link, code: number, reason: string, isRemote: boolean): void;
   /** The peer holds other or more of what this node wrote than this node does. */
   handleHistory(link: Link, history: PeerHistory): void;
@@ -52,6 +53,7 @@ interface Halves {
   readonly sender: Sender;
   readonly receiver: Receiver;
   readonly announcer: Announcer;
+  readonly reconciler: Reconciler;
 }
 
 interface SentPing {
@@ -60,8 +62,6 @@ interface SentPing {
   readonly isProbe: boolean;
 }
 
-/** Unanswered PINGs remembered. */
-const PINGS_MAX = 8;
 /** All that is parsed before the proof. */
 const EARLY_TYPES: ReadonlySet<number> = new Set([
   MESSAGE_TYPES.hello,
@@ -69,6 +69,8 @@ const EARLY_TYPES: ReadonlySet<number> = new Set([
   MESSAGE_TYPES.bye,
   MESSAGE_TYPES.admission,
 ]);
+/** Unanswered PINGs remembered. */
+const PINGS_MAX = 8;
 
 export class Link {
   readonly role: HandshakeSetup['role'];
@@ -92,9 +94,9 @@ export class Link {
   #skewMs: number | null = null;
   #roundTripMs: number | null = null;
   #lastError: string | null = null;
+  #lastHoldings: ReadonlyMap<string, ReadonlyMap<OriginId, number>> = new Map();
 
   constructor(setup: LinkSetup) {
-  #lastHoldings: ReadonlyMap<string, ReadonlyMap<OriginId, number>> = new Map();
     this.#setup = setup;
     this.role = setup.handshake.role;
     this.url = setup.url;
@@ -113,8 +115,6 @@ export class Link {
     return this.#peer;
   }
 
-  /** Bytes held because of this peer (I10). */
-  get heldBytes(): number {
   /** The origin we said we write as when the link was opened. */
   get ownOrigin(): OriginId {
     return this.#setup.handshake.hello.origin;
@@ -150,8 +150,10 @@ export class Link {
     return this.#halves?.sender.peerLinks() ?? [];
   }
 
+  /** Bytes held because of this peer (I10). */
+  get heldBytes(): number {
     const sending = this.#halves?.sender.heldBytes ?? 0;
-    const receiving = this.#halves?.receiver.pendingBytes ?? 0;
+    const receiving = (this.#halves?.receiver.pendingBytes ?? 0) + (this.#halves?.reconciler.heldBytes ?? 0);
     return sending + receiving + this.#assembler.heldBytes + this.#channel.bufferedBytes;
   }
 
@@ -214,6 +216,7 @@ export class Link {
       roundTripMs: this.#roundTripMs,
       duplicates: this.#halves?.receiver.duplicates ?? 0,
       snapshots: this.#halves?.receiver.snapshots ?? [],
+      comparing: this.#halves?.reconciler.comparing ?? [],
       lastError: this.#lastError,
     };
   }
@@ -236,10 +239,11 @@ export class Link {
     this.#enter('closed');
     this.#lastError = `${describeCloseCode(code)}${reason === '' ? '' : `: ${reason}`}`;
     this.#cancelTimer();
+    this.#lastHoldings = this.holdings();
     this.#halves?.receiver.close();
     this.#halves?.sender.close();
     this.#halves?.announcer.close();
-    this.#lastHoldings = this.holdings();
+    this.#halves?.reconciler.close();
     this.#halves = null;
     this.#channel.close(code, reason);
     this.#setup.owner.handleClosed(this, code, reason, isRemote);
@@ -275,10 +279,6 @@ export class Link {
     }
     if (step.refusal !== undefined) return this.close(step.refusal.code, step.refusal.reason);
     if (step.peer !== undefined) this.#authenticate(step.peer);
-  }
-
-  #dispatch({ sender, receiver, announcer }: Halves, message: Message): void {
-    switch (message.type) {
     else if (step.admits !== undefined) this.#admit(step.admits);
     else if (step.secret !== undefined) this.#setup.owner.handleSecret(step.secret);
   }
@@ -293,6 +293,11 @@ export class Link {
       },
       (error: unknown) => this.close(CLOSE_CODES.TOKEN_REFUSED, error instanceof Error ? error.message : String(error)),
     );
+  }
+
+  #dispatch({ sender, receiver, announcer, reconciler }: Halves, message: Message): void {
+    if (reconciler.handle(message)) return;
+    switch (message.type) {
       case 'vector':
         if (message.links !== null) sender.handleLinks(message.links.map(toHex));
         sender.handleOffset(message.offset);
@@ -327,12 +332,12 @@ export class Link {
         return this.#handleClosed(message.code, message.reason, true);
       case 'hello':
       case 'auth':
+      case 'admission':
         return; // a repetition
       case 'part':
         throw new SyncError('SYNC_FRAME_MALFORMED', 'A part within a part.');
     }
   }
-      case 'admission':
 
   #handlePong(sender: Sender, message: PongMessage): void {
     const ping = this.#pings.get(message.id);
@@ -378,7 +383,7 @@ export class Link {
     const receiver = new Receiver(context, flow, announcer, {
       noteReceived: (database, origin, seq) => sender.noteReceived(database, origin, seq),
     });
-    return { sender, receiver, announcer };
+    return { sender, receiver, announcer, reconciler: new Reconciler(context) };
   }
 
   /** Ticks count instead of clocks, which may jump. */
@@ -399,11 +404,13 @@ export class Link {
     }
     if (this.#ticks % options.heartbeatTicks === 0) this.#beat();
     this.#halves?.receiver.tick();
+    this.#halves?.reconciler.tick();
     this.#halves?.sender.tick();
   }
 
   #beat(): void {
     this.#halves?.announcer.announceAll();
+    this.#halves?.reconciler.beat();
     this.#ping(false);
   }
 

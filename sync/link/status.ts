@@ -39,6 +39,8 @@ export interface LinkStatus {
   readonly duplicates: number;
   /** Databases being fetched from this peer as snapshots. */
   readonly snapshots: readonly string[];
+  /** Databases being compared with this peer. */
+  readonly comparing: readonly string[];
   readonly lastError: string | null;
 }
 

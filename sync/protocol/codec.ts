@@ -23,6 +23,7 @@ import {
   URL_BYTES_MAX,
 } from './limit.ts';
 import { MESSAGE_TYPES } from './message.ts';
+import type { DatabaseFingerprint, SketchMessage } from './repair-message.ts';
 import type {
   DatabasePositions,
   HelloMessage,
@@ -90,6 +91,31 @@ export function writeMessage(to: encoding.Encoder, message: Message): void {
     case 'bye':
       encoding.writeVarUint(to, message.code);
       return encoding.writeVarString(to, message.reason);
+    case 'admission':
+      return encoding.writeUint8Array(to, message.sealed);
+    case 'digest':
+      return writeList(to, message.databases, writeFingerprint);
+    case 'sketch':
+      return writeSketch(to, message);
+    case 'sketch-request':
+      for (const field of [message.session, message.firstCell, message.cells]) encoding.writeVarUint(to, field);
+      return;
+    case 'differences':
+    case 'document-request':
+      encoding.writeVarUint(to, message.session);
+      return encoding.writeVarUint8Array(to, message.symbols);
+    case 'document-fetch':
+      encoding.writeVarUint(to, message.session);
+      encoding.writeVarString(to, message.database);
+      writeVector(to, message.since);
+      return writeList(to, message.documents, writeDocumentName);
+    case 'documents':
+      encoding.writeVarUint(to, message.session);
+      encoding.writeVarUint(to, message.done);
+      return writePayload(to, message.payload);
+    case 'repair-end':
+      encoding.writeVarUint(to, message.session);
+      return encoding.writeVarUint(to, message.repaired);
   }
 }
 
@@ -151,6 +177,39 @@ const READERS: { readonly [T in MessageType]: Reader<T> } = {
     bytes: readRest(from),
   }),
   bye: (from) => ({ type: 'bye', code: decoding.readVarUint(from), reason: readText(from, REASON_BYTES_MAX) }),
+  admission: (from) => ({ type: 'admission', sealed: readRest(from) }),
+  digest: (from) => ({ type: 'digest', databases: readList(from, readFingerprint) }),
+  sketch: readSketch,
+  'sketch-request': (from) => ({
+    type: 'sketch-request',
+    session: decoding.readVarUint(from),
+    firstCell: decoding.readVarUint(from),
+    cells: decoding.readVarUint(from),
+  }),
+  differences: (from) => ({ type: 'differences', session: decoding.readVarUint(from), symbols: readLong(from) }),
+  'document-request': (from) => ({
+    type: 'document-request',
+    session: decoding.readVarUint(from),
+    symbols: readLong(from),
+  }),
+  'document-fetch': (from) => ({
+    type: 'document-fetch',
+    session: decoding.readVarUint(from),
+    database: readDatabase(from),
+    since: readVector(from),
+    documents: readList(from, readDocumentName),
+  }),
+  documents: (from) => ({
+    type: 'documents',
+    session: decoding.readVarUint(from),
+    done: decoding.readVarUint(from),
+    payload: readPayload(from),
+  }),
+  'repair-end': (from) => ({
+    type: 'repair-end',
+    session: decoding.readVarUint(from),
+    repaired: decoding.readVarUint(from),
+  }),
 };
 
 const TYPES_BY_BYTE = new Map(
@@ -191,6 +250,7 @@ function writeHello(to: encoding.Encoder, hello: HelloMessage): void {
   encoding.writeUint8Array(to, hello.bootNonce);
   encoding.writeUint8Array(to, hello.nonce);
   for (const field of [hello.supports, hello.requires, hello.windowBytes]) encoding.writeVarUint(to, field);
+  encoding.writeVarString(to, hello.token);
 }
 
 function readHello(from: decoding.Decoder): HelloMessage {
@@ -207,6 +267,7 @@ function readHello(from: decoding.Decoder): HelloMessage {
     supports: decoding.readVarUint(from),
     requires: decoding.readVarUint(from),
     windowBytes: decoding.readVarUint(from),
+    token: readText(from, TOKEN_ID_BYTES_MAX),
   };
 }
 
@@ -250,7 +311,6 @@ function readPosition(from: decoding.Decoder): Position {
   const seq = decoding.readVarUint(from);
   return { origin, seq, chainPrefix: readBytes(from, CHAIN_PREFIX_BYTES) };
 }
-  encoding.writeVarString(to, hello.token);
 
 function writeRange(to: encoding.Encoder, range: SequenceRange): void {
   for (const field of [range.origin, range.from, range.to]) encoding.writeVarUint(to, field);
@@ -260,6 +320,51 @@ function readRange(from: decoding.Decoder): SequenceRange {
   return { origin: decoding.readVarUint(from), from: decoding.readVarUint(from), to: decoding.readVarUint(from) };
 }
 
+function writeFingerprint(to: encoding.Encoder, entry: DatabaseFingerprint): void {
+  encoding.writeVarString(to, entry.database);
+  encoding.writeUint8Array(to, entry.vector);
+  encoding.writeUint8Array(to, entry.digest);
+}
+
+function readFingerprint(from: decoding.Decoder): DatabaseFingerprint {
+  const database = readDatabase(from);
+  const vector = readBytes(from, FINGERPRINT_BYTES);
+  return { database, vector, digest: readBytes(from, FINGERPRINT_BYTES) };
+}
+
+function writeSketch(to: encoding.Encoder, message: SketchMessage): void {
+  encoding.writeVarUint(to, message.session);
+  encoding.writeVarString(to, message.database);
+  encoding.writeUint8Array(to, message.salt);
+  for (const field of [message.firstBucket, message.buckets, message.documents, message.firstCell]) {
+    encoding.writeVarUint(to, field);
+  }
+  encoding.writeVarUint8Array(to, message.cells);
+}
+
+function readSketch(from: decoding.Decoder): SketchMessage {
+  return {
+    type: 'sketch',
+    session: decoding.readVarUint(from),
+    database: readDatabase(from),
+    salt: readBytes(from, SALT_BYTES),
+    firstBucket: decoding.readVarUint(from),
+    buckets: decoding.readVarUint(from),
+    documents: decoding.readVarUint(from),
+    firstCell: decoding.readVarUint(from),
+    cells: readLong(from),
+  };
+}
+
+function writeDocumentName(to: encoding.Encoder, name: { collection: string; id: string }): void {
+  encoding.writeVarString(to, name.collection);
+  encoding.writeVarString(to, name.id);
+}
+
+function readDocumentName(from: decoding.Decoder): { collection: string; id: string } {
+  return { collection: decoding.readVarString(from), id: decoding.readVarString(from) };
+}
+
 function writePayload(to: encoding.Encoder, payload: Payload): void {
   encoding.writeUint8(to, CODECS.indexOf(payload.codec));
   encoding.writeUint8Array(to, payload.bytes);
@@ -267,7 +372,6 @@ function writePayload(to: encoding.Encoder, payload: Payload): void {
 
 function readPayload(from: decoding.Decoder): Payload {
   const codec = CODECS[decoding.readUint8(from)];
-    token: readText(from, TOKEN_ID_BYTES_MAX),
   if (codec === undefined) throw malformed('unknown codec');
   return { codec, bytes: readRest(from) };
 }
@@ -307,11 +411,11 @@ function readBytes(from: decoding.Decoder, length: number): Uint8Array {
   return decoding.readUint8Array(from, length).slice();
 }
 
-function readRest(from: decoding.Decoder): Uint8Array {
-  return decoding.readUint8Array(from, from.arr.length - from.pos);
-}
 /** Bytes with their length; a copy, because what is kept of them must not pin the frame. */
 function readLong(from: decoding.Decoder): Uint8Array {
   return decoding.readVarUint8Array(from).slice();
 }
 
+function readRest(from: decoding.Decoder): Uint8Array {
+  return decoding.readUint8Array(from, from.arr.length - from.pos);
+}

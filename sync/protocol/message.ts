@@ -4,6 +4,7 @@
  */
 import type { OriginId, SequenceRange } from '../engine.ts';
 import type { VersionVector } from '../version-vector.ts';
+import type { RepairMessage } from './repair-message.ts';
 
 /** Type bytes of frames. */
 export const MESSAGE_TYPES = {
@@ -21,6 +22,15 @@ export const MESSAGE_TYPES = {
   pong: 12,
   part: 13,
   bye: 14,
+  admission: 15,
+  digest: 20,
+  sketch: 21,
+  'sketch-request': 22,
+  differences: 23,
+  'document-request': 24,
+  'document-fetch': 25,
+  documents: 26,
+  'repair-end': 27,
 } as const;
 
 export type MessageType = keyof typeof MESSAGE_TYPES;
@@ -44,6 +54,8 @@ export interface HelloMessage {
   readonly requires: number;
   /** Unacknowledged bytes the sender is ready to hold. */
   readonly windowBytes: number;
+  /** Id of the join token that a dialer without the secret proves instead; else empty. */
+  readonly token: string;
 }
 
 export interface AuthMessage {
@@ -51,11 +63,15 @@ export interface AuthMessage {
   readonly mac: Uint8Array;
 }
 
+/** The cluster secret for a node that proved a join token. */
+export interface AdmissionMessage {
+  readonly type: 'admission';
+  readonly sealed: Uint8Array;
+}
+
 /** One entry of a durable vector, with enough of its chain to notice a fork. */
 export interface Position {
   readonly origin: OriginId;
-  /** Id of the join token that a dialer without the secret proves instead; else empty. */
-  readonly token: string;
   readonly seq: number;
   /** First 4 B of the chain at `seq`. */
   readonly chainPrefix: Uint8Array;
@@ -63,12 +79,6 @@ export interface Position {
 
 export interface DatabasePositions {
   readonly database: string;
-/** The cluster secret for a node that proved a join token. */
-export interface AdmissionMessage {
-  readonly type: 'admission';
-  readonly sealed: Uint8Array;
-}
-
   /** `full`: every entry. `changed`: some entries. `declined`: the sender wants nothing of this database. */
   readonly kind: 'full' | 'changed' | 'declined';
   readonly positions: readonly Position[];
@@ -183,6 +193,7 @@ export interface ByeMessage {
 }
 
 export type Message =
+  | RepairMessage
   | HelloMessage
   | AuthMessage
   | VectorMessage
