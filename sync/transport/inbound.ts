@@ -2,14 +2,20 @@
  * @module
  * Owns the receiving end every channel has: what arrives before somebody listens is kept, in order, and the close is told once.
  */
+import type { Channel } from '../port.ts';
 
-export class Inbound {
+/** A channel without its sending end. */
+export abstract class InboundChannel implements Channel {
   #listener: ((message: Uint8Array) => void) | null = null;
   #closeListener: ((code: number, reason: string) => void) | null = null;
   #early: Uint8Array[] = [];
   #close: readonly [code: number, reason: string] | null = null;
   #isTold = false;
   #isMuted = false;
+
+  abstract get bufferedBytes(): number;
+  abstract send(message: Uint8Array): void;
+  abstract close(code: number, reason: string): void;
 
   get onMessage(): (message: Uint8Array) => void {
     return this.#listener ?? ((): void => {});
@@ -31,19 +37,19 @@ export class Inbound {
     if (this.#close !== null) queueMicrotask(() => this.#tell());
   }
 
-  deliver(message: Uint8Array): void {
+  protected deliver(message: Uint8Array): void {
     if (this.#isMuted) return;
     if (this.#listener === null || this.#early.length > 0) this.#early.push(message);
     else this.#listener(message);
   }
 
   /** The owner closed: it wants no more messages, only the end. */
-  mute(): void {
+  protected mute(): void {
     this.#isMuted = true;
     this.#early = [];
   }
 
-  finish(code: number, reason: string): void {
+  protected finish(code: number, reason: string): void {
     this.#close ??= [code, reason];
     this.#tell();
   }

@@ -3,7 +3,7 @@
  * Owns channels inside one process: ordered, asynchronous, lossless. For tests and for several replicas in one process.
  */
 import type { Channel, Dialer, Timers } from '../port.ts';
-import { Inbound } from './inbound.ts';
+import { InboundChannel } from './inbound.ts';
 
 export interface MemoryChannelOptions {
   /** Delivers with this delay, through `timers`; without timers, in a microtask. */
@@ -49,15 +49,15 @@ export class MemoryNetwork {
 
 type Defer = (run: () => void) => void;
 
-class MemoryChannel implements Channel {
+class MemoryChannel extends InboundChannel {
   readonly #defer: Defer;
-  readonly #inbound = new Inbound();
   #deliver: (message: Uint8Array) => void = () => {};
   #finish: (code: number, reason: string) => void = () => {};
   #bufferedBytes = 0;
   #isClosing = false;
 
   constructor(defer: Defer) {
+    super();
     this.#defer = defer;
   }
 
@@ -65,27 +65,11 @@ class MemoryChannel implements Channel {
     return this.#bufferedBytes;
   }
 
-  get onMessage(): (message: Uint8Array) => void {
-    return this.#inbound.onMessage;
-  }
-
-  set onMessage(listener: (message: Uint8Array) => void) {
-    this.#inbound.onMessage = listener;
-  }
-
-  get onClose(): (code: number, reason: string) => void {
-    return this.#inbound.onClose;
-  }
-
-  set onClose(listener: (code: number, reason: string) => void) {
-    this.#inbound.onClose = listener;
-  }
-
   connect(other: MemoryChannel): void {
-    this.#deliver = (message): void => other.#inbound.deliver(message);
+    this.#deliver = (message): void => other.deliver(message);
     this.#finish = (code, reason): void => {
       other.#isClosing = true;
-      other.#inbound.finish(code, reason);
+      other.finish(code, reason);
     };
   }
 
@@ -102,10 +86,10 @@ class MemoryChannel implements Channel {
   close(code: number, reason: string): void {
     if (this.#isClosing) return;
     this.#isClosing = true;
-    this.#inbound.mute();
+    this.mute();
     // Behind what was sent, as on a socket.
     this.#defer(() => {
-      this.#inbound.finish(code, reason);
+      this.finish(code, reason);
       this.#finish(code, reason);
     });
   }

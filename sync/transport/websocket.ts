@@ -6,7 +6,7 @@
 import WebSocket from 'ws';
 import { CLOSE_CODES } from '../protocol/close-code.ts';
 import type { Channel, Dialer } from '../port.ts';
-import { Inbound } from './inbound.ts';
+import { InboundChannel } from './inbound.ts';
 
 /** Frames end at 256 KiB; the rest is slack for later versions. */
 const PAYLOAD_BYTES_MAX = 1024 * 1024;
@@ -45,46 +45,30 @@ export function createWebSocketChannel(socket: WebSocket): Channel {
   return new WebSocketChannel(socket);
 }
 
-class WebSocketChannel implements Channel {
+class WebSocketChannel extends InboundChannel {
   readonly #socket: WebSocket;
-  readonly #inbound = new Inbound();
   #isClosing = false;
 
   constructor(socket: WebSocket) {
+    super();
     this.#socket = socket;
     // Every error is followed by 'close'.
     socket.on('error', () => {});
     socket.on('message', (data, isBinary) => {
       if (isBinary && data instanceof Buffer) {
-        this.#inbound.deliver(new Uint8Array(data.buffer, data.byteOffset, data.length));
+        this.deliver(new Uint8Array(data.buffer, data.byteOffset, data.length));
       } else {
         this.close(CLOSE_CODES.FRAME_MALFORMED, 'a text message');
       }
     });
     socket.once('close', (code, reason) => {
       this.#isClosing = true;
-      this.#inbound.finish(code, reason.toString());
+      this.finish(code, reason.toString());
     });
   }
 
   get bufferedBytes(): number {
     return this.#socket.bufferedAmount;
-  }
-
-  get onMessage(): (message: Uint8Array) => void {
-    return this.#inbound.onMessage;
-  }
-
-  set onMessage(listener: (message: Uint8Array) => void) {
-    this.#inbound.onMessage = listener;
-  }
-
-  get onClose(): (code: number, reason: string) => void {
-    return this.#inbound.onClose;
-  }
-
-  set onClose(listener: (code: number, reason: string) => void) {
-    this.#inbound.onClose = listener;
   }
 
   send(message: Uint8Array): void {
@@ -95,7 +79,7 @@ class WebSocketChannel implements Channel {
   close(code: number, reason: string): void {
     if (this.#isClosing) return;
     this.#isClosing = true;
-    this.#inbound.mute();
+    this.mute();
     if (this.#socket.readyState >= WebSocket.CLOSING) return;
     this.#socket.close(isOurs(code) ? code : CLOSE_CODES.GOING_AWAY, reason);
     const timer = setTimeout(() => this.#socket.terminate(), CLOSE_MS_MAX);

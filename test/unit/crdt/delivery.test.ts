@@ -1,17 +1,8 @@
 /** Rules CR13 and CR14, and the errors of updates. */
 import { expect, test } from 'vitest';
-import { CrdtDocument, CrdtError, inspectUpdate, normaliseState } from '../../../crdt/index.ts';
+import { CrdtDocument, inspectUpdate, normaliseState } from '../../../crdt/index.ts';
+import { codeOf } from '../../helper/crdt-failure.ts';
 import { createReplicas, settle, type DocumentReplica } from '../../helper/crdt-replicas.ts';
-
-function code(run: () => unknown): string {
-  try {
-    run();
-  } catch (error) {
-    if (error instanceof CrdtError) return error.code;
-    throw error;
-  }
-  return 'accepted';
-}
 
 test('[CR13] the same update twice changes nothing', () => {
   const [a, b] = createReplicas(2) as [DocumentReplica, DocumentReplica];
@@ -29,7 +20,7 @@ test('[CR13] an update with a gap before it is refused and nothing of it is visi
   a.patch({ y: 3, x: null }, 3);
   b.document.apply(a.log[0]!.update);
   const before = b.document.encode();
-  expect(code(() => b.document.apply(a.log[2]!.update))).toBe('CRDT_UPDATE_GAP');
+  expect(codeOf(() => b.document.apply(a.log[2]!.update))).toBe('CRDT_UPDATE_GAP');
   expect(b.json).toBe('{"x":1,"y":1}');
   expect(b.document.encode()).toEqual(before);
   b.document.apply(a.log[1]!.update);
@@ -42,7 +33,7 @@ test('[CR13] an update that builds on a client we do not know is refused', () =>
   a.put({ x: 1 }, 1);
   b.pull(a);
   b.patch({ x: 2 }, 2);
-  expect(code(() => c.document.apply(b.log[0]!.update))).toBe('CRDT_UPDATE_GAP');
+  expect(codeOf(() => c.document.apply(b.log[0]!.update))).toBe('CRDT_UPDATE_GAP');
   expect(c.document.view().exists).toBe(false);
 });
 
@@ -54,9 +45,9 @@ test('[CR13] cut and damaged updates are refused whole', () => {
   const { update } = a.log[1]!;
   const before = b.document.encode();
   for (let length = 0; length < update.length; length++) {
-    expect(code(() => b.document.apply(update.subarray(0, length)))).toBe('CRDT_UPDATE_MALFORMED');
+    expect(codeOf(() => b.document.apply(update.subarray(0, length)))).toBe('CRDT_UPDATE_MALFORMED');
   }
-  expect(code(() => b.document.apply(Uint8Array.from([...update, 0])))).toBe('CRDT_UPDATE_MALFORMED');
+  expect(codeOf(() => b.document.apply(Uint8Array.from([...update, 0])))).toBe('CRDT_UPDATE_MALFORMED');
   expect(b.document.encode()).toEqual(before);
   expect(b.json).toBe('{"text":"some words","x":1}');
 });
@@ -70,7 +61,7 @@ test('[CR13] a refused change leaves the document as it was', () => {
     { op: 'add', path: '/list/0', value: { deep: [1] } },
     { op: 'test', path: '/list/1', value: 'nope' },
   ];
-  expect(code(() => a.jsonPatch(2, ...operations))).toBe('CRDT_PATCH_TEST_FAILED');
+  expect(codeOf(() => a.jsonPatch(2, ...operations))).toBe('CRDT_PATCH_TEST_FAILED');
   expect(a.json).toBe('{"list":[1,2,3],"x":1}');
   expect(a.document.encode()).toEqual(before);
 });
@@ -138,6 +129,6 @@ test('[CR14] a state survives load and encode byte for byte', () => {
   expect(loaded.encode()).toEqual(state);
   expect(normaliseState(state)).toEqual(state);
   expect(CrdtDocument.load(CrdtDocument.create().encode()).view().exists).toBe(false);
-  expect(code(() => CrdtDocument.load(Uint8Array.of(5)).view())).toBe('CRDT_UPDATE_MALFORMED');
-  expect(code(() => CrdtDocument.load(Uint8Array.of(1, 1, 5, 9, 9)).view())).toBe('CRDT_UPDATE_MALFORMED');
+  expect(codeOf(() => CrdtDocument.load(Uint8Array.of(5)).view())).toBe('CRDT_UPDATE_MALFORMED');
+  expect(codeOf(() => CrdtDocument.load(Uint8Array.of(1, 1, 5, 9, 9)).view())).toBe('CRDT_UPDATE_MALFORMED');
 });

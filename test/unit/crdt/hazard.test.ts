@@ -4,20 +4,11 @@
  */
 import { expect, test } from 'vitest';
 import * as Y from 'yjs';
-import { admitUpdate, CrdtDocument, CrdtError, normaliseState, type Author } from '../../../crdt/index.ts';
+import { admitUpdate, CrdtDocument, normaliseState, type Author } from '../../../crdt/index.ts';
+import { codeOf } from '../../helper/crdt-failure.ts';
 
 const AUTHOR: Author = { client: 2 ** 33 + 5, stamp: 1000 };
 const OTHER: Author = { client: 2 ** 33 + 4, stamp: 2000 };
-
-function code(run: () => unknown): string {
-  try {
-    run();
-  } catch (error) {
-    if (error instanceof CrdtError) return error.code;
-    throw error;
-  }
-  return 'accepted';
-}
 
 function merged(a: CrdtDocument, b: CrdtDocument): string {
   const [stateA, stateB] = [a.encode(), b.encode()];
@@ -105,7 +96,7 @@ test('[CR13] Yjs: an update after a gap makes an existing key vanish and parks t
   const made = [1, 2, 3].map((k) => document.change({ kind: 'merge-patch', patch: { k } }, AUTHOR)!);
   const reader = CrdtDocument.create();
   reader.apply(made[0]!);
-  expect(code(() => reader.apply(made[2]!))).toBe('CRDT_UPDATE_GAP');
+  expect(codeOf(() => reader.apply(made[2]!))).toBe('CRDT_UPDATE_GAP');
   expect(reader.view().json).toBe('{"k":1}');
 });
 
@@ -120,8 +111,8 @@ test('[CR13] Yjs: v2 bytes are swallowed silently and truncated bytes applied by
   expect(victim.getMap('m').toJSON()).toEqual({ k: 'some value' });
 
   const document = CrdtDocument.create();
-  expect(code(() => document.apply(Y.encodeStateAsUpdateV2(source)))).toBe('CRDT_UPDATE_MALFORMED');
-  expect(code(() => document.apply(whole.subarray(0, whole.length - 1)))).toBe('CRDT_UPDATE_MALFORMED');
+  expect(codeOf(() => document.apply(Y.encodeStateAsUpdateV2(source)))).toBe('CRDT_UPDATE_MALFORMED');
+  expect(codeOf(() => document.apply(whole.subarray(0, whole.length - 1)))).toBe('CRDT_UPDATE_MALFORMED');
   expect(document.view().exists).toBe(false);
 });
 
@@ -136,19 +127,19 @@ test('[CR13] Yjs: 11 bytes erase what another client will write; here deletes re
   Y.applyUpdate(server, Y.encodeStateAsUpdate(victim));
   expect(server.getMap('m').toJSON()).toEqual({});
 
-  expect(code(() => CrdtDocument.create().apply(attack))).toBe('CRDT_UPDATE_GAP');
+  expect(codeOf(() => CrdtDocument.create().apply(attack))).toBe('CRDT_UPDATE_GAP');
 });
 
 test('[CR13] Yjs: anyone may write as anyone; here only as the clients the sender was given', () => {
   const sender = CrdtDocument.create();
   const update = sender.change({ kind: 'replace', value: { k: 1 } }, AUTHOR)!;
-  expect(code(() => admitUpdate(new Map(), update, { clients: new Set([OTHER.client]) }))).toBe(
+  expect(codeOf(() => admitUpdate(new Map(), update, { clients: new Set([OTHER.client]) }))).toBe(
     'CRDT_UPDATE_FORBIDDEN',
   );
-  expect(code(() => admitUpdate(new Map(), update, { clients: new Set([AUTHOR.client]), updateBytesMax: 10 }))).toBe(
+  expect(codeOf(() => admitUpdate(new Map(), update, { clients: new Set([AUTHOR.client]), updateBytesMax: 10 }))).toBe(
     'CRDT_LIMIT_EXCEEDED',
   );
-  expect(code(() => admitUpdate(new Map(), update, { clients: new Set([AUTHOR.client]), structsMax: 0 }))).toBe(
+  expect(codeOf(() => admitUpdate(new Map(), update, { clients: new Set([AUTHOR.client]), structsMax: 0 }))).toBe(
     'CRDT_LIMIT_EXCEEDED',
   );
   const receiver = CrdtDocument.create();
@@ -168,9 +159,9 @@ test('[CR13] Yjs: structs that wait for each other stay pending for ever; here t
   const document = CrdtDocument.create();
   document.change({ kind: 'replace', value: { k: 1 } }, AUTHOR);
   document.change({ kind: 'merge-patch', patch: { k: 2 } }, AUTHOR);
-  expect(code(() => document.apply(update))).toBe('CRDT_UPDATE_MALFORMED');
+  expect(codeOf(() => document.apply(update))).toBe('CRDT_UPDATE_MALFORMED');
   expect(document.view().json).toBe('{"k":2}');
-  expect(code(() => normaliseState(update))).toBe('CRDT_UPDATE_MALFORMED');
+  expect(codeOf(() => normaliseState(update))).toBe('CRDT_UPDATE_MALFORMED');
 });
 
 test('[CR14] Yjs: overwriting in turns leaves a tombstone each; here they melt together, for one writer and for two', () => {

@@ -5,27 +5,17 @@ import { expect, test } from 'vitest';
 import {
   canonicalJson,
   CrdtDocument,
-  CrdtError,
   DEFAULT_LIMITS,
   parseJson,
   type JsonValue,
   type Limits,
 } from '../../../crdt/index.ts';
+import { failureOf } from '../../helper/crdt-failure.ts';
 
 const encoder = new TextEncoder();
 
 function parse(text: string, limits: Limits = DEFAULT_LIMITS): JsonValue {
   return parseJson(encoder.encode(text), limits);
-}
-
-function failure(run: () => unknown): CrdtError | null {
-  try {
-    run();
-    return null;
-  } catch (error) {
-    if (error instanceof CrdtError) return error;
-    throw error;
-  }
 }
 
 /** Valid by the grammar, but a value would change or be lost. */
@@ -35,7 +25,7 @@ test('[CR14] JSON text is read as the public suite demands, and refused where a 
   expect(parsing.length).toBeGreaterThan(250);
   for (const entry of parsing) {
     const deep: Limits = { ...DEFAULT_LIMITS, depthMax: 600 };
-    const refused = failure(() => parse(entry.input, deep));
+    const refused = failureOf(() => parse(entry.input, deep));
     if (entry.name.startsWith('n_') || STRICTER.has(entry.name)) expect(refused, entry.name).not.toBeNull();
     else if (entry.name.startsWith('y_')) {
       expect(refused, entry.name).toBeNull();
@@ -78,10 +68,10 @@ test('[CR14] text that would change silently is refused, with the place', () => 
   ];
   for (const [text, path] of cases)
     expect(
-      failure(() => parse(text)),
+      failureOf(() => parse(text)),
       text,
     ).toMatchObject({ code: 'CRDT_VALUE_INVALID', details: { path } });
-  expect(failure(() => parseJson(Uint8Array.of(0x22, 0xff, 0x22)))?.code).toBe('CRDT_VALUE_INVALID');
+  expect(failureOf(() => parseJson(Uint8Array.of(0x22, 0xff, 0x22)))?.code).toBe('CRDT_VALUE_INVALID');
   expect(canonicalJson(parse('[9007199254740992,-0,1E2,0.1]'))).toBe('[9007199254740992,0,100,0.1]');
 });
 
@@ -96,18 +86,18 @@ test('[CR14] limits hold at the limit and refuse one more, for text and for writ
   const put = (value: JsonValue): unknown =>
     CrdtDocument.create().change({ kind: 'replace', value: value as never }, { client: 1, stamp: 1, limits });
   for (const take of [(text: string) => parse(text, limits), (text: string) => put(JSON.parse(text) as JsonValue)]) {
-    expect(failure(() => take('{"a":{"b":{"c":1}}}'))).toBeNull();
-    expect(failure(() => take('{"a":{"b":{"c":[]}}}'))).toMatchObject({
+    expect(failureOf(() => take('{"a":{"b":{"c":1}}}'))).toBeNull();
+    expect(failureOf(() => take('{"a":{"b":{"c":[]}}}'))).toMatchObject({
       code: 'CRDT_LIMIT_EXCEEDED',
       details: { path: '/a/b/c', name: 'depth', limit: 3, actual: 4 },
     });
-    expect(failure(() => take('{"éé":1}'))).toBeNull();
-    expect(failure(() => take('{"ééé":1}'))).toMatchObject({
+    expect(failureOf(() => take('{"éé":1}'))).toBeNull();
+    expect(failureOf(() => take('{"ééé":1}'))).toMatchObject({
       code: 'CRDT_LIMIT_EXCEEDED',
       details: { path: '', name: 'keyBytes', limit: 4, actual: 6 },
     });
-    expect(failure(() => take(`{"a":"${'x'.repeat(52)}"}`))).toBeNull();
-    expect(failure(() => take(`{"a":"${'x'.repeat(53)}"}`))).toMatchObject({
+    expect(failureOf(() => take(`{"a":"${'x'.repeat(52)}"}`))).toBeNull();
+    expect(failureOf(() => take(`{"a":"${'x'.repeat(53)}"}`))).toMatchObject({
       code: 'CRDT_LIMIT_EXCEEDED',
       details: { name: 'documentBytes', limit: 60, actual: 61 },
     });
@@ -121,11 +111,11 @@ test('[CR14] patches meet the same limits, and may make a document that is too l
   document.view();
   const patch = (operation: object): unknown =>
     document.change({ kind: 'json-patch', operations: [operation] as never }, { client: 1, stamp: 2, limits });
-  expect(failure(() => patch({ op: 'add', path: '/k/d', value: {} }))?.code).toBe('CRDT_LIMIT_EXCEEDED');
-  expect(failure(() => patch({ op: 'add', path: '/12345', value: 1 }))?.code).toBe('CRDT_LIMIT_EXCEEDED');
-  expect(failure(() => patch({ op: 'copy', from: '/long', path: '/k/d' }))?.code).toBe('CRDT_LIMIT_EXCEEDED');
-  expect(failure(() => patch({ op: 'replace', path: '/long', value: 'x'.repeat(48) }))).toBeNull();
-  expect(failure(() => patch({ op: 'add', path: '/k/d', value: 1 }))?.code).toBe('CRDT_LIMIT_EXCEEDED');
+  expect(failureOf(() => patch({ op: 'add', path: '/k/d', value: {} }))?.code).toBe('CRDT_LIMIT_EXCEEDED');
+  expect(failureOf(() => patch({ op: 'add', path: '/12345', value: 1 }))?.code).toBe('CRDT_LIMIT_EXCEEDED');
+  expect(failureOf(() => patch({ op: 'copy', from: '/long', path: '/k/d' }))?.code).toBe('CRDT_LIMIT_EXCEEDED');
+  expect(failureOf(() => patch({ op: 'replace', path: '/long', value: 'x'.repeat(48) }))).toBeNull();
+  expect(failureOf(() => patch({ op: 'add', path: '/k/d', value: 1 }))?.code).toBe('CRDT_LIMIT_EXCEEDED');
 });
 
 test('[CR14] values that JSON cannot say are refused', () => {
@@ -145,7 +135,7 @@ test('[CR14] values that JSON cannot say are refused', () => {
   ];
   for (const [value, path] of cases)
     expect(
-      failure(() => put(value)),
+      failureOf(() => put(value)),
       String(value),
     ).toMatchObject({ code: 'CRDT_VALUE_INVALID', details: { path } });
   const document = CrdtDocument.create();

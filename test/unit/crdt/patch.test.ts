@@ -2,7 +2,8 @@
 import patchSpecSuite from 'json-patch-test-suite/spec_tests.json' with { type: 'json' };
 import patchSuite from 'json-patch-test-suite/tests.json' with { type: 'json' };
 import { expect, test } from 'vitest';
-import { canonicalJson, CrdtDocument, CrdtError, type Change, type JsonValue } from '../../../crdt/index.ts';
+import { canonicalJson, CrdtDocument, type Change, type JsonValue } from '../../../crdt/index.ts';
+import { failureOf } from '../../helper/crdt-failure.ts';
 
 let stamp = 0;
 
@@ -14,16 +15,6 @@ function documentOf(value: JsonValue): CrdtDocument {
 
 function change(document: CrdtDocument, what: Change): Uint8Array | null {
   return document.change(what, { client: 8, stamp: ++stamp });
-}
-
-function failure(run: () => unknown): CrdtError | null {
-  try {
-    run();
-    return null;
-  } catch (error) {
-    if (error instanceof CrdtError) return error;
-    throw error;
-  }
 }
 
 /** RFC 7396, appendix A: original, patch, result. */
@@ -66,7 +57,7 @@ test('[CR12] merge patches do what appendix A of RFC 7396 says', () => {
 test('[CR12] a merge patch must be an object, since a document is one', () => {
   const document = documentOf({ a: 1 });
   for (const patch of [['c'], 'bar', null]) {
-    expect(failure(() => change(document, { kind: 'merge-patch', patch: patch as never }))?.code).toBe(
+    expect(failureOf(() => change(document, { kind: 'merge-patch', patch: patch as never }))?.code).toBe(
       'CRDT_VALUE_INVALID',
     );
   }
@@ -98,7 +89,7 @@ test('[CR12] JSON patches pass the public suite, one level down so that any root
         ? { from: `/in${operation.from}` }
         : {}),
     }));
-    const refused = failure(() => change(document, { kind: 'json-patch', operations: operations as never }));
+    const refused = failureOf(() => change(document, { kind: 'json-patch', operations: operations as never }));
     if (error !== undefined) {
       expect(refused, `${comment}: ${error}`).not.toBeNull();
       expect(document.view().json).toBe(canonicalJson({ in: doc }));
@@ -114,7 +105,7 @@ test('[CR12] JSON patches pass the public suite at the root where it is an objec
   for (const { comment, doc, patch, expected, error } of PATCH_CASES) {
     if (Array.isArray(doc) || doc === null || typeof doc !== 'object') continue;
     const document = documentOf(doc);
-    const refused = failure(() => change(document, { kind: 'json-patch', operations: patch as never }));
+    const refused = failureOf(() => change(document, { kind: 'json-patch', operations: patch as never }));
     const endsAsObject =
       expected !== undefined && expected !== null && typeof expected === 'object' && !Array.isArray(expected);
     if (error !== undefined || (expected !== undefined && !endsAsObject)) expect(refused, comment).not.toBeNull();
@@ -150,7 +141,7 @@ test('[CR12] a failing patch says which operation failed and where, and changes 
     [[{ op: 'move', from: '/b', path: '/b/c' }], 'CRDT_PATCH_INVALID', { index: 0 }],
   ];
   for (const [operations, code, details] of cases) {
-    const refused = failure(() => change(document, { kind: 'json-patch', operations: operations as never }));
+    const refused = failureOf(() => change(document, { kind: 'json-patch', operations: operations as never }));
     expect(refused).toMatchObject({ code, details });
     expect(document.view().json).toBe('{"a":[1,2],"b":{}}');
   }
@@ -211,7 +202,7 @@ test('[CR12] an intent at a wrong place is refused with the operation and the pa
     [{ op: 'append', path: '/a/9/b', value: 1 }, 'CRDT_PATCH_TARGET_MISSING'],
   ];
   for (const [operation, code] of cases) {
-    const refused = failure(() =>
+    const refused = failureOf(() =>
       change(document, {
         kind: 'operations',
         operations: [{ op: 'increment', path: '/n', value: 1 }, operation] as never,
@@ -242,7 +233,7 @@ test('[CR12] intents create what is missing, objects on the way included', () =>
   expect(document.view().json).toBe(json);
   expect(CrdtDocument.load(document.encode()).view().json).toBe(json);
   expect(
-    failure(() =>
+    failureOf(() =>
       change(document, {
         kind: 'operations',
         operations: [{ op: 'text-insert', path: '/a/text', index: 6, value: 'x' }],
