@@ -32,22 +32,26 @@ interface NodeDigest {
 /** What the nodes say about one database, in the order of the nodes; null = it has no such database. */
 interface Comparison {
   readonly database: string;
+  /** Every node that answered holds it, with one digest. */
   readonly equal: boolean;
   readonly nodes: readonly (NodeDigest | null)[];
+  /** Names of the nodes that answered and do not hold it. */
+  readonly missing: readonly string[];
 }
 
 interface Look {
   readonly comparisons: readonly Comparison[];
   /** Message per node that did not answer; null for the others. */
   readonly failures: readonly (string | null)[];
-  readonly equal: boolean;
+  /** Null = there was nothing to compare. */
+  readonly equal: boolean | null;
 }
 
 export async function verifyNodes(context: CommandContext, options: VerifyOptions): Promise<ExitCode> {
   const nodes = await findNodes(context);
   const deadlineMs = performance.now() + options.wait * 1000;
   let look = await compareNodes(nodes, options.db);
-  while (!look.equal && performance.now() < deadlineMs) {
+  while (look.equal === false && performance.now() < deadlineMs) {
     await delay(Math.min(LOOK_INTERVAL_MS, Math.max(deadlineMs - performance.now(), 0)));
     look = await compareNodes(nodes, options.db);
   }
@@ -56,7 +60,7 @@ export async function verifyNodes(context: CommandContext, options: VerifyOption
     if (!equal) differences.set(database, await locateDifference(nodes, look, database));
   }
   await report(context, nodes, look, differences);
-  return look.equal ? EXIT.ok : EXIT.degraded;
+  return look.equal === false ? EXIT.degraded : EXIT.ok;
 }
 
 /** Several `--url` are the nodes themselves; with one, the node is asked for the others. */
@@ -97,19 +101,17 @@ async function compareNodes(nodes: readonly VerifiedNode[], only: string | undef
     const digests = results.map((result) =>
       result.status === 'fulfilled' ? (result.value.get(database) ?? null) : null,
     );
-    const answered = digests.filter((_, index) => failures[index] === null);
-    return { database, nodes: digests, equal: new Set(answered.map((found) => found?.digest ?? null)).size <= 1 };
+    const missing = nodes.flatMap(({ label }, at) => (failures[at] === null && digests[at] === null ? [label] : []));
+    const held = digests.filter((found) => found !== null);
+    const equal = held.length > 0 && missing.length === 0 && new Set(held.map(({ digest }) => digest)).size === 1;
+    return { database, nodes: digests, missing, equal };
   });
-  const missing =
-    only !== undefined && comparisons.every(({ nodes: found }) => found.every((digest) => digest === null));
-  if (missing && failures.every((failure) => failure === null)) {
+  const allAnswered = failures.every((failure) => failure === null);
+  if (allAnswered && only !== undefined && comparisons.every(({ missing }) => missing.length === nodes.length)) {
     throw new ClientError('SYNC_DATABASE_NOT_FOUND', `no node has a database ${only}`, { status: 404 });
   }
-  return {
-    comparisons,
-    failures,
-    equal: failures.every((failure) => failure === null) && comparisons.every(({ equal }) => equal),
-  };
+  if (allAnswered && comparisons.length === 0) return { comparisons, failures, equal: null };
+  return { comparisons, failures, equal: allAnswered && comparisons.every(({ equal }) => equal) };
 }
 
 async function readDigests(node: VerifiedNode, only: string | undefined): Promise<Map<string, NodeDigest>> {
@@ -172,8 +174,18 @@ async function report(
   });
   for (const [index, failure] of look.failures.entries())
     if (failure !== null) output.warning(`${nodes[index]?.label}: ${failure}`);
-  for (const [database, difference] of differences) output.message(tellDifference(nodes, look, database, difference));
+  for (const { database, missing } of look.comparisons) {
+    if (missing.length > 0) output.message(tellMissing(database, missing));
+    const difference = differences.get(database);
+    if (difference || (difference === null && missing.length === 0))
+      output.message(tellDifference(nodes, look, database, difference));
+  }
+  if (look.equal === null) output.message('no node holds a database, so there is nothing to compare');
   if (look.equal) output.message(tellEquality(nodes.length, look.comparisons.length));
+}
+
+function tellMissing(database: string, nodes: readonly string[]): string {
+  return `${database}: ${nodes.join(', ')} ${nodes.length === 1 ? 'has' : 'have'} no such database`;
 }
 
 function tellEquality(nodes: number, databases: number): string {
