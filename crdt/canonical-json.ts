@@ -7,20 +7,39 @@ import type { JsonValue } from './json-value.ts';
 
 /** Returns the canonical JSON text of a value. */
 export function canonicalJson(value: JsonValue): string {
+  // What stands in order is printed by the engine in one go, several times faster than piece by piece.
+  return isInOrder(value) ? JSON.stringify(value) : print(value);
+}
+
+function print(value: JsonValue): string {
   if (value === null || typeof value !== 'object') return JSON.stringify(value);
+  let text = '';
   if (Array.isArray(value)) {
-    let text = '[';
     for (let index = 0; index < value.length; index++) {
-      if (index > 0) text += ',';
-      text += canonicalJson(value[index] as JsonValue);
+      text += index === 0 ? '[' : ',';
+      text += print(value[index] as JsonValue);
     }
-    return `${text}]`;
+    return text === '' ? '[]' : `${text}]`;
   }
   const object = value as Readonly<Record<string, JsonValue>>;
-  let text = '{';
   for (const key of Object.keys(object).sort()) {
-    if (text.length > 1) text += ',';
-    text += `${JSON.stringify(key)}:${canonicalJson(object[key] as JsonValue)}`;
+    text += text === '' ? '{' : ',';
+    text += `${JSON.stringify(key)}:${print(object[key] as JsonValue)}`;
   }
-  return `${text}}`;
+  return text === '' ? '{}' : `${text}}`;
+}
+
+/** True when every object within enumerates its keys in canonical order. */
+function isInOrder(value: JsonValue): boolean {
+  if (value === null || typeof value !== 'object') return true;
+  if (Array.isArray(value)) return value.every(isInOrder);
+  const object = value as Readonly<Record<string, JsonValue>>;
+  let previous = '';
+  for (const key of Object.keys(object)) {
+    if (key < previous) return false;
+    previous = key;
+    const member = object[key];
+    if (typeof member === 'object' && !isInOrder(member)) return false;
+  }
+  return true;
 }

@@ -64,6 +64,9 @@ export function encodeBatch(
 ): Uint8Array {
   assert(batch.records.length > 0, 'a batch has records');
   const body = encoding.createEncoder();
+  // Room for everything, and for what precedes the body: the encoder then copies each update once.
+  body.cbuf = new Uint8Array(estimateBytes(batch));
+  body.cpos = BODY_OFFSET;
   encoding.writeVarUint(body, batch.origin);
   encoding.writeVarUint(body, batch.firstSeq);
   encoding.writeVarUint(body, batch.records.length);
@@ -74,11 +77,18 @@ export function encodeBatch(
     encoding.writeVarUint(body, seq);
   }
   writeRecords(body, batch.records);
-  const bodyBytes = encoding.toUint8Array(body);
-  const bytes = new Uint8Array(BODY_OFFSET + bodyBytes.length);
+  const bytes = encoding.toUint8Array(body);
   bytes[0] = BATCH_FORMAT;
-  bytes.set(sha256(previousChain, bodyBytes).subarray(0, CHAIN_BYTES), 1);
-  bytes.set(bodyBytes, BODY_OFFSET);
+  bytes.set(sha256(previousChain, bytes.subarray(BODY_OFFSET)).subarray(0, CHAIN_BYTES), 1);
+  return bytes;
+}
+
+/** An upper bound for most batches; a longer one costs a copy. */
+function estimateBytes({ deps, records }: Omit<Batch, 'chain' | 'count'>): number {
+  let bytes = 128 + deps.length * 16;
+  for (const record of records) {
+    bytes += 24 + (record.kind === 'update' ? record.update.length + record.id.length * 3 : record.nodeId.length * 3);
+  }
   return bytes;
 }
 

@@ -70,8 +70,7 @@ export function encodeView(record: Omit<ViewRecord, 'vector'>, encodedVector: Ui
   encoding.writeVarUint(encoder, record.modified);
   encoding.writeVarUint(encoder, record.conflicts);
   encoding.writeUint8Array(encoder, encodedVector);
-  encoding.writeUint8Array(encoder, record.json);
-  return encoding.toUint8Array(encoder);
+  return concat(encoding.toUint8Array(encoder), record.json);
 }
 
 /** @throws StorageError `STORAGE_CORRUPT`, `STORAGE_FORMAT_UNSUPPORTED` */
@@ -91,8 +90,26 @@ export function encodeState(encodedVector: Uint8Array, parts: StateParts): Uint8
   encoding.writeUint8(encoder, FORMAT);
   encoding.writeUint8Array(encoder, encodedVector);
   encoding.writeVarUint(encoder, parts.length);
-  for (const part of parts) encoding.writeVarUint8Array(encoder, part);
-  return encoding.toUint8Array(encoder);
+  const [state, ...updates] = parts;
+  encoding.writeVarUint(encoder, state.length);
+  const head = encoding.toUint8Array(encoder);
+  if (updates.length === 0) return concat(head, state);
+  const rest = encoding.createEncoder();
+  for (const update of updates) encoding.writeVarUint8Array(rest, update);
+  return concat(head, state, encoding.toUint8Array(rest));
+}
+
+/** One copy: an encoder would copy what is large twice. */
+function concat(...pieces: readonly Uint8Array[]): Uint8Array {
+  let length = 0;
+  for (const piece of pieces) length += piece.length;
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
 }
 
 /** @throws StorageError `STORAGE_CORRUPT`, `STORAGE_FORMAT_UNSUPPORTED` */
