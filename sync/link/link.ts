@@ -12,6 +12,7 @@ import { PartAssembler, decodeFrame, encodeFrames } from '../protocol/frame.ts';
 import { FRAME_BYTES_MAX_UNAUTHENTICATED, FRAME_HEADER_BYTES, REASON_BYTES_MAX } from '../protocol/limit.ts';
 import { MESSAGE_TYPES } from '../protocol/message.ts';
 import type { Message, PongMessage } from '../protocol/message.ts';
+import { isRepairMessage } from '../protocol/repair-message.ts';
 import { Announcer } from './announcer.ts';
 import type { LinkContext, LinkShared, PeerHistory, PeerIdentity } from './context.ts';
 import { IncomingFlow } from './flow.ts';
@@ -296,7 +297,7 @@ export class Link {
   }
 
   #dispatch({ sender, receiver, announcer, reconciler }: Halves, message: Message): void {
-    if (reconciler.handle(message)) return;
+    if (isRepairMessage(message)) return reconciler.handle(message);
     switch (message.type) {
       case 'vector':
         if (message.links !== null) sender.handleLinks(message.links.map(toHex));

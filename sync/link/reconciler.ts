@@ -9,9 +9,9 @@ import type { BucketRange, Equality, Fingerprint } from '../equality.ts';
 import { CLOSE_CODES } from '../protocol/close-code.ts';
 import { malformed } from '../protocol/codec.ts';
 import { SALT_BYTES } from '../protocol/limit.ts';
-import type { Message } from '../protocol/message.ts';
 import type {
   DatabaseFingerprint,
+  DigestMessage,
   DocumentFetchMessage,
   DocumentsMessage,
   RepairMessage,
@@ -106,24 +106,9 @@ export class Reconciler {
     for (const comparison of [...this.#comparisons.values()]) comparison.cancel();
   }
 
-  /** @returns False for a message of another kind. */
-  handle(message: Message): boolean {
-    switch (message.type) {
-      case 'digest':
-        for (const entry of message.databases) this.#compare(entry);
-        return true;
-      case 'sketch':
-      case 'sketch-request':
-      case 'differences':
-      case 'document-request':
-      case 'documents':
-      case 'document-fetch':
-      case 'repair-end':
-        this.#run(() => this.#dispatch(message));
-        return true;
-      default:
-        return false;
-    }
+  handle(message: RepairMessage): void {
+    if (message.type === 'digest') for (const entry of message.databases) this.#compare(entry);
+    else this.#run(() => this.#dispatch(message));
   }
 
   get #isFirst(): boolean {
@@ -198,9 +183,8 @@ export class Reconciler {
     this.#patience.set(database, { beats, next: Math.min(WAIT_BEATS_MAX, beats * 2) });
   }
 
-  async #dispatch(message: RepairMessage): Promise<void> {
+  async #dispatch(message: Exclude<RepairMessage, DigestMessage>): Promise<void> {
     if (message.type === 'sketch') return this.#handleSketch(message);
-    if (message.type === 'digest') return;
     if (message.type === 'document-fetch') return this.#handleFetch(message);
     if (message.type === 'documents' && message.session === this.#fetch?.session) return this.#handleFetched(message);
     const comparison = this.#comparisons.get(message.session);

@@ -23,7 +23,7 @@ import {
   URL_BYTES_MAX,
 } from './limit.ts';
 import { MESSAGE_TYPES } from './message.ts';
-import type { DatabaseFingerprint, SketchMessage } from './repair-message.ts';
+import type { DatabaseFingerprint, RepairMessage, SketchMessage } from './repair-message.ts';
 import type {
   DatabasePositions,
   HelloMessage,
@@ -93,6 +93,13 @@ export function writeMessage(to: encoding.Encoder, message: Message): void {
       return encoding.writeVarString(to, message.reason);
     case 'admission':
       return encoding.writeUint8Array(to, message.sealed);
+    default:
+      return writeRepairMessage(to, message);
+  }
+}
+
+function writeRepairMessage(to: encoding.Encoder, message: RepairMessage): void {
+  switch (message.type) {
     case 'digest':
       return writeList(to, message.databases, writeFingerprint);
     case 'sketch':

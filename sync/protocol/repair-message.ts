@@ -91,3 +91,18 @@ export type RepairMessage =
   | DocumentFetchMessage
   | DocumentsMessage
   | RepairEndMessage;
+
+const TYPES: ReadonlySet<string> = new Set<RepairMessage['type']>([
+  'digest',
+  'sketch',
+  'sketch-request',
+  'differences',
+  'document-request',
+  'document-fetch',
+  'documents',
+  'repair-end',
+]);
+
+export function isRepairMessage(message: { readonly type: string }): message is RepairMessage {
+  return TYPES.has(message.type);
+}
