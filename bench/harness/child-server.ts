@@ -40,7 +40,7 @@ export class ChildServer {
   /** Resolves when the process has printed `{"ready":true,"url":…}`. */
   static async start(options: ChildServerOptions): Promise<ChildServer> {
     const log = openSync(options.logFile, 'a');
-    const child = spawn(process.execPath, [...profileFlags(), options.program, ...options.args], {
+    const child = spawn(process.execPath, [...profileFlags(), ...shebangFlags(options.program), options.program, ...options.args], {
       stdio: ['ignore', 'pipe', log],
     });
     closeSync(log);
@@ -89,6 +89,12 @@ export class ChildServer {
     this.#child.kill(signal);
     await exited;
   }
+}
+
+/** The flags for Node that a program's first line asks for, as a shell that starts it would pass them. */
+function shebangFlags(program: string): string[] {
+  const flags = /^#!\/usr\/bin\/env -S node (.+)$/m.exec(readFileSync(program, 'utf8').split('\n', 1)[0]!)?.[1];
+  return flags === undefined ? [] : flags.trim().split(' ');
 }
 
 /** `ATOLL_BENCH_PROFILE=DIR` writes a processor profile of every server there when it stops. */

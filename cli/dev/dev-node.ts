@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { CliError } from '../exit-code.ts';
+import { NODE_FLAGS } from '../node-flags.ts';
 
 /** A node that has not drained by then is killed. */
 const STOP_MS_MAX = 15_000;
@@ -59,6 +60,7 @@ export class DevNode {
     // The script that runs now: the same build, whether it came from a checkout or a package.
     const script = process.argv[1] as string;
     const args = [
+      ...NODE_FLAGS,
       script,
       'start',
       '--data',

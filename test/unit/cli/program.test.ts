@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { CliError, EXIT, exitCodeOf } from '../../../cli/exit-code.ts';
 import { ClientError } from '../../../cli/client.ts';
+import { NODE_FLAGS } from '../../../cli/node-flags.ts';
 import { FakeNode, runCli } from './fake-node.ts';
 
 const STATUS = {
@@ -216,4 +218,9 @@ test('[CL1] a list stops at its limit and says that more follows', async () => {
 test('[CL19] ATOLL_URL names nodes, several with commas', async () => {
   const found = await runCli(['db', 'ls'], { env: { ATOLL_URL: `http://127.0.0.1:1, ${node.url}` } });
   expect(found).toMatchObject({ code: 0, stdout: 'app\t1\t2\t40\n' });
+});
+
+test('[CL1] the first line of the program asks Node for the flags that a node wants', () => {
+  const [first] = readFileSync(new URL('../../../cli/bin.ts', import.meta.url), 'utf8').split('\n', 1);
+  expect(first).toBe(`#!/usr/bin/env -S node ${NODE_FLAGS.join(' ')}`);
 });
