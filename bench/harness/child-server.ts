@@ -40,9 +40,13 @@ export class ChildServer {
   /** Resolves when the process has printed `{"ready":true,"url":…}`. */
   static async start(options: ChildServerOptions): Promise<ChildServer> {
     const log = openSync(options.logFile, 'a');
-    const child = spawn(process.execPath, [...profileFlags(), ...shebangFlags(options.program), options.program, ...options.args], {
-      stdio: ['ignore', 'pipe', log],
-    });
+    const child = spawn(
+      process.execPath,
+      [...profileFlags(), ...shebangFlags(options.program), options.program, ...options.args],
+      {
+        stdio: ['ignore', 'pipe', log],
+      },
+    );
     closeSync(log);
     running.add(child);
     child.once('exit', () => running.delete(child));
