@@ -47,6 +47,14 @@ export class IdentityGuard {
     incidents.note('epoch-shared', String(origin), `epoch ${origin} ended, ${epoch.origin} began: ${reason}`);
   }
 
+  /** What comes from others as an epoch of this node, and it does not know it, it has forgotten or a copy of it has written. */
+  handleOwner(origin: OriginId, nodeId: string): void {
+    const { epoch, incidents } = this.#parts;
+    if (nodeId !== epoch.nodeId || epoch.nodeOf(origin) !== undefined) return;
+    const message = `peers hold epoch ${origin} of this node, which did not know it: its directory was set back, or a copy of it runs`;
+    incidents.note('history-lost', String(origin), message);
+  }
+
   #begin(nodeId: string, origin: OriginId): void {
     this.#parts.epoch.begin(nodeId, origin);
     this.#parts.owners.set(origin, nodeId);

@@ -20,6 +20,8 @@ export interface OriginRegistry {
   readonly owners: Map<OriginId, string>;
   /** Somebody else wrote as the epoch of this process, which has to begin another one at once. */
   handleForeignEpoch(database: string, origin: OriginId, seq: number): void;
+  /** It became known to which node an epoch belongs. */
+  handleOwner(origin: OriginId, nodeId: string): void;
 }
 
 type Slots = ReadonlyMap<string, DocumentSlot>;
@@ -108,6 +110,7 @@ function applyRecords(database: Database, registry: OriginRegistry, batch: Batch
 export function learnOrigin(database: Database, registry: OriginRegistry, origin: OriginId, nodeId: string): void {
   if (registry.owners.has(origin)) return;
   registry.owners.set(origin, nodeId);
+  registry.handleOwner(origin, nodeId);
   database.extraOperations.push({ type: 'put', key: originKey(origin), value: new TextEncoder().encode(nodeId) });
 }
 

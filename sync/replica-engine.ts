@@ -29,6 +29,7 @@ export interface OriginWatch {
   /** Before it returns, the epoch is another one. */
   handleForeignEpoch(database: string, origin: OriginId, seq: number): void;
   handleFork(database: string, origin: OriginId, seq: number): void;
+  handleOwner(origin: OriginId, nodeId: string): void;
 }
 
 export class ReplicaEngine implements Engine {
@@ -48,6 +49,10 @@ export class ReplicaEngine implements Engine {
 
   handleForeignEpoch(database: string, origin: OriginId, seq: number): void {
     this.#watch.handleForeignEpoch(database, origin, seq);
+  }
+
+  handleOwner(origin: OriginId, nodeId: string): void {
+    this.#watch.handleOwner(origin, nodeId);
   }
 
   databases(): readonly string[] {

@@ -100,6 +100,7 @@ export class Replica {
       handleForeignEpoch: (database, origin, seq) =>
         this.#guard.beginEpoch(origin, `a peer sent record ${seq} of it in ${database}`),
       handleFork: (database, origin, seq) => this.#handleFork(database, origin, seq),
+      handleOwner: (origin, nodeId) => this.#guard.handleOwner(origin, nodeId),
     });
     this.#peers = this.#createPeers();
     parts.set.nameOf = (origin) => this.nameOf(origin);

@@ -283,8 +283,8 @@ export class Sender {
   }
 
   #isOurs(origin: OriginId): boolean {
-    const { ownOrigin, nodeOf, selfNode } = this.#context;
-    return origin === ownOrigin() || nodeOf(origin) === selfNode;
+    const context = this.#context;
+    return origin === context.ownOrigin() || context.nodeOf(origin) === context.selfNode;
   }
 
   peerLinks(): readonly string[] {

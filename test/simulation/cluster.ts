@@ -12,6 +12,7 @@ import type { DiskAudit } from './disk-audit.ts';
 import { auditDisk } from './disk-audit.ts';
 import { History, isAcknowledged, isScratch, lowestSeq } from './history.ts';
 import type { Attempt } from './history.ts';
+import { isIdentityFault } from './identity-fault.ts';
 import { isConnected } from './plan.ts';
 import type { Plan } from './plan.ts';
 import { SeededRandom } from './seeded-random.ts';
@@ -42,7 +43,10 @@ const HARMLESS_CLOSES: ReadonlySet<string> = new Set([
   'STALLED',
   'DUPLICATE_LINK',
   'REPLACED',
+  'ADMITTED',
 ]);
+/** Closes that nothing but two processes with one name causes. */
+const IDENTITY_CLOSES: ReadonlySet<string> = new Set(['DUPLICATE_NODE', 'ORIGIN_CONFLICT']);
 /** Closes that a channel without order may cause besides. */
 const LOSSY_CLOSES: ReadonlySet<string> = new Set(['MESSAGE_UNEXPECTED']);
 
@@ -72,11 +76,13 @@ export class Cluster {
   /** Audits under way. */
   readonly #audits = new Set<Promise<unknown>>();
   readonly #random: SeededRandom;
+  readonly #hasCopies: boolean;
   #accesses = { at: 0, count: 0 };
 
   constructor(plan: Plan, isVerbose: boolean) {
     this.plan = plan;
     this.trace = new Trace(isVerbose);
+    this.#hasCopies = plan.actions.some((action) => action.type === 'fault' && isIdentityFault(action.fault));
     this.#random = new SeededRandom(plan.seed).fork('run');
     const complain = (problem: string): void => this.complain(problem);
     this.#tap = new WireTap(COMPRESSOR, this.trace, complain);
@@ -166,6 +172,7 @@ export class Cluster {
     this.trace.count(`closes ${name}`);
     // Of its own disk, or of the peer's, whose farewell it repeats.
     const isStorage = name === 'INTERNAL_ERROR' && /simulated|an earlier write failed/.test(reason);
+    if (IDENTITY_CLOSES.has(name) && this.#hasCopies) return;
     if (HARMLESS_CLOSES.has(name) || isStorage || (this.plan.network.mode === 'lossy' && LOSSY_CLOSES.has(name)))
       return;
     this.complain(`[I5] node ${from} closed its link to ${to}: ${name} ${reason}`);

@@ -4,9 +4,11 @@
  */
 import { MemoryStore } from '../../sync/store/memory-store.ts';
 import type { Cluster } from './cluster.ts';
+import { injectIdentityFault } from './identity-fault.ts';
+import type { IdentityFault } from './identity-fault.ts';
 import type { Fault } from './plan.ts';
 
-export function injectFault(cluster: Cluster, fault: Fault): void {
+export function injectFault(cluster: Cluster, fault: Fault | IdentityFault): void {
   const { network, time, nodes } = cluster;
   switch (fault.type) {
     case 'partition':
@@ -66,5 +68,10 @@ export function injectFault(cluster: Cluster, fault: Fault): void {
       return;
     case 'clock-jump':
       return nodes[fault.node]!.jumpClock(fault.byMs);
+    case 'copy-directory':
+    case 'copy-machine':
+    case 'set-back':
+    case 'new-epoch':
+      return injectIdentityFault(cluster, fault);
   }
 }

@@ -3,6 +3,7 @@
  * Owns plans: what a seed means. A plan is plain data, made before anything runs, so that it can be printed, and shortened
  * when it fails. Actions are independent of each other: any subset of them is a plan too.
  */
+import type { IdentityFault } from './identity-fault.ts';
 import type { DiskProfile } from './sim-disk.ts';
 import type { NetworkProfile } from './sim-channel.ts';
 import { SeededRandom } from './seeded-random.ts';
@@ -74,7 +75,7 @@ export type Action =
       readonly workload: WorkloadName;
       readonly key: number;
     }
-  | { readonly at: number; readonly type: 'fault'; readonly fault: Fault };
+  | { readonly at: number; readonly type: 'fault'; readonly fault: Fault | IdentityFault };
 
 export interface NodePlan {
   readonly startsAt: number;
@@ -349,7 +350,7 @@ export function describePlan(plan: Plan): string {
   return lines.join('\n');
 }
 
-function describeFault(fault: Fault): string {
+function describeFault(fault: Fault | IdentityFault): string {
   if ('cuts' in fault) {
     const cuts = fault.cuts.map(
       ({ direction: [a, b], afterMs, forMs }) => `${a}>${b} +${Math.round(afterMs)} for ${Math.round(forMs)}`,

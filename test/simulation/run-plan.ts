@@ -37,13 +37,18 @@ export interface RunReport {
   readonly recent: readonly string[];
 }
 
-export async function runPlan(plan: Plan, isVerbose = false): Promise<RunReport> {
+/** @param onConverged - Called with the cluster once all nodes are equal. */
+export async function runPlan(
+  plan: Plan,
+  isVerbose = false,
+  onConverged: (cluster: Cluster) => void = () => {},
+): Promise<RunReport> {
   const cluster = new Cluster(plan, isVerbose);
   const onRejection = (error: unknown): void => cluster.complain(`unhandled rejection: ${describeError(error)}`);
   process.on('unhandledRejection', onRejection);
   let convergenceMs = 0;
   try {
-    convergenceMs = await run(cluster);
+    convergenceMs = await run(cluster, onConverged);
   } catch (error) {
     cluster.complain(`the run broke: ${describeError(error)}`);
   } finally {
@@ -61,7 +66,7 @@ export async function runPlan(plan: Plan, isVerbose = false): Promise<RunReport>
   };
 }
 
-async function run(cluster: Cluster): Promise<number> {
+async function run(cluster: Cluster, onConverged: (cluster: Cluster) => void): Promise<number> {
   const { plan, time, nodes } = cluster;
   const workloads = createWorkloads(plan);
   for (const node of nodes) time.after(plan.nodes[node.index]!.startsAt, () => node.start());
@@ -76,6 +81,7 @@ async function run(cluster: Cluster): Promise<number> {
     cluster.complain(`[L1] did not converge within ${CONVERGENCE_MS_MAX} ms:\n${describeDifferences(cluster)}`);
     return convergenceMs;
   }
+  onConverged(cluster);
   await settle(cluster, workloads);
   return convergenceMs;
 }

@@ -107,8 +107,10 @@ export class SimClient implements Client {
       attempt.status = 'acknowledged';
       attempt.outcome = outcome.status;
       attempt.vectorAtReply = database.digest().vector;
+      // Written as the one or the other: nothing can be told from its number.
+      if (this.#replica.origin !== attempt.origin) attempt.status = 'indeterminate';
       attempt.isAhead = this.#replica.engine.isMerging(database.key);
-      trace.count('writes acknowledged');
+      trace.count(`writes ${attempt.status}`);
       this.#cluster.onAcknowledged(this.#node);
     } catch (error) {
       attempt.outcome = codeOf(error);

@@ -5,7 +5,8 @@
  */
 import { Replica, StorageError } from '../../sync/index.ts';
 import type { MemoryStore } from '../../sync/store/memory-store.ts';
-import type { Compressor } from '../../sync/port.ts';
+import type { Compressor, Random } from '../../sync/port.ts';
+import { BOOT_NONCE_BYTES } from '../../sync/protocol/limit.ts';
 import type { LinkOptions } from '../../sync/link/options.ts';
 import type { NodePlan } from './plan.ts';
 import type { SeededRandom } from './seeded-random.ts';
@@ -52,11 +53,15 @@ export class SimNode {
   #process: SimProcess | null = null;
   #clockJumpMs = 0;
   #starts = 0;
+  /** What names the last process. */
+  #source: SeededRandom;
+  #isRepeating = false;
 
   constructor(index: number, parts: SimNodeParts) {
     this.index = index;
     this.disk = parts.disk;
     this.#parts = parts;
+    this.#source = parts.random;
   }
 
   get process(): SimProcess | null {
@@ -96,14 +101,14 @@ export class SimNode {
   }
 
   async #open(process: SimProcess): Promise<void> {
-    const { time, network, trace, random, compressor, link, joins } = this.#parts;
+    const { time, network, trace, compressor, link, joins } = this.#parts;
     const { host } = process;
     const after = (delayMs: number, run: () => void): (() => void) => runInProcess(time, host, delayMs, run);
     const replica = await Replica.open({
       store: this.disk.open(after),
       clock: { now: () => this.#wallClock() },
       timers: { after },
-      random: random.fork(`process ${this.index}.${++this.#starts}`),
+      random: this.#drawRandom(),
       dialer: network.dialer(host),
       compressor,
       name: `n${this.index}`,
@@ -123,6 +128,19 @@ export class SimNode {
     host.accept = (channel) => replica.accept(channel);
     for (const other of joins) replica.addPeer(SimNetwork.url(other));
     trace.event(time.now, `ready ${this.index} origin ${replica.origin}`);
+  }
+
+  /** The next start draws what the last one of `other` drew, as a machine that is copied or set back while it runs. */
+  repeatStartOf(other: SimNode): void {
+    this.#source = other.#source;
+    this.#isRepeating = true;
+  }
+
+  #drawRandom(): Random {
+    const own = this.#parts.random.fork(`process ${this.index}.${++this.#starts}`);
+    if (!this.#isRepeating) this.#source = own;
+    this.#isRepeating = false;
+    return new ProcessRandom(this.#source, own);
   }
 
   /**
@@ -150,6 +168,24 @@ export class SimNode {
     if (process === null || process.replica === null || process.hasFailed) return false;
     await process.replica.close();
     return this.#process === process;
+  }
+}
+
+/** Draws of a process: its origin and boot nonce, which a copy of it in memory shares, and then all else. */
+class ProcessRandom implements Random {
+  readonly #names: SeededRandom;
+  readonly #rest: SeededRandom;
+  #left = 2;
+
+  constructor(source: SeededRandom, rest: SeededRandom) {
+    this.#names = source.fork('names');
+    this.#rest = rest;
+  }
+
+  bytes(length: number): Uint8Array {
+    const isName = length === BOOT_NONCE_BYTES && this.#left > 0;
+    if (isName) this.#left--;
+    return (isName ? this.#names : this.#rest).bytes(length);
   }
 }
 
