@@ -26,7 +26,7 @@ import type { VectorEntry, VersionVector } from '../../../sync/version-vector.ts
 import { seededRandom } from '../../helper/manual-ports.ts';
 
 interface Timer {
-  readonly dueMs: number;
+  dueMs: number;
   readonly order: number;
   readonly run: () => void;
 }
@@ -47,6 +47,12 @@ export class VirtualTime implements Clock, Timers {
     return () => {
       this.#timers = this.#timers.filter((each) => each !== timer);
     };
+  }
+
+  /** The wall clock moves; no timer notices. */
+  jump(ms: number): void {
+    this.#nowMs += ms;
+    for (const timer of this.#timers) timer.dueMs += ms;
   }
 
   async advance(ms: number): Promise<void> {
