@@ -81,6 +81,7 @@ function applyIntent(transaction: Transaction, operation: IntentOperation): void
 /** Refuses what an operation does not know: a misspelt member would be lost without a word, a missing value stored as none. */
 function checkMembers(operation: IntentOperation, path: string): void {
   const { op } = operation;
+  if (op === undefined) throw invalid('"op" is missing', path);
   if (!Object.hasOwn(MEMBERS, op)) throw invalid(`unknown op ${JSON.stringify(op)?.slice(0, 50)}`, path);
   const members = MEMBERS[op];
   for (const name of Object.keys(operation)) {

@@ -34,6 +34,7 @@ export function applyJsonPatch(transaction: Transaction, operations: readonly Js
 
 function applyOperation(transaction: Transaction, operation: JsonPatchOperation): void {
   if (operation === null || typeof operation !== 'object') throw invalid('an operation is an object');
+  if (operation.op === undefined) throw invalid('"op" is missing');
   const segments = pointerOf(operation.path, 'path');
   switch (operation.op) {
     case 'add':

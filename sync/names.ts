@@ -32,13 +32,13 @@ export function validateDocumentId(id: string): void {
   if (bytes === 0) throw invalidId('A document id is not empty.', { actual: 0 });
   if (bytes > DOCUMENT_ID_BYTES_MAX) {
     const message = `A document id is at most ${DOCUMENT_ID_BYTES_MAX} bytes of UTF-8; this one has ${bytes} or more.`;
-    throw invalidId(message, { limit: DOCUMENT_ID_BYTES_MAX, actual: bytes });
+    throw invalidId(message, { name: 'idBytes', limit: DOCUMENT_ID_BYTES_MAX, actual: bytes });
   }
   if (CONTROL_CHARACTER.test(id)) throw invalidId('A document id has no control characters.', {});
   if (!id.isWellFormed()) throw invalidId('A document id is well-formed Unicode: this one has a lone surrogate.', {});
 }
 
-function invalidId(message: string, details: Record<string, number>): SyncError {
+function invalidId(message: string, details: Record<string, number | string>): SyncError {
   return new SyncError('SYNC_DOCUMENT_ID_INVALID', message, { details: { field: 'id', ...details } });
 }
 

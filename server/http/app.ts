@@ -13,7 +13,7 @@ import type { Logger } from 'pino';
 import type { ServerOptions } from 'node:http';
 import type { ServerOptions as HttpsOptions } from 'node:https';
 import { requireAccess } from './auth.ts';
-import { acceptBodies } from './body.ts';
+import { acceptBodies, requirePlainBody } from './body.ts';
 import { answerClientError, refuseOddRequests, requireHost } from './client-error.ts';
 import type { HttpContext } from './context.ts';
 import { requireWellFormedUrl } from './document-id.ts';
@@ -50,9 +50,8 @@ export function createApp({ context, log, tls }: AppOptions): FastifyInstance {
   const methods = new MethodTable();
   methods.watch(app);
   acceptBodies(app, context);
-  addGate(app, context);
+  addGate(app, context, methods);
   app.setErrorHandler((error, request, reply) => answerError(log, error, request, reply));
-  app.setNotFoundHandler((request, reply) => answerNotFound(methods, request, reply));
   for (const routes of [
     databaseRoutes,
     collectionRoutes,
@@ -100,10 +99,11 @@ function httpOptions({ limits }: HttpContext): ServerOptions {
 }
 
 /** What every request passes before its route: one Host, a well-formed URL, a node that takes requests, access. */
-function addGate(app: FastifyInstance, context: HttpContext): void {
+function addGate(app: FastifyInstance, context: HttpContext, methods: MethodTable): void {
   const { health } = context;
   const leave = (): void => health.leave();
-  app.addHook('onRequest', ({ raw }, reply, done) => {
+  app.addHook('onRequest', (request, reply, done) => {
+    const { raw } = request;
     health.enter();
     reply.raw.on('close', leave);
     try {
@@ -112,12 +112,26 @@ function addGate(app: FastifyInstance, context: HttpContext): void {
       if (!OPEN_PATHS.test(raw.url!)) {
         if (health.isRefusing) throw new HttpError('HTTP_DRAINING', 'this node is shutting down', { retryable: true });
         requireAccess(raw, context);
+        requirePlainBody(raw);
+        if (raw.url!.includes('?')) requireKnownQuery(request);
       }
+      // Here and not in a handler: whatever the body is, what is wrong is the path or the method.
+      if (request.is404) return answerNotFound(methods, request, reply);
     } catch (error) {
       done(error as Error);
       return;
     }
     done();
+  });
+}
+
+/** Routes that take parameters have a schema that checks them; the others take none. A parameter that is ignored misleads. */
+function requireKnownQuery({ query, routeOptions }: FastifyRequest): void {
+  const [parameter] = Object.keys(query as object);
+  if (parameter === undefined || routeOptions.url === undefined || routeOptions.schema?.querystring !== undefined)
+    return;
+  throw new HttpError('HTTP_QUERY_INVALID', `this request takes no parameter ${parameter.slice(0, 80)}`, {
+    details: { parameter: parameter.slice(0, 80) },
   });
 }
 

@@ -4,9 +4,16 @@
  * no duplicate keys, finite numbers, bounded depth). Fastify's JSON parser is not used: it accepts what would merge differently
  * on another node. SPEC.md HT5, HT6.
  */
+import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { parseJson, type JsonObject, type JsonValue, type Limits as DocumentLimits } from '../../crdt/index.ts';
+import {
+  CrdtError,
+  parseJson,
+  type JsonObject,
+  type JsonValue,
+  type Limits as DocumentLimits,
+} from '../../crdt/index.ts';
 import type { HttpContext } from './context.ts';
 import { HttpError } from './errors.ts';
 
@@ -42,6 +49,9 @@ export function mediaTypeOf(request: FastifyRequest): string {
   return type.trim().toLowerCase();
 }
 
+/** Levels of nesting around the values in a body, by its type: an array of operations. */
+const LEVELS_AROUND: Readonly<Record<string, number>> = { [JSON_PATCH_TYPE]: 2, [OPERATIONS_TYPE]: 2 };
+
 /** Parses the body of a request whose media type must be one of `types`. */
 export function jsonBody(request: FastifyRequest, types: readonly string[], limits: DocumentLimits): JsonValue {
   const type = mediaTypeOf(request);
@@ -51,7 +61,19 @@ export function jsonBody(request: FastifyRequest, types: readonly string[], limi
     throw unsupported(type === '' ? 'no Content-Type' : type, types);
   }
   if (!Buffer.isBuffer(bytes) || bytes.length === 0) throw bodyRequired(types);
-  return parseJson(bytes, limits);
+  return parseAround(bytes, limits, LEVELS_AROUND[type] ?? 0);
+}
+
+/** Parses JSON that holds documents or parts of them below `levels` of its own. The limit it tells is that of documents. */
+export function parseAround(bytes: Uint8Array, limits: DocumentLimits, levels: number): JsonValue {
+  if (levels === 0) return parseJson(bytes, limits);
+  try {
+    return parseJson(bytes, { ...limits, depthMax: limits.depthMax + levels });
+  } catch (error) {
+    if (!(error instanceof CrdtError) || error.details['name'] !== 'depth') throw error;
+    const details = { ...error.details, limit: limits.depthMax };
+    throw new CrdtError(error.code, `nested deeper than ${limits.depthMax} levels`, { cause: error, details });
+  }
 }
 
 /** The same, and the value must be an object. */
@@ -84,6 +106,15 @@ export function unfinished(): HttpError {
 }
 
 type BodyDone = (error: Error | null, body?: Buffer) => void;
+
+/** Bodies are taken as they are: decoding would have to be bounded as well. */
+export function requirePlainBody({ headers }: IncomingMessage): void {
+  const encoding = headers['content-encoding'];
+  if (encoding === undefined || encoding.toLowerCase() === 'identity') return;
+  throw new HttpError('HTTP_MEDIA_TYPE_UNSUPPORTED', `the Content-Encoding ${encoding.slice(0, 40)} is not supported`, {
+    details: { parameter: 'Content-Encoding', acceptEncoding: 'identity' },
+  });
+}
 
 function passStream(_request: FastifyRequest, payload: Readable, done: (error: null, body: Readable) => void): void {
   done(null, payload);

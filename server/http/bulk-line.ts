@@ -4,7 +4,6 @@
  * stream. SPEC.md HT18.
  */
 import {
-  parseJson,
   type Change,
   type IntentOperation,
   type JsonObject,
@@ -13,7 +12,7 @@ import {
 } from '../../crdt/index.ts';
 import { SyncError, type Database } from '../../sync/index.ts';
 import type { BulkAnswerLine, Limits } from '../api/index.ts';
-import { requireArray, requireObject } from './body.ts';
+import { parseAround, requireArray, requireObject } from './body.ts';
 import { requireDocumentId } from './document-id.ts';
 import { problemOf } from './error-reply.ts';
 import { HttpError } from './errors.ts';
@@ -21,31 +20,45 @@ import type { Line } from './line-splitter.ts';
 
 const ACTIONS = ['doc', 'merge', 'ops', 'delete'] as const;
 
+/** Where a line holds what the document layer speaks of. */
+const BASES: Readonly<Record<Change['kind'], string>> = {
+  replace: '/doc',
+  'merge-patch': '/merge',
+  'json-patch': '',
+  operations: '/ops',
+  delete: '',
+};
+/** A line may nest deeper than a document: the line itself, the list of operations, and one of them. */
+const LINE_LEVELS = 3;
+
 export interface BulkTarget {
   readonly database: Database;
   readonly collection: string;
   readonly limits: Limits;
-  /** Limits of a line: one level deeper than a document's. */
+  /** Limits of the document in a line. */
   readonly jsonLimits: JsonLimits;
 }
 
 /** Does one line. Never rejects. */
 export async function runBulkLine(target: BulkTarget, line: Line, number: number): Promise<BulkAnswerLine> {
   let id: string | null = null;
+  let base = '';
   try {
     const envelope = parseEnvelope(target, line);
     id = requireId(envelope['id']);
-    const { status, etag } = await target.database.write(target.collection, id, changeOf(envelope));
+    const change = changeOf(envelope);
+    base = BASES[change.kind];
+    const { status, etag } = await target.database.write(target.collection, id, change);
     if (status === 'deleted') return { id, status: 204 };
     return { id, status: status === 'created' ? 201 : 200, etag };
   } catch (error) {
-    const problem = problemOf(error);
+    const problem = problemOf(error, base);
     return { id, status: problem.status, line: number, error: problem };
   }
 }
 
 function parseEnvelope({ limits, jsonLimits }: BulkTarget, line: Line): JsonObject {
-  if (line !== null) return requireObject(parseJson(line, jsonLimits), '');
+  if (line !== null) return requireObject(parseAround(line, jsonLimits, LINE_LEVELS), '');
   const details = { pointer: '', limit: 'bulkLineBytes', max: limits.bulkLineBytes };
   throw new HttpError('HTTP_LINE_TOO_LARGE', `the line is longer than ${limits.bulkLineBytes} bytes`, { details });
 }

@@ -51,15 +51,25 @@ export function refuseOddRequests(server: Server): void {
   });
 }
 
+const NOT_IN_HOST = /[^!-~]|[/?#@\\]/;
+
 /** RFC 9112 section 3.2: one Host, but for HTTP/1.0. @throws HttpError `HTTP_HEADER_INVALID`. */
 export function requireHost({ httpVersionMinor, rawHeaders }: IncomingMessage): void {
   let count = 0;
+  let isBroken = false;
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at]!;
-    if (name.length === 4 && name.toLowerCase() === 'host') count++;
+    if (name.length !== 4 || name.toLowerCase() !== 'host') continue;
+    count++;
+    isBroken = NOT_IN_HOST.test(rawHeaders[at + 1]!);
   }
-  if (count === 1 || (count === 0 && httpVersionMinor === 0)) return;
-  const message = count === 0 ? 'HTTP/1.1 needs a Host header' : 'there is more than one Host header';
+  if (!isBroken && (count === 1 || (count === 0 && httpVersionMinor === 0))) return;
+  const message =
+    count === 0
+      ? 'HTTP/1.1 needs a Host header'
+      : count > 1
+        ? 'there is more than one Host header'
+        : 'the Host header is no host and port';
   throw new HttpError('HTTP_HEADER_INVALID', message, { details: { parameter: 'Host' } });
 }
 

@@ -31,8 +31,9 @@ export function requireDatabaseName(name: string): string {
  * @throws HttpError `HTTP_URL_INVALID`
  */
 export function requireWellFormedUrl(url: string): void {
-  if (/[^!-~]/.test(url)) {
-    throw new HttpError('HTTP_URL_INVALID', 'the URL has bytes that are not percent-encoded ASCII');
+  // A fragment is the client's own; the router would cut it off, and with it the end of an id that was not encoded.
+  if (/[^!-~]|#/.test(url)) {
+    throw new HttpError('HTTP_URL_INVALID', 'the URL has a fragment or bytes that are not percent-encoded ASCII');
   }
   const query = url.indexOf('?');
   if (query === -1 || !url.includes('%', query)) return;

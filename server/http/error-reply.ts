@@ -83,13 +83,17 @@ export function statusOf(code: string): number {
   return REPLIES[code as KnownCode]?.[0] ?? 500;
 }
 
-/** Describes any thrown value to a client. Unknown errors become HTTP_INTERNAL without their message. */
-export function problemOf(thrown: unknown): Problem {
+/**
+ * Describes any thrown value to a client. Unknown errors become HTTP_INTERNAL without their message.
+ *
+ * @param base - JSON Pointer to what a document error speaks of, within the body or line.
+ */
+export function problemOf(thrown: unknown, base: string = ''): Problem {
   const error = thrown instanceof AtollError && thrown.code in REPLIES ? thrown : translate(thrown);
   const [tableStatus, title] = REPLIES[error.code as KnownCode];
   const status =
     error.code === 'CRDT_LIMIT_EXCEEDED' && SIZE_LIMITS.has(text(error.details['name']) ?? '') ? 413 : tableStatus;
-  const fields = problemFields(error);
+  const fields = problemFields(error, base);
   const retryable = error.retryable || status === 503;
   const type = `urn:atoll:problem:${error.code}`;
   return { type, title, status, detail: error.message, code: error.code, retryable, ...(fields && { errors: fields }) };
@@ -103,7 +107,8 @@ export function sendProblem(reply: FastifyReply, problem: Problem, thrown?: unkn
   if (status === 503) reply.header('retry-after', '1');
   if (status === 401) reply.header('www-authenticate', 'Bearer');
   if (thrown instanceof HttpError) {
-    const { accept, allow } = thrown.details;
+    const { accept, acceptEncoding, allow } = thrown.details;
+    if (typeof acceptEncoding === 'string') reply.header('accept-encoding', acceptEncoding);
     if (typeof accept === 'string') reply.header(reply.request.method === 'PATCH' ? 'accept-patch' : 'accept', accept);
     if (typeof allow === 'string') reply.header('allow', allow);
   }
@@ -165,11 +170,11 @@ function validationError(validation: NonNullable<FastifyLikeError['validation']>
 }
 
 /** Picks what clients may rely on out of an error's details: where, which limit, how much. */
-function problemFields(error: AtollError): readonly ProblemField[] | null {
+function problemFields(error: AtollError, base: string): readonly ProblemField[] | null {
   const { details } = error;
   if (Array.isArray(details['errors'])) return details['errors'] as unknown as readonly ProblemField[];
   const { limit } = details;
-  const pointer = pointerOf(details);
+  const pointer = pointerOf(details, base);
   const parameter = text(details['parameter']) ?? text(details['field']);
   if (pointer === undefined && parameter === undefined && limit === undefined) return null;
   // The document layer names a limit in `name` and gives its value in `limit`.
@@ -185,8 +190,12 @@ function problemFields(error: AtollError): readonly ProblemField[] | null {
   ];
 }
 
-function pointerOf(details: Readonly<Record<string, JsonValue>>): string | undefined {
-  return text(details['pointer']) ?? text(details['path']);
+/** A patch is wrong at one of its operations; where in the document that leads is in the message. */
+function pointerOf(details: Readonly<Record<string, JsonValue>>, base: string): string | undefined {
+  const { index, pointer } = details;
+  if (typeof index === 'number') return `${base}/${index}`;
+  const path = text(details['path']);
+  return text(pointer) ?? (path === undefined ? undefined : base + path);
 }
 
 function text(value: JsonValue | undefined): string | undefined {

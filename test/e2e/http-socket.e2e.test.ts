@@ -45,6 +45,11 @@ describe('bytes on the socket', () => {
     await isAlive();
   });
 
+  test('[HT4] a fragment in a URL is a 400, not a shorter id', async () => {
+    const answer = await sendRaw(node.url, ['GET /v1/app/c/docs/a#b HTTP/1.1\r\nhost: x\r\n\r\n']);
+    expect([answer.status, codeOf(answer.body)]).toEqual([400, 'HTTP_URL_INVALID']);
+  });
+
   test.each([
     ['not HTTP', 'hello\r\n\r\n', 400, 'HTTP_REQUEST_MALFORMED'],
     ['a bad version', 'GET / HTTP/9.9\r\n\r\n', 400, 'HTTP_REQUEST_MALFORMED'],
@@ -66,6 +71,7 @@ describe('bytes on the socket', () => {
 
   test.each([
     ['no Host', 'GET /livez HTTP/1.1\r\n\r\n', 400, 'HTTP_HEADER_INVALID'],
+    ['a broken Host', 'GET /livez HTTP/1.1\r\nhost: a b\r\n\r\n', 400, 'HTTP_HEADER_INVALID'],
     ['two Hosts', 'GET /livez HTTP/1.1\r\nhost: x\r\nHost: y\r\n\r\n', 400, 'HTTP_HEADER_INVALID'],
     ['an unknown Expect', 'GET /livez HTTP/1.1\r\nhost: x\r\nexpect: tea\r\n\r\n', 417, 'HTTP_EXPECTATION_FAILED'],
     ['a proxy request', 'CONNECT example.org:443 HTTP/1.1\r\nhost: example.org\r\n\r\n', 400, 'HTTP_REQUEST_MALFORMED'],

@@ -8,7 +8,15 @@ import { CrdtDocument } from '../../crdt/index.ts';
 import { decodeBatchHeader, lastSeqOf, verifyChain } from '../../sync/batch.ts';
 import { DigestSum } from '../../sync/digest.ts';
 import { decodeState, decodeView } from '../../sync/document-record.ts';
-import { databaseNameOf, digestKey, documentOf, intentionKey, logKey, rangeOf, vectorOriginOf } from '../../sync/key.ts';
+import {
+  databaseNameOf,
+  digestKey,
+  documentOf,
+  intentionKey,
+  logKey,
+  rangeOf,
+  vectorOriginOf,
+} from '../../sync/key.ts';
 import type { Store, StoreEntry } from '../../sync/port.ts';
 import { portableSha256 } from '../../sync/sha256.ts';
 import { decodeIntention } from '../../sync/snapshot-intake.ts';

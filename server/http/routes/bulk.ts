@@ -33,7 +33,7 @@ export function bulkRoutes(app: FastifyInstance, { replica, limits, documentLimi
     if (request.query.atomic === true)
       throw new HttpError('HTTP_NOT_IMPLEMENTED', 'atomic bulk writes are not available yet');
     const source = requireLines(request);
-    const jsonLimits = { ...documentLimits, depthMax: limits.depth + 1, documentBytesMax: limits.bulkLineBytes };
+    const jsonLimits = { ...documentLimits, documentBytesMax: limits.bulkLineBytes };
     const results = bulkResults({ database, collection, limits, jsonLimits }, source, health);
     // Known when the last line is done, so it follows the body.
     reply.trailer('session-token', (_reply, _payload, done) => done(null, database.token()));

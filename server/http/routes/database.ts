@@ -3,18 +3,23 @@
  * Owns the routes of databases: list, create, describe, drop, digest. SPEC.md HT2.
  */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { JsonObject } from '../../../crdt/index.ts';
 import type { DatabaseAnswer, DatabaseList, DigestAnswer } from '../../api/index.ts';
+import * as body from '../body.ts';
 import type { HttpContext } from '../context.ts';
 import { requireDatabaseName } from '../document-id.ts';
+import { HttpError } from '../errors.ts';
 import { sendSessionToken } from '../session-token.ts';
 
 type DatabaseRequest = FastifyRequest<{ Params: { db: string } }>;
 
-export function databaseRoutes(app: FastifyInstance, { replica }: HttpContext): void {
+export function databaseRoutes(app: FastifyInstance, { replica, documentLimits }: HttpContext): void {
   app.get('/v1', async (): Promise<DatabaseList> => ({ databases: replica.databases().map((name) => ({ name })) }));
 
   app.put('/v1/:db', async (request: DatabaseRequest, reply) => {
-    const { created } = await replica.createDatabase(requireDatabaseName(request.params.db));
+    requireDatabaseName(request.params.db);
+    if (request.body !== undefined) requireNoSettings(body.objectBody(request, [body.JSON_TYPE], documentLimits));
+    const { created } = await replica.createDatabase(request.params.db);
     const database = replica.database(request.params.db);
     sendSessionToken(reply, database);
     return reply.code(created ? 201 : 200).send(database.info());
@@ -36,4 +41,11 @@ export function databaseRoutes(app: FastifyInstance, { replica }: HttpContext): 
     sendSessionToken(reply, database);
     return database.digest();
   });
+}
+
+function requireNoSettings(settings: JsonObject): void {
+  const [name] = Object.keys(settings);
+  if (name === undefined) return;
+  const details = { pointer: `/${name.slice(0, 80).replaceAll('~', '~0').replaceAll('/', '~1')}` };
+  throw new HttpError('HTTP_BODY_INVALID', 'a database has no settings; collections have', { details });
 }

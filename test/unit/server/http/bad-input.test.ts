@@ -193,7 +193,81 @@ describe('patches', () => {
   });
 });
 
+describe('where the fault is', () => {
+  const patch = (type: string, body: string): ReturnType<TestApp['send']> =>
+    app.send('PATCH', path, body, { 'content-type': `application/${type}` });
+
+  test.each([
+    ['json-patch+json', '[{"op":"test","path":"/kept","value":true},{"op":"remove","path":"/none"}]', '/1', '/none'],
+    ['json-patch+json', '[{"path":"/kept"}]', '/0', '"op" is missing'],
+    ['vnd.atoll.ops+json', '[{"path":"/n"}]', '/0', '"op" is missing'],
+    [
+      'vnd.atoll.ops+json',
+      '[{"op":"increment","path":"/n","value":1},{"op":"append","path":"/kept","value":1}]',
+      '/1',
+      '/kept',
+    ],
+  ])('[HT5] %s %s points to the operation in the body, and says the path', async (type, body, pointer, detail) => {
+    const problem = (await patch(type, body)).json<Problem>();
+    expect(problem.errors).toMatchObject([{ pointer }]);
+    expect(problem.detail).toContain(detail);
+  });
+
+  test('[HT6] a patch may hold a value as deep as the document may be, and one level more names the limit', async () => {
+    const body = (depth: number): string => `[{"op":"add","path":"","value":${nested(depth)}}]`;
+    const url = '/v1/app/limits/docs/deep';
+    const type = { 'content-type': 'application/json-patch+json' };
+    expect((await app.send('PATCH', url, body(64), type)).statusCode).toBe(201);
+    for (const depth of [65, 66, 67, 10_000]) {
+      const problem = expectProblem(await app.send('PATCH', url, body(depth), type), 400, 'CRDT_LIMIT_EXCEEDED');
+      expect(problem.errors).toMatchObject([{ limit: 'depth', max: 64 }]);
+    }
+  });
+
+  test('[HT6] an id that is too long names the limit', async () => {
+    const answer = await app.send('PUT', `/v1/app/things/docs/${'x'.repeat(257)}`, {});
+    const problem = expectProblem(answer, 400, 'SYNC_DOCUMENT_ID_INVALID');
+    expect(problem.errors).toMatchObject([{ parameter: 'id', limit: 'idBytes', max: 256 }]);
+  });
+});
+
 describe('requests', () => {
+  test.each([
+    ['GET', '/v1?limit=1', 'limit'],
+    ['DELETE', '/v1/app?dry-run=1', 'dry-run'],
+    ['GET', `${path}?fields=a`, 'fields'],
+    ['PUT', `${path}?a&b=2`, 'a'],
+    ['PUT', '/v1/app/things?__proto__=1', '__proto__'],
+    ['GET', '/v1/_limits?x', 'x'],
+  ])('[HT5] %s %s has a parameter that the request does not take', async (method, url, parameter) => {
+    const answer = await app.send(method, url, method === 'PUT' ? {} : undefined);
+    expect(expectProblem(answer, 400, 'HTTP_QUERY_INVALID').errors).toMatchObject([{ parameter }]);
+    expect((await app.send('GET', path)).json()).toEqual({ kept: true });
+  });
+
+  test('[HT5] an encoded body is a 415 that names the header', async () => {
+    for (const [url, type] of [
+      [path, 'application/json'],
+      ['/v1/app/things/bulk', 'application/x-ndjson'],
+    ] as const) {
+      const method = type === 'application/json' ? 'PUT' : 'POST';
+      const answer = await app.send(method, url, '{}', { 'content-type': type, 'content-encoding': 'gzip' });
+      const problem = expectProblem(answer, 415, 'HTTP_MEDIA_TYPE_UNSUPPORTED');
+      expect(problem.errors).toMatchObject([{ parameter: 'Content-Encoding' }]);
+      expect(answer.headers['accept-encoding']).toBe('identity');
+    }
+    const plain = await app.send('PUT', '/v1/app/things/docs/plain', '{}', { 'content-encoding': 'identity' });
+    expect(plain.statusCode).toBe(201);
+  });
+
+  test('[HT5] a database has no settings', async () => {
+    const stray = expectProblem(await app.send('PUT', '/v1/app', { replicas: 3 }), 400, 'HTTP_BODY_INVALID');
+    expect(stray.errors).toMatchObject([{ pointer: '/replicas' }]);
+    const text = await app.send('PUT', '/v1/app', 'x', { 'content-type': 'text/plain' });
+    expectProblem(text, 415, 'HTTP_MEDIA_TYPE_UNSUPPORTED');
+    expect((await app.send('PUT', '/v1/app', {})).statusCode).toBe(200);
+  });
+
   test('[HT5] a path that is nowhere is a 404, whatever the method and body', async () => {
     for (const method of ['GET', 'PUT', 'DELETE', 'PATCH', 'POST']) {
       const answer = await app.send(method, '/nowhere', method === 'GET' || method === 'DELETE' ? undefined : { a: 1 });
@@ -215,7 +289,7 @@ describe('requests', () => {
     expect(answer.headers['allow']).toBe(allow);
   });
 
-  const methods = ['GET', 'HEAD', 'PUT', 'POST', 'PATCH', 'DELETE', 'TRACE', 'PROPFIND'];
+  const methods = ['GET', 'HEAD', 'PUT', 'POST', 'PATCH', 'DELETE', 'TRACE', 'PROPFIND', 'QUERY'];
 
   test('[HT1] every path of the route table refuses every other method, whatever comes with it', async () => {
     const table = routesOf(app.app);

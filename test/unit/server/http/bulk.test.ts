@@ -47,6 +47,37 @@ describe('bulk', () => {
     expect(lines[0]).toMatchObject({ etag: expect.stringMatching(/^".+"$/) as string });
   });
 
+  test('[HT18] a result points to the place in its line, and names the limit of the document', async () => {
+    const nested = (depth: number): string => '{"a":'.repeat(depth) + '1' + '}'.repeat(depth);
+    const { lines } = await bulk([
+      {
+        id: 'p',
+        ops: [
+          { op: 'append', path: '/l', value: 1 },
+          { op: 'fly', path: '/l' },
+        ],
+      },
+      `{"id":"p","doc":${nested(65)}}`,
+      `{"id":"p","doc":${nested(10_000)}}`,
+      `{"id":"p","doc":${nested(64)}}`,
+      `{"id":"p","ops":[{"op":"append","path":"/l","value":${nested(62)}}]}`,
+    ]);
+    const depth = { limit: 'depth', max: 64 };
+    expect(lines).toMatchObject([
+      { status: 400, error: { code: 'CRDT_PATCH_INVALID', errors: [{ pointer: '/ops/1' }] } },
+      {
+        status: 400,
+        error: {
+          code: 'CRDT_LIMIT_EXCEEDED',
+          errors: [{ ...depth, pointer: expect.stringMatching(/^\/doc\/a/) as string }],
+        },
+      },
+      { status: 400, error: { code: 'CRDT_LIMIT_EXCEEDED', errors: [depth] } },
+      { status: 201 },
+      { status: 200 },
+    ]);
+  });
+
   test('[HT18] a bad line is a result like any other, and the lines around it are done', async () => {
     const bad: readonly (readonly [string | object, number, string, string | null])[] = [
       ['{"id":"x","doc":{', 400, 'CRDT_VALUE_INVALID', null],
