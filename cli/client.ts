@@ -5,12 +5,14 @@
  */
 import { Connection, type ConnectionOptions } from './client/connection.ts';
 import { parseBody } from './client/collection-client.ts';
+import { ClusterClient } from './client/cluster-client.ts';
 import { DatabaseClient } from './client/database-client.ts';
 import type { CallOptions, ClusterStatus, Limits } from './client/type.ts';
 import type { DatabaseList } from '../server/api/index.ts';
 
 export { ClientError, type ClientErrorCode } from './client/error.ts';
 export { CollectionClient } from './client/collection-client.ts';
+export { ClusterClient } from './client/cluster-client.ts';
 export { DatabaseClient } from './client/database-client.ts';
 export type * from './client/type.ts';
 
@@ -39,6 +41,11 @@ export class AtollClient {
   /** As given, without a trailing slash. */
   get endpoints(): readonly string[] {
     return this.#connection.endpoints;
+  }
+
+  /** Who belongs to the cluster. */
+  get members(): ClusterClient {
+    return new ClusterClient(this.#connection);
   }
 
   database(name: string): DatabaseClient {

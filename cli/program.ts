@@ -9,6 +9,7 @@ import { contextOf, DEFAULT_URL } from './context.ts';
 import { EXIT, exitCodeOf, type ExitCode } from './exit-code.ts';
 import type { CommandIo } from './output.ts';
 import { addExamples, collect, type ProgramParts } from './program-part.ts';
+import { addClusterCommands } from './program-cluster.ts';
 import { addDataCommands } from './program-data.ts';
 import { addNodeCommands } from './program-node.ts';
 
@@ -61,6 +62,7 @@ async function createProgram(parts: ProgramParts, args: readonly string[]): Prom
     'atoll status --watch',
   ]);
   await addNodeCommands(program, parts, args);
+  addClusterCommands(program, parts);
   addDataCommands(program, parts);
   program.addHelpText(
     'after',

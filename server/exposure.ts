@@ -19,12 +19,12 @@ export interface Secrets {
 
 /** @throws ConfigError `CONFIG_INSECURE` naming what is missing. */
 export function requireProtection(options: NodeOptions): void {
-  const { listen, adminTokenFile, tlsCert, clusterSecretFile, insecure } = options;
+  const { listen, adminTokenFile, tlsCert, clusterSecretFile, joinToken, insecure } = options;
   if (insecure || isLoopbackHost(listen.host)) return;
   const missing = [
     adminTokenFile === undefined && '--admin-token-file',
     tlsCert === undefined && '--tls-cert and --tls-key',
-    clusterSecretFile === undefined && '--cluster-secret-file',
+    clusterSecretFile === undefined && joinToken === undefined && '--cluster-secret-file',
   ].filter((flag) => flag !== false);
   if (missing.length === 0) return;
   const message = `${formatListen(listen)} can be reached from other machines: add ${missing.join(', ')}, or --insecure to go without`;

@@ -20,6 +20,7 @@ import { createSyncEndpoint } from './http/sync-endpoint.ts';
 import { documentLimitsOf, limitsOf } from './limits.ts';
 import { formatHost, formatListen, isLoopbackHost } from './listen-address.ts';
 import { createLog } from './log.ts';
+import { PeerLog } from './peer-log.ts';
 import { RocksDbStore } from './storage/rocksdb-store.ts';
 import { cryptoRandom, nativeSha256, systemClock, systemTimers } from './system-ports.ts';
 import { zlibCompressor } from './zlib-compressor.ts';
@@ -51,7 +52,7 @@ export async function openNode(given: OpenOptions): Promise<AtollNode> {
   const health = new Health();
   const { failed, onFailure } = watchStorage(health, log);
   const store = await RocksDbStore.open(options.data);
-  const replica = await openReplica(options, secrets, store, onFailure).catch(async (error: unknown) => {
+  const replica = await openReplica(options, secrets, store, log, onFailure).catch(async (error: unknown) => {
     await store.close();
     throw error;
   });
@@ -90,9 +91,11 @@ function openReplica(
   options: NodeOptions,
   secrets: Secrets,
   store: Store,
+  log: Logger,
   onFailure: (error: AtollError) => void,
 ): Promise<Replica> {
-  const { name, advertise, cacheBytes } = options;
+  const { name, advertise, cacheBytes, join, joinToken, staleHours } = options;
+  const peerLog = new PeerLog(log, systemClock);
   return Replica.open({
     store,
     clock: systemClock,
@@ -104,9 +107,14 @@ function openReplica(
     ...(name !== undefined && { name }),
     ...(advertise !== undefined && { advertise }),
     ...(secrets.clusterSecret !== null && { clusterSecret: secrets.clusterSecret }),
+    ...(joinToken !== undefined && { joinToken }),
+    isJoining: join.length > 0,
+    staleAfterMs: staleHours * 3_600_000,
     cacheBytesMax: cacheBytes,
     limits: documentLimitsOf(limitsOf(options)),
     onFailure,
+    onPeerEvent: (event) => peerLog.handleEvent(event),
+    onIncident: (incident) => peerLog.handleIncident(incident),
   });
 }
 

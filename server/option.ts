@@ -13,6 +13,7 @@ export interface NodeOptions {
   readonly name?: string;
   readonly advertise?: string;
   readonly join: readonly string[];
+  readonly joinToken?: string;
   readonly clusterSecretFile?: string;
   readonly adminTokenFile?: string;
   readonly tlsCert?: string;
@@ -25,6 +26,7 @@ export interface NodeOptions {
   readonly connections: number;
   readonly requestMs: number;
   readonly drainMs: number;
+  readonly staleHours: number;
   readonly log: LogLevel;
 }
 
@@ -82,6 +84,13 @@ export const OPTIONS: readonly OptionDefinition[] = [
     kind: 'urls',
     placeholder: 'URL',
     description: 'A member to keep a link to; may be repeated.',
+  },
+  {
+    name: 'joinToken',
+    key: 'join-token',
+    kind: 'text',
+    placeholder: 'TOKEN',
+    description: 'Admits this node at its first start, without the secret: see atoll cluster token. Ignored afterwards.',
   },
   {
     name: 'clusterSecretFile',
@@ -191,6 +200,17 @@ export const OPTIONS: readonly OptionDefinition[] = [
     max: 600_000,
     placeholder: 'N',
     description: 'At shutdown, keep serving this long after readiness fails, so that load balancers notice.',
+  },
+  {
+    name: 'staleHours',
+    key: 'stale-hours',
+    kind: 'integer',
+    default: '168',
+    unit: 'hours',
+    min: 1,
+    max: 87_600,
+    placeholder: 'N',
+    description: 'A member that nobody has seen for so long is not waited for any more.',
   },
   {
     name: 'log',

@@ -24,6 +24,7 @@ export interface IdentityGuardParts {
 export class IdentityGuard {
   readonly #parts: IdentityGuardParts;
   #isChangingId = false;
+  readonly #forked = new Set<OriginId>();
 
   constructor(parts: IdentityGuardParts) {
     this.#parts = parts;
@@ -37,6 +38,11 @@ export class IdentityGuard {
       const message = `two processes run under the id of node ${event.node}: one was told to take another`;
       this.#parts.incidents.note('copy-seen', event.node, message);
     }
+  }
+
+  /** Do peers hold something else under the numbers of this epoch? */
+  isForked(origin: OriginId): boolean {
+    return this.#forked.has(origin);
   }
 
   /** Stops writing as `origin`, if that is what this process does. */
@@ -63,6 +69,7 @@ export class IdentityGuard {
   #noteHistory({ node, database, origin, seq, held, isForked }: Extract<PeersEvent, { type: 'history' }>): void {
     const where = `of epoch ${origin} in ${database}`;
     if (isForked) {
+      this.#forked.add(origin);
       const message = `node ${node} holds other records up to ${seq} ${where} than this node, which wrote them twice`;
       this.#parts.incidents.note('history-forked', String(origin), message);
     } else {

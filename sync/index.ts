@@ -4,7 +4,12 @@
  */
 export { Replica } from './replica.ts';
 export type { ReplicaOptions } from './replica.ts';
-export type { DatabaseStatus, MemberStatus, ReplicaStatus } from './replica-status.ts';
+export type { DatabaseStatus, HorizonStatus, MemberLag, MemberStatus, ReplicaStatus } from './replica-status.ts';
+export type { MemberState } from './catalog.ts';
+export type { Incident, IncidentKind } from './incident.ts';
+export type { PeersEvent } from './link/peers.ts';
+export type { UnsentDocument } from './unsent.ts';
+export { describeCloseCode, isPermanent } from './protocol/close-code.ts';
 export { Database } from './database.ts';
 export type {
   ConflictReport,

@@ -31,6 +31,8 @@ import { portableSha256 } from './sha256.ts';
 import type { ReplicaStatus } from './replica-status.ts';
 import { describeReplica } from './replica-status.ts';
 import { ReplicaEngine } from './replica-engine.ts';
+import { unsentDocuments } from './unsent.ts';
+import type { UnsentDocument } from './unsent.ts';
 
 export interface ReplicaOptions {
   readonly store: Store;
@@ -390,6 +392,21 @@ export class Replica {
   /** Announces that a member is about to be stopped. @throws SyncError `SYNC_MEMBER_NOT_FOUND`, `SYNC_MEMBER_CONFLICT` */
   drainMember(node: string): Promise<void> {
     return this.#membership.drain(node);
+  }
+
+  /** Documents with writes of this node that no member is known to hold. */
+  unsent(): AsyncGenerator<UnsentDocument> {
+    const others = [...this.#catalog.members.keys()].filter((node) => node !== this.nodeId);
+    return unsentDocuments({
+      engine: this.engine,
+      databases: this.databases().map((name) => this.database(name)),
+      origins: [...this.engine.owners].filter(([, node]) => node === this.nodeId).map(([origin]) => origin),
+      knownElsewhere: (database, origin) => {
+        if (this.#guard.isForked(origin)) return 0;
+        const held = others.map((node) => this.#membership.holdingsOf(node).get(database)?.get(origin) ?? 0);
+        return Math.max(0, ...held);
+      },
+    });
   }
 
   /** A token with which one node can join without knowing the cluster secret. */

@@ -12,7 +12,12 @@ import type {
   DatabaseAnswer,
   DigestAnswer,
   IntentLine,
+  JoinTokenAnswer,
   Limits,
+  MemberAnswer,
+  MemberList,
+  MemberStateName,
+  UnsentLine,
 } from '../../server/api/index.ts';
 
 export type {
@@ -24,9 +29,14 @@ export type {
   DatabaseAnswer,
   DigestAnswer,
   IntentLine,
+  JoinTokenAnswer,
   JsonObject,
   JsonValue,
   Limits,
+  MemberAnswer,
+  MemberList,
+  MemberStateName,
+  UnsentLine,
 };
 
 /** Taken by every call. */
@@ -106,15 +116,17 @@ export interface ClusterDial {
 }
 
 /** A node of the cluster, by the replicated member list. */
-export interface ClusterMember {
-  readonly node: string;
-  readonly name: string;
-  /** Where the node said it can be reached; null when it said nothing. */
-  readonly url: string | null;
-  /** The answering node itself. */
-  readonly self: boolean;
-  /** Data flows between it and the answering node, directly. */
-  readonly linked: boolean;
+export type ClusterMember = MemberAnswer;
+
+/** Something the answering node noticed about identities. */
+export interface ClusterIncident {
+  readonly kind: string;
+  readonly subject: string;
+  readonly message: string;
+  /** Milliseconds since the Unix epoch: first and last time. */
+  readonly since: number;
+  readonly at: number;
+  readonly count: number;
 }
 
 /** A database as the answering node holds it. */
@@ -123,6 +135,16 @@ export interface ClusterDatabase {
   readonly documents: number;
   readonly bytes: number;
   readonly digest: string;
+  /** What keeps it from forgetting: records that some member is not known to hold, and which members. */
+  readonly horizon: {
+    readonly entries: number;
+    readonly blockers: readonly {
+      readonly node: string;
+      readonly name: string;
+      readonly entries: number;
+      readonly seconds: number;
+    }[];
+  };
 }
 
 /** The cluster as one node sees it. */
@@ -135,6 +157,7 @@ export interface ClusterStatus {
   readonly links: readonly ClusterLink[];
   readonly dials: readonly ClusterDial[];
   readonly databases: readonly ClusterDatabase[];
+  readonly incidents: readonly ClusterIncident[];
   /** Code of the storage error that stopped the node, if one did. */
   readonly failure: string | null;
   /** The node serves clients of other machines without tokens. */

@@ -3,7 +3,7 @@
  * Owns `atoll status`: the cluster as the answering node sees it. SPEC.md CL5.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { AtollClient, ClusterLink, ClusterStatus } from '../client.ts';
+import type { AtollClient, ClusterLink, ClusterMember, ClusterStatus } from '../client.ts';
 import type { CommandContext } from '../context.ts';
 import { EXIT, type ExitCode } from '../exit-code.ts';
 import type { Output } from '../output.ts';
@@ -45,8 +45,14 @@ async function look(client: AtollClient, output: Output): Promise<string> {
 
 /** Something that should hold does not: storage failed, a member is not linked, or an address cannot be reached. */
 export function isDegraded(status: ClusterStatus): boolean {
-  const isCut = status.members.some(({ self, linked }) => !self && !linked);
-  return status.failure !== null || isCut || status.dials.some(({ state }) => state !== 'linked');
+  const isOut = status.members.some(({ self, state }) => self && state === 'removed');
+  const isCut = status.members.some(isAway);
+  return status.failure !== null || isOut || isCut || status.dials.some(({ state }) => state !== 'linked');
+}
+
+/** A member that should be linked and is not. */
+function isAway({ self, linked, state }: ClusterMember): boolean {
+  return !self && !linked && state !== 'removed' && state !== 'stale';
 }
 
 export function renderStatus(output: Output, status: ClusterStatus): string {
@@ -60,7 +66,7 @@ export function renderStatus(output: Output, status: ClusterStatus): string {
         `storage has failed: ${status.failure}. This node accepts no writes; restart it after repairing the disk.`,
       ),
     );
-  const away = status.members.filter(({ self, linked }) => !self && !linked).map(({ name }) => name);
+  const away = status.members.filter(isAway).map(({ name }) => name);
   if (away.length > 0)
     lines.push(
       output.paint(
@@ -68,10 +74,12 @@ export function renderStatus(output: Output, status: ClusterStatus): string {
         `it has no link to ${away.join(', ')}; it serves reads and writes, and catches up by itself`,
       ),
     );
+  for (const { message, count } of status.incidents)
+    lines.push(output.paint('yellow', `${message}${count > 1 ? ` (${count} times)` : ''}`));
   lines.push(
     '',
     output.table({
-      columns: ['MEMBER', 'LINK', 'BEHIND', 'FOR', 'ROUND TRIP', 'ADDRESS', 'LAST ERROR'],
+      columns: ['MEMBER', 'STATE', 'LINK', 'BEHIND', 'FOR', 'ROUND TRIP', 'ADDRESS', 'LAST ERROR'],
       rows: memberRows(status, output),
     }),
   );
@@ -87,32 +95,31 @@ export function renderStatus(output: Output, status: ClusterStatus): string {
 }
 
 function memberRows(status: ClusterStatus, output: Output): string[][] {
-  const rows = status.members.map((member) => {
-    if (member.self) return [member.name, 'this node', '', '', '', member.url ?? '', ''];
-    const link =
-      status.links.find(({ node, state }) => node === member.node && state === 'live') ??
-      status.links.find(({ node }) => node === member.node);
-    return [member.name, ...linkCells(link, output), link?.url ?? member.url ?? '', link?.lastError ?? ''];
-  });
+  const rows = status.members
+    .filter(({ state, self }) => state !== 'removed' || self)
+    .map((member) => {
+      const { name, state, url, lag } = member;
+      if (member.self) return [name, state, 'this node', '', '', '', url ?? '', ''];
+      const link =
+        status.links.find((each) => each.node === member.node && each.state === 'live') ??
+        status.links.find((each) => each.node === member.node);
+      return [name, state, ...linkCells(link, lag, output), link?.url ?? url ?? '', link?.lastError ?? ''];
+    });
   const known = new Set(status.members.map(({ node }) => node));
   const dials = status.dials.filter(({ node, state }) => state !== 'linked' && (node === null || !known.has(node)));
   return [
     ...rows,
-    ...dials.map((dial) => ['?', output.paint('yellow', dial.state), '', '', '', dial.url, dial.lastError ?? '']),
+    ...dials.map((dial) => ['?', '', output.paint('yellow', dial.state), '', '', '', dial.url, dial.lastError ?? '']),
   ];
 }
 
-function linkCells(link: ClusterLink | undefined, output: Output): string[] {
-  if (link === undefined) return [output.paint('red', 'none'), '', '', ''];
+function linkCells(link: ClusterLink | undefined, lag: ClusterMember['lag'], output: Output): string[] {
+  const { entries, seconds } = link?.lag ?? lag ?? { entries: 0, seconds: 0 };
+  const behind = [entries === 0 ? '0' : `${formatCount(entries)} writes`, `${seconds.toFixed(1)} s`];
+  if (link === undefined) return [output.paint('red', 'none'), ...behind, ''];
   const state =
     link.state === 'live'
       ? output.paint('green', link.lagging ? 'live, lagging' : 'live')
       : output.paint('yellow', link.state);
-  const behind = link.lag.entries === 0 ? '0' : `${formatCount(link.lag.entries)} writes`;
-  return [
-    state,
-    behind,
-    `${link.lag.seconds.toFixed(1)} s`,
-    link.roundTripMs === null ? '' : `${link.roundTripMs.toFixed(1)} ms`,
-  ];
+  return [state, ...behind, link.roundTripMs === null ? '' : `${link.roundTripMs.toFixed(1)} ms`];
 }

@@ -13,5 +13,14 @@ export type {
   ListItem,
   WriteAnswer,
 } from './document.ts';
+export type {
+  JoinRequest,
+  JoinTokenAnswer,
+  JoinTokenRequest,
+  MemberAnswer,
+  MemberList,
+  MemberStateName,
+  UnsentLine,
+} from './member.ts';
 export type { HealthAnswer, Limits } from './node.ts';
 export type { Problem, ProblemField } from './problem.ts';

@@ -26,6 +26,7 @@ import { conflictRoutes } from './routes/conflict.ts';
 import { databaseRoutes } from './routes/database.ts';
 import { documentRoutes } from './routes/document.ts';
 import { listRoutes } from './routes/list.ts';
+import { memberRoutes } from './routes/member.ts';
 import { nodeRoutes } from './routes/node.ts';
 
 export interface AppOptions {
@@ -59,6 +60,7 @@ export function createApp({ context, log, tls }: AppOptions): FastifyInstance {
     listRoutes,
     conflictRoutes,
     bulkRoutes,
+    memberRoutes,
     nodeRoutes,
   ]) {
     routes(app, context);

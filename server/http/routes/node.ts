@@ -27,9 +27,9 @@ export function nodeRoutes(app: FastifyInstance, context: HttpContext): void {
 
   // Probes add parameters of their own: what is not understood here is no error.
   app.get('/readyz', async (request: ReadinessRequest, reply): Promise<HealthAnswer | void> => {
-    const failure = health.failure ?? replica.failure;
+    const failure = health.failure ?? replica.failure ?? replica.removal;
     if (failure !== null) throw failure;
-    if (!health.isDraining) return { status: 'ready' };
+    if (!health.isDraining && replica.memberState !== 'draining') return { status: 'ready' };
     const problem = problemOf(new HttpError('HTTP_DRAINING', 'this node is shutting down', { retryable: true }));
     // HAProxy's `disable-on-404` takes a 404 as: finish what you have, start nothing new here.
     sendProblem(reply, request.query.drain === '404' ? { ...problem, status: 404 } : problem);

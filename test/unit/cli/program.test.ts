@@ -13,8 +13,9 @@ const STATUS = {
   insecure: false,
   dials: [],
   members: [
-    { node: 'id1', name: 'n1', url: null, self: true, linked: true },
-    { node: 'id2', name: 'n2', url: 'http://10.0.0.2:7400', self: false, linked: true },
+    { node: 'id1', name: 'n1', url: null, state: 'live', self: true, linked: true, lag: null },
+    { node: 'id2', name: 'n2', url: 'http://10.0.0.2:7400', state: 'live', self: false, linked: true, lag: null },
+    { node: 'id3', name: 'n3', url: null, state: 'removed', self: false, linked: false, lag: null },
   ],
   links: [
     {
@@ -30,8 +31,10 @@ const STATUS = {
     },
   ],
   databases: [{ name: 'app', documents: 2, bytes: 40, digest: 'abcdef' }],
+  incidents: [{ kind: 'history-lost', subject: '1', message: 'this node had lost records', since: 1, at: 1, count: 2 }],
 };
-const AWAY = { ...STATUS, members: [STATUS.members[0], { ...STATUS.members[1], linked: false }], links: [] };
+const LAG = { entries: 70, bytes: 7000, seconds: 90 };
+const AWAY = { ...STATUS, members: [STATUS.members[0], { ...STATUS.members[1], linked: false, lag: LAG }], links: [] };
 const DOCUMENT = {
   'GET /v1/app/people/docs/ada': {
     headers: { etag: '"v1"', 'atoll-conflicts': '1' },
@@ -165,6 +168,7 @@ test('[CL3] help and version succeed; help begins with examples', async () => {
     ['export', '--help'],
     ['db', '--help'],
     ['collection', '--help'],
+    ['cluster', '--help'],
   ]) {
     const help = await runCli(args);
     expect(help.code).toBe(0);
@@ -178,10 +182,13 @@ test('[CL5] status shows members, links and lag, and its exit code tells when so
   const well = await run('status');
   expect(well.code).toBe(0);
   expect(well.stdout).toMatch(/node n1 \(id1\)/);
-  expect(well.stdout).toContain('n2\tlive\t1,234 writes\t1.3 s\t0.5 ms');
+  expect(well.stdout).toContain('n2\tlive\tlive\t1,234 writes\t1.3 s\t0.5 ms');
+  expect(well.stdout).not.toContain('n3');
+  expect(well.stdout).toContain('this node had lost records (2 times)');
   const away = await runCli(['status', '--url', cut.url]);
   expect(away.code).toBe(EXIT.degraded);
   expect(away.stdout).toContain('it has no link to n2');
+  expect(away.stdout).toContain('n2\tlive\tnone\t70 writes\t90.0 s');
 });
 
 test('[CL6] deleting a database or collection needs --yes when nobody can be asked', async () => {
