@@ -94,7 +94,7 @@ function openReplica(
   log: Logger,
   onFailure: (error: AtollError) => void,
 ): Promise<Replica> {
-  const { name, advertise, cacheBytes, join, joinToken, staleHours } = options;
+  const { name, advertise, cacheBytes, logBytesMax, join, joinToken, staleHours } = options;
   const peerLog = new PeerLog(log, systemClock);
   return Replica.open({
     store,
@@ -111,6 +111,7 @@ function openReplica(
     isJoining: join.length > 0,
     staleAfterMs: staleHours * 3_600_000,
     cacheBytesMax: cacheBytes,
+    log: { bytesMax: logBytesMax },
     limits: documentLimitsOf(limitsOf(options)),
     onFailure,
     onPeerEvent: (event) => peerLog.handleEvent(event),

@@ -20,6 +20,7 @@ export interface NodeOptions {
   readonly tlsKey?: string;
   readonly insecure: boolean;
   readonly cacheBytes: number;
+  readonly logBytesMax: number;
   readonly bodyBytes: number;
   readonly documentBytes: number;
   readonly depth: number;
@@ -90,7 +91,8 @@ export const OPTIONS: readonly OptionDefinition[] = [
     key: 'join-token',
     kind: 'text',
     placeholder: 'TOKEN',
-    description: 'Admits this node at its first start, without the secret: see atoll cluster token. Ignored afterwards.',
+    description:
+      'Admits this node at its first start, without the secret: see atoll cluster token. Ignored afterwards.',
   },
   {
     name: 'clusterSecretFile',
@@ -136,6 +138,16 @@ export const OPTIONS: readonly OptionDefinition[] = [
     min: 1_048_576,
     placeholder: 'N',
     description: 'Documents, and again their JSON, kept in memory per database.',
+  },
+  {
+    name: 'logBytesMax',
+    key: 'log-bytes-max',
+    kind: 'integer',
+    default: '1073741824',
+    unit: 'bytes',
+    min: 1_048_576,
+    placeholder: 'N',
+    description: 'History kept per database for members that are away. Who was away for longer gets documents.',
   },
   {
     name: 'bodyBytes',

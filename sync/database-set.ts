@@ -28,7 +28,7 @@ export interface DatabaseSetOptions {
 }
 
 /** Kinds of keys that belong to one database. */
-const KEY_KINDS = ['v', 'l', 'j', 'y', 's', 'g', 'c', 'i'];
+const KEY_KINDS = ['v', 'l', 'j', 'y', 's', 'g', 'c', 'i', 'f', 'x'];
 
 export class DatabaseSet {
   readonly #options: DatabaseSetOptions;

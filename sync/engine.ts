@@ -81,6 +81,8 @@ export interface Engine {
   ingest(database: string, batches: readonly Uint8Array[]): Promise<readonly IngestResult[]>;
   /** Calls back after every durable commit, without batches when the vector moved by a snapshot. Returns the unsubscribe function. */
   onDurable(listener: (database: string, batches: readonly DurableBatch[]) => void): () => void;
+  /** Would the documents that changed after a position cost a peer clearly less than the records it misses? An estimate. */
+  prefersDocuments(database: string, since: (origin: OriginId) => number): Promise<boolean>;
   /** The documents that are newer than `since`. Waits while a snapshot is being merged here. */
   snapshot(database: string, since: VersionVector): Promise<SnapshotSource>;
   /** A place for the snapshot of a peer; creates an unknown database. */

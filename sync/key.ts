@@ -10,6 +10,8 @@
  * | `o` origin | node id that owns the origin |
  * | `v` db origin | version vector entry |
  * | `l` db origin firstSeq | batch, as its origin encoded it |
+ * | `f` db origin | where the log of the origin begins: the position up to which it was cut |
+ * | `x` db origin seq | change index: the document whose last change by the origin that is, once the log was cut there |
  * | `j` db collection 0 id | JSON view of a document (document-record.ts) |
  * | `y` db collection 0 id | document vector and Yjs state |
  * | `s` db collection | statistics of a collection |
@@ -71,6 +73,32 @@ export function logKey(db: number, origin: number, firstSeq: number): Uint8Array
   return key;
 }
 
+/** The batches of an origin that begin at `from` or later and before `to`. */
+export function logRange(db: number, origin: number, from: number, to: number): { gte: Uint8Array; lt: Uint8Array } {
+  return { gte: logKey(db, origin, from), lt: logKey(db, origin, to) };
+}
+
+export function floorKey(db: number, origin: number): Uint8Array {
+  const key = prefixed('f', db, 6);
+  writeUint48(key, 5, origin);
+  return key;
+}
+
+export function floorOriginOf(key: Uint8Array): number {
+  return readUint48(key, 5);
+}
+
+export function changeKey(db: number, origin: number, seq: number): Uint8Array {
+  const key = prefixed('x', db, 12);
+  writeUint48(key, 5, origin);
+  writeUint48(key, 11, seq);
+  return key;
+}
+
+export function changeOf(key: Uint8Array): { origin: number; seq: number } {
+  return { origin: readUint48(key, 5), seq: readUint48(key, 11) };
+}
+
 export function viewKey(db: number, collection: string, id: string): Uint8Array {
   return documentKey('j', db, collection, id);
 }
@@ -88,7 +116,12 @@ function documentKey(letter: 'j' | 'y', db: number, collection: string, id: stri
 
 /** Collection and id of a `j` or `y` key. */
 export function documentOf(key: Uint8Array): { collection: string; id: string } {
-  const text = decoder.decode(key.subarray(5));
+  return documentOfName(key.subarray(5));
+}
+
+/** Of `collection NUL id`. */
+export function documentOfName(name: Uint8Array): { collection: string; id: string } {
+  const text = decoder.decode(name);
   const split = text.indexOf('\0');
   return { collection: text.slice(0, split), id: text.slice(split + 1) };
 }

@@ -10,7 +10,7 @@ import { decodeBatchHeader, encodeBatch, lastSeqOf, verifyChain } from './batch.
 import type { DurableBatch, OriginId, SequenceRange } from './engine.ts';
 import { SyncError } from './errors.ts';
 import type { Epoch } from './identity.ts';
-import { logKey, rangeOf, vectorKey, vectorOriginOf } from './key.ts';
+import { floorOriginOf, logKey, logRange, rangeOf, vectorKey, vectorOriginOf } from './key.ts';
 import type { Sha256, Store, StoreOperation } from './port.ts';
 import { CHAIN_BYTES, GENESIS_CHAIN, join, sequenceOf } from './version-vector.ts';
 import type { VectorEntry, VersionVector } from './version-vector.ts';
@@ -22,6 +22,19 @@ export interface SealedLog {
   readonly operations: readonly StoreOperation[];
   readonly batches: readonly DurableBatch[];
   readonly vector: VersionVector;
+}
+
+/** A position in the log of an origin, and the bytes of all batches up to it that were ever held here. */
+export interface LogFloor extends VectorEntry {
+  readonly bytes: number;
+}
+
+const NOT_CUT: LogFloor = { seq: 0, chain: GENESIS_CHAIN, bytes: 0 };
+
+interface StoredLog {
+  readonly vector: VersionVector;
+  readonly added: Map<OriginId, number>;
+  readonly floors: Map<OriginId, LogFloor>;
 }
 
 export interface DatabaseLogOptions {
@@ -48,8 +61,14 @@ export class DatabaseLog {
   /** What our next batch depends on: every remote position we saw since our last one. */
   #deps = new Map<OriginId, number>();
   #nextSeq: number;
+  /** Bytes of batches that were ever added, by origin. */
+  readonly #added: Map<OriginId, number>;
+  readonly #floors: Map<OriginId, LogFloor>;
 
-  private constructor({ store, db, epoch, sha256 }: DatabaseLogOptions, vector: VersionVector) {
+  private constructor({ store, db, epoch, sha256 }: DatabaseLogOptions, stored: StoredLog) {
+    const { vector } = stored;
+    this.#added = stored.added;
+    this.#floors = stored.floors;
     this.#store = store;
     this.#db = db;
     this.#epoch = epoch;
@@ -82,11 +101,21 @@ export class DatabaseLog {
   }
 
   static async open(options: DatabaseLogOptions): Promise<DatabaseLog> {
-    const vector = new Map<number, VectorEntry>();
-    for await (const entries of options.store.range(rangeOf('v', options.db))) {
-      for (const [key, value] of entries) vector.set(vectorOriginOf(key), decodeVectorEntry(value));
+    const { store, db } = options;
+    const vector = new Map<OriginId, VectorEntry>();
+    const added = new Map<OriginId, number>();
+    for await (const entries of store.range(rangeOf('v', db))) {
+      for (const [key, value] of entries) {
+        const { bytes, ...entry } = decodePosition(value);
+        vector.set(vectorOriginOf(key), entry);
+        added.set(vectorOriginOf(key), bytes);
+      }
     }
-    return new DatabaseLog(options, vector);
+    const floors = new Map<OriginId, LogFloor>();
+    for await (const entries of store.range(rangeOf('f', db))) {
+      for (const [key, value] of entries) floors.set(floorOriginOf(key), decodePosition(value));
+    }
+    return new DatabaseLog(options, { vector, added, floors });
   }
 
   /** True for what only a process that is not this one can have written as this epoch. */
@@ -95,6 +124,45 @@ export class DatabaseLog {
       header.origin === this.#epoch.origin &&
       lastSeqOf(header) >= (this.#epoch.origin === this.#origin ? this.#nextSeq : 1)
     );
+  }
+
+  /** Bytes of all batches held. */
+  get bytes(): number {
+    let bytes = 0;
+    for (const origin of this.#added.keys()) bytes += this.bytesOf(origin);
+    return bytes;
+  }
+
+  /** Bytes of the batches of an origin. */
+  bytesOf(origin: OriginId): number {
+    return (this.#added.get(origin) ?? 0) - this.floorOf(origin).bytes;
+  }
+
+  /** Up to where the log of an origin was cut. */
+  floorOf(origin: OriginId): LogFloor {
+    return this.#floors.get(origin) ?? NOT_CUT;
+  }
+
+  /** The oldest batches of an origin, about `bytesMax` bytes, none with a record after `limit`. */
+  async oldest(origin: OriginId, limit: number, bytesMax: number): Promise<readonly Uint8Array[]> {
+    const batches: Uint8Array[] = [];
+    let bytes = 0;
+    const lastSeq = Math.min(limit, sequenceOf(this.#durable, origin));
+    const range = logRange(this.#db, origin, this.floorOf(origin).seq + 1, lastSeq + 1);
+    for await (const entries of this.#store.range(range)) {
+      for (const [, value] of entries) {
+        if (lastSeqOf(decodeBatchHeader(value)) > lastSeq) return batches;
+        batches.push(value);
+        bytes += value.length;
+        if (bytes >= bytesMax) return batches;
+      }
+    }
+    return batches;
+  }
+
+  /** The log was cut there, durably. */
+  noteCut(origin: OriginId, floor: LogFloor): void {
+    this.#floors.set(origin, floor);
   }
 
   get durableVector(): VersionVector {
@@ -178,8 +246,11 @@ export class DatabaseLog {
       key: logKey(this.#db, origin, firstSeq),
       value: bytes,
     }));
+    for (const { origin, bytes } of this.#batches) {
+      this.#added.set(origin, (this.#added.get(origin) ?? 0) + bytes.length);
+    }
     for (const origin of this.#moved) {
-      const value = encodeVectorEntry(this.#pending.get(origin)!);
+      const value = encodePosition({ ...this.#pending.get(origin)!, bytes: this.#added.get(origin) ?? 0 });
       operations.push({ type: 'put', key: vectorKey(this.#db, origin), value });
     }
     const batches = this.#batches;
@@ -252,14 +323,17 @@ function batchEnd(records: readonly LogRecord[], start: number): number {
   return end;
 }
 
-function encodeVectorEntry({ seq, chain }: VectorEntry): Uint8Array {
-  const bytes = new Uint8Array(8 + CHAIN_BYTES);
-  new DataView(bytes.buffer).setFloat64(0, seq);
-  bytes.set(chain, 8);
-  return bytes;
+/** Bytes: f64 seq | 16 B chain | f64 bytes. */
+export function encodePosition({ seq, chain, bytes }: LogFloor): Uint8Array {
+  const value = new Uint8Array(16 + CHAIN_BYTES);
+  const view = new DataView(value.buffer);
+  view.setFloat64(0, seq);
+  value.set(chain, 8);
+  view.setFloat64(8 + CHAIN_BYTES, bytes);
+  return value;
 }
 
-function decodeVectorEntry(bytes: Uint8Array): VectorEntry {
-  const seq = new DataView(bytes.buffer, bytes.byteOffset).getFloat64(0);
-  return { seq, chain: bytes.slice(8, 8 + CHAIN_BYTES) };
+export function decodePosition(value: Uint8Array): LogFloor {
+  const view = new DataView(value.buffer, value.byteOffset);
+  return { seq: view.getFloat64(0), chain: value.slice(8, 8 + CHAIN_BYTES), bytes: view.getFloat64(8 + CHAIN_BYTES) };
 }

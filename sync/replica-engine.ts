@@ -3,6 +3,7 @@
  * Owns the replica as its links see it: the Engine over the set of databases.
  */
 import type { Catalog } from './catalog.ts';
+import { prefersDocuments } from './coalescing.ts';
 import type { Database } from './database.ts';
 import type { DatabaseSet } from './database-set.ts';
 import type { DurableBatch, Engine, IngestResult, OriginId, SnapshotSink, SnapshotSource } from './engine.ts';
@@ -87,6 +88,11 @@ export class ReplicaEngine implements Engine {
       }
       throw error;
     }
+  }
+
+  async prefersDocuments(database: string, since: (origin: OriginId) => number): Promise<boolean> {
+    const held = this.#set.get(database);
+    return held !== undefined && !held.isMerging && (await prefersDocuments(held, since));
   }
 
   async snapshot(database: string, since: VersionVector): Promise<SnapshotSource> {

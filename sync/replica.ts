@@ -19,6 +19,8 @@ import { IdentityGuard } from './identity-guard.ts';
 import { IncidentList } from './incident.ts';
 import type { Incident } from './incident.ts';
 import type { LinkOptions } from './link/options.ts';
+import { LogCutter } from './log-cutter.ts';
+import type { LogRetention } from './log-cutter.ts';
 import type { Peers, PeersEvent } from './link/peers.ts';
 import { createPeers } from './link/peers.ts';
 import { MemberProgress } from './member-progress.ts';
@@ -62,6 +64,8 @@ export interface ReplicaOptions {
   /** Limits of documents. Default those of the crdt layer. */
   readonly limits?: Limits;
   readonly link?: Partial<LinkOptions>;
+  /** How much history is kept. */
+  readonly log?: Partial<LogRetention>;
   /** Storage failed: the replica acknowledges nothing more and should be closed. Called once. */
   readonly onFailure?: (error: AtollError) => void;
   readonly onPeerEvent?: (event: PeersEvent) => void;
@@ -84,6 +88,7 @@ export class Replica {
   readonly #incidents: IncidentList;
   readonly #guard: IdentityGuard;
   readonly #membership: Membership;
+  readonly #cutter: LogCutter;
   #secret: Uint8Array | JoinToken;
   #closing: Promise<void> | null = null;
 
@@ -105,6 +110,13 @@ export class Replica {
       handleOwner: (origin, nodeId) => this.#guard.handleOwner(origin, nodeId),
     });
     this.#peers = this.#createPeers();
+    this.#cutter = new LogCutter({
+      clock: options.clock,
+      timers: options.timers,
+      databases: () => parts.set.keys().map((key) => parts.set.get(key)!),
+      stable: (database) => this.horizon(database).vector,
+      retention: options.log,
+    });
     parts.set.nameOf = (origin) => this.nameOf(origin);
     parts.set.onDurable = (database, batches, slots) => {
       if (database.key === SYSTEM_KEY) this.#readSystem(slots);
@@ -245,6 +257,7 @@ export class Replica {
     this.#noteRemoval();
     await this.#membership.start(this.#peers);
     await this.#followCatalog();
+    this.#cutter.start();
     // A drop that a crash cut short, or a configuration from a node that had not heard of it.
     await this.#forgetConfigurations(this.#catalog.droppedAndConfigured());
   }
@@ -432,6 +445,7 @@ export class Replica {
 
   async #close(): Promise<void> {
     this.#membership.stop();
+    this.#cutter.close();
     this.#set.close();
     await this.#commit.idle();
     this.#peers.close();

@@ -7,6 +7,7 @@
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
 import { AtollError } from '../crdt/index.ts';
+import { indexDocument } from './change-index.ts';
 import type { Database } from './database.ts';
 import { ready } from './database.ts';
 import type { SnapshotSink } from './engine.ts';
@@ -143,7 +144,7 @@ export class SnapshotIntake {
     return null;
   }
 
-  /** The chunk leaves the stage with the commit that carries what was in it. */
+  /** The chunk leaves the stage with the commit that carries what was in it, and what no log here will say of it (I7). */
   async #mergeChunk([key, chunk]: StoreEntry): Promise<void> {
     const database = this.#database;
     const { table, commit } = database.parts;
@@ -154,6 +155,9 @@ export class SnapshotIntake {
       database.assertOpen();
       for (const [origin, nodeId] of origins) learnOrigin(database, this.#registry, origin, nodeId);
       rows.forEach((row, i) => mergeRow(database, slots[i]!, row));
+      for (const { collection, id, vector } of rows) {
+        database.extraOperations.push(...indexDocument(database.parts.db, collection, id, vector));
+      }
       database.extraOperations.push({ type: 'del', key });
       await commit.join(database);
     } finally {

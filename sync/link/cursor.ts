@@ -83,6 +83,14 @@ export class PeerDatabase {
   donor: Donor | null = null;
   /** Ticks until a snapshot may be offered again. */
   offerTicks = 0;
+  /** How it is to be brought up to date; `asking` while that is being estimated. */
+  choice: 'records' | 'documents' | 'asking' = 'records';
+  /** Records missing when the choice was made. */
+  chosenAt = 0;
+  /** The choice should be looked at again. */
+  isUnjudged = true;
+  /** Snapshots offered since the choice was made. */
+  offers = 0;
   readonly #drawSweeps: () => number;
 
   /** @param drawSweeps - Patience of a new cursor: random, so that lazy neighbours do not all jump in at once. */

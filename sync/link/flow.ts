@@ -86,6 +86,16 @@ export class IncomingFlow {
     return last === undefined || this.#head >= this.#tokens.length ? 0 : Math.max(0, last.end - this.#offset);
   }
 
+  /** A message at this place of the stream is being worked on: what comes again is a copy that the channel made. */
+  isOpen(offset: number, weight: number): boolean {
+    const end = offset + weight;
+    for (let i = this.#head; i < this.#tokens.length; i++) {
+      const token = this.#tokens[i]!;
+      if (token.end === end && token.weight === weight && token.open > 0) return true;
+    }
+    return false;
+  }
+
   /** @param open - Parts that have to be settled; with 0 the message is settled at once. */
   receive(offset: number, weight: number, open: number): FlowToken {
     const token: FlowToken = { end: offset + weight, weight, open };

@@ -48,6 +48,8 @@ export interface LinkOptions {
   readonly resendsMax: number;
   /** A peer with nothing of ours is offered a snapshot when it misses at least this many records. Default 1,000. */
   readonly snapshotRecordsMin: number;
+  /** A peer that misses so many records may get the documents they changed instead. Default 5,000. */
+  readonly coalesceRecordsMin: number;
   /** Ticks without a chunk until a snapshot is asked for again. Default 5. */
   readonly snapshotStallTicks: number;
   /** First delay before dialing again; doubles. Default 100. */
@@ -82,6 +84,7 @@ export const DEFAULT_LINK_OPTIONS: LinkOptions = {
   stallTicks: 2,
   resendsMax: 5,
   snapshotRecordsMin: 1000,
+  coalesceRecordsMin: 5000,
   snapshotStallTicks: 5,
   redialMsMin: 100,
   redialMsMax: 5000,

@@ -65,6 +65,7 @@ export class Receiver {
   }
 
   handleData(message: DataMessage): void {
+    if (this.#flow.isOpen(message.offset, message.weight)) return;
     const all = this.#context.payloads.decodeBatches(message.payload);
     if (all.reduce((sum, bytes) => sum + bytes.length, 0) !== message.weight) throw malformed('a weight is wrong');
     const token = this.#receive(message.offset, message.weight, all.length);
@@ -91,6 +92,7 @@ export class Receiver {
   }
 
   handleChunk(message: SnapshotChunkMessage): void {
+    if (this.#flow.isOpen(message.offset, message.weight)) return;
     const fetch = this.#findFetch(message.transfer);
     const token = this.#receive(message.offset, message.weight, fetch === undefined ? 0 : 1);
     if (fetch === undefined) return this.#scheduleAck(true);

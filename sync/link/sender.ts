@@ -19,6 +19,8 @@ import type { LinkLag } from './status.ts';
 
 /** Snapshots are offered again after this many ticks. */
 const OFFER_TICKS = 2;
+/** A peer that has not taken so many offers gets records. */
+const OFFERS_MAX = 5;
 /** Assumed size of a record that is not in memory, for the lag in bytes. */
 const RECORD_BYTES_ESTIMATE = 100;
 
@@ -154,6 +156,7 @@ export class Sender {
     let isStalled = this.#ackTicks >= this.#context.options.stallTicks;
     for (const database of this.#databases.values()) {
       database.offerTicks = Math.max(0, database.offerTicks - 1);
+      database.isUnjudged = true;
       for (const origin of database.behind) {
         const cursor = database.cursor(origin);
         cursor.isStarved = false;
@@ -238,6 +241,7 @@ export class Sender {
 
   /** Finds every origin of which the peer lacks something. */
   #compare(database: PeerDatabase): void {
+    database.isUnjudged = true;
     for (const [origin, { seq }] of this.#context.engine.vector(database.name)) this.#noteOurs(database, origin, seq);
   }
 
@@ -396,9 +400,11 @@ export class Sender {
       return false;
     }
     if (!database.isKnown || database.isDeclined || database.behind.size === 0) return false;
+    if (database.isUnjudged) this.#judge(database);
+    if (database.choice === 'asking') return false;
     const records = this.#countUnsendable(database);
     if (records > 0) this.#offer(database, records);
-    if (records > 0 && database.isFresh) return false;
+    if (records > 0 && (database.isFresh || database.choice === 'documents')) return false;
     const { batches, weight } = this.#gatherer.gather(database);
     if (batches.length === 0) return false;
     for (const batch of batches) this.#hooks.noteTold(database.name, batch.origin, batch.lastSeq);
@@ -417,6 +423,7 @@ export class Sender {
     let missing = 0;
     let floored = 0;
     let isInRing = true;
+    if (database.choice === 'documents') return this.#countMissing(database);
     if (!database.isFresh && ![...database.behind].some((origin) => database.cursor(origin).isFloored)) return 0;
     for (const origin of database.behind) {
       const cursor = database.cursor(origin);
@@ -430,14 +437,51 @@ export class Sender {
     return floored;
   }
 
+  #countMissing(database: PeerDatabase): number {
+    const vector = this.#context.engine.vector(database.name);
+    let missing = 0;
+    for (const origin of database.behind)
+      missing += Math.max(0, sequenceOf(vector, origin) - database.cursor(origin).position);
+    return missing;
+  }
+
+  /** Chooses between records and documents, when much is missing or twice as much as when that was last done. */
+  #judge(database: PeerDatabase): void {
+    if (database.choice === 'asking') return;
+    database.isUnjudged = false;
+    const { engine, options } = this.#context;
+    const missing = this.#countMissing(database);
+    const isGivenUp = database.choice === 'documents' && database.offers >= OFFERS_MAX;
+    if (missing < options.coalesceRecordsMin || isGivenUp) return this.#choose(database, 'records', missing);
+    if (database.isFresh || database.choice === 'documents' || missing < database.chosenAt * 2) return;
+    database.choice = 'asking';
+    engine
+      .prefersDocuments(database.name, (origin) => database.cursors.get(origin)?.position ?? 0)
+      .then(
+        (prefers) => {
+          this.#choose(database, prefers ? 'documents' : 'records', missing);
+          this.#pump();
+        },
+        (error: unknown) => this.#context.close(CLOSE_CODES.INTERNAL_ERROR, `reading the log failed: ${String(error)}`),
+      );
+  }
+
+  #choose(database: PeerDatabase, choice: PeerDatabase['choice'], missing: number): void {
+    database.choice = choice;
+    database.chosenAt = missing;
+    database.offers = 0;
+  }
+
   #offer(database: PeerDatabase, records: number): void {
     if (database.offerTicks > 0 || this.#context.engine.isMerging(database.name)) return;
     database.offerTicks = OFFER_TICKS;
+    database.offers++;
     this.#context.send({ type: 'offer', database: database.name, records });
   }
 
   #endSnapshot(database: PeerDatabase, donor: Donor): void {
     database.donor = null;
+    this.#choose(database, 'records', 0);
     for (const [origin, { seq }] of donor.vector) {
       const cursor = database.cursor(origin);
       cursor.sent = Math.max(cursor.sent, seq);

@@ -113,10 +113,12 @@ export class Cluster {
       plan: nodePlan,
       link: {
         snapshotRecordsMin: plan.snapshotRecordsMin,
+        coalesceRecordsMin: plan.coalesceRecordsMin,
         windowBytes: plan.windowBytes,
         ringBytesMax: plan.ringBytesMax,
         messageBytesTarget: plan.messageBytesTarget,
       },
+      log: plan.log,
       // Addresses beyond these are learned from the member list, as in production.
       joins: neighbours.filter((other) => other < index || this.#random.chance(0.3)),
       complain: (problem) => this.complain(problem),
@@ -273,6 +275,7 @@ export class Cluster {
       store,
       isDeep,
       onBatch: (database, bytes) => this.#tap.checkBatch(index, database, bytes),
+      onCut: () => this.trace.count('logs cut'),
       snapshotChain: (...position) => this.#tap.snapshotChain(...position),
     });
     for (const problem of audit.problems) this.complain(`disk of node ${index}: ${problem}`);

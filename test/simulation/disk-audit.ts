@@ -5,18 +5,22 @@
  */
 import * as Y from 'yjs';
 import { CrdtDocument } from '../../crdt/index.ts';
-import { decodeBatchHeader, lastSeqOf, verifyChain } from '../../sync/batch.ts';
+import { decodeBatch, lastSeqOf, verifyChain } from '../../sync/batch.ts';
 import { DigestSum } from '../../sync/digest.ts';
 import { decodeState, decodeView } from '../../sync/document-record.ts';
 import {
+  changeOf,
   databaseNameOf,
   digestKey,
   documentOf,
+  documentOfName,
+  floorKey,
   intentionKey,
   logKey,
   rangeOf,
   vectorOriginOf,
 } from '../../sync/key.ts';
+import { decodePosition } from '../../sync/log.ts';
 import type { Store, StoreEntry } from '../../sync/port.ts';
 import { portableSha256 } from '../../sync/sha256.ts';
 import { decodeIntention } from '../../sync/snapshot-intake.ts';
@@ -55,6 +59,8 @@ export interface AuditOptions {
   readonly store: Store;
   /** Called with every batch of the log. */
   readonly onBatch: (database: string, bytes: Uint8Array) => void;
+  /** Called with every log that was cut. */
+  readonly onCut: () => void;
   /** The chain at a position up to which a snapshot may stand for the log; undefined where none can. */
   readonly snapshotChain: (database: string, origin: number, seq: number) => Uint8Array | undefined;
   /** Loads every document too: pending structs, views that are not what the state says. Slow. */
@@ -83,14 +89,16 @@ async function auditDatabase(
   const entries: Entry[] = [];
   for (const [key, value] of await readAll(options.store, rangeOf('v', db))) {
     const origin = vectorOriginOf(key);
-    const seq = new DataView(value.buffer, value.byteOffset).getFloat64(0);
+    const { seq, chain } = decodePosition(value);
     vector.set(origin, seq);
-    entries.push({ origin, seq, chain: value.subarray(8) });
+    entries.push({ origin, seq, chain });
   }
   const intention = await options.store.get(intentionKey(db));
   const covered = { vector, intended: intention === undefined ? new Map() : decodeIntention(intention).vector };
-  for (const entry of entries) await auditLog(options, { name, db, covered }, entry, complain);
+  const changes = await readChangeIndex(options.store, db);
+  for (const entry of entries) await auditLog(options, { name, db, covered, changes }, entry, complain);
   const documents = await auditDocuments(options, db, complain);
+  auditChangeIndex(changes, documents, complain);
   for (const [key, document] of documents) {
     for (const [origin, seq] of document.vector) {
       if (!isCovered(covered, origin, seq)) complain(`[I3] ${key} has ${origin}:${seq}, the vector does not`);
@@ -99,16 +107,44 @@ async function auditDatabase(
   return { vector, documents };
 }
 
+/** Invariant I7: a peer that lacks the last change of a document finds the document, by the log or by the index. */
+function auditChangeIndex(
+  changes: ReadonlySet<string>,
+  documents: ReadonlyMap<string, DocumentOnDisk>,
+  complain: (problem: string) => void,
+): void {
+  for (const [key, { vector }] of documents) {
+    for (const [origin, seq] of vector) {
+      if (!changes.has(`${origin}:${seq} ${key}`))
+        complain(`[I7] neither log nor index says that ${origin}:${seq} changed ${key}`);
+    }
+  }
+}
+
+/** `origin:seq collection/id` of every entry. */
+async function readChangeIndex(store: Store, db: number): Promise<Set<string>> {
+  const changes = new Set<string>();
+  for (const [key, value] of await readAll(store, rangeOf('x', db))) {
+    const { origin, seq } = changeOf(key);
+    const { collection, id } = documentOfName(value);
+    changes.add(`${origin}:${seq} ${collection}/${id}`);
+  }
+  return changes;
+}
+
 /** Invariants I3 and I6: the log is contiguous up to the vector, chained, and every batch stands on what it depends on. */
 async function auditLog(
   options: AuditOptions,
-  { name, db, covered }: { name: string; db: number; covered: Covered },
+  { name, db, covered, changes }: { name: string; db: number; covered: Covered; changes: Set<string> },
   entry: Entry,
   complain: (problem: string) => void,
 ): Promise<void> {
   const range = { gte: logKey(db, entry.origin, 0), lt: logKey(db, entry.origin, 2 ** 48 - 1) };
-  let next = 1;
-  let previousChain = GENESIS_CHAIN;
+  const floor = await options.store.get(floorKey(db, entry.origin));
+  const cut = floor === undefined ? { seq: 0, chain: GENESIS_CHAIN } : decodePosition(floor);
+  if (cut.seq > 0) options.onCut();
+  let next = cut.seq + 1;
+  let previousChain = cut.chain;
   const skip = (seq: number): void => {
     if (seq === next - 1) return;
     const chain = options.snapshotChain(name, entry.origin, seq);
@@ -118,8 +154,12 @@ async function auditLog(
     previousChain = chain ?? previousChain;
   };
   for (const [, bytes] of await readAll(options.store, range)) {
-    const header = decodeBatchHeader(bytes);
+    const header = decodeBatch(bytes);
     options.onBatch(name, bytes);
+    header.records.forEach((record, i) => {
+      if (record.kind === 'update')
+        changes.add(`${entry.origin}:${header.firstSeq + i} ${record.collection}/${record.id}`);
+    });
     for (const [origin, seq] of header.deps) {
       if (!isCovered(covered, origin, seq))
         complain(`[I6] batch ${entry.origin}:${header.firstSeq} needs ${origin}:${seq}`);

@@ -28,6 +28,8 @@ function planFor(seed: number, startsAt: readonly number[], actions: readonly Ac
     },
     disk: { coldReads: 0.2, readMsMax: 2, fsyncMsMin: 1, fsyncMsMax: 4 },
     snapshotRecordsMin: Number.MAX_SAFE_INTEGER,
+    coalesceRecordsMin: Number.MAX_SAFE_INTEGER,
+    log: { bytesMin: Infinity },
     windowBytes: 1024 * 1024,
     ringBytesMax: 16 * 1024,
     messageBytesTarget: 64 * 1024,

@@ -4,6 +4,7 @@
  * when it fails. Actions are independent of each other: any subset of them is a plan too.
  */
 import type { IdentityFault } from './identity-fault.ts';
+import type { LogRetention } from '../../sync/log-cutter.ts';
 import type { DiskProfile } from './sim-disk.ts';
 import type { NetworkProfile } from './sim-channel.ts';
 import { SeededRandom } from './seeded-random.ts';
@@ -92,6 +93,9 @@ export interface Plan {
   readonly disk: DiskProfile;
   /** A node is asked for a snapshot when this many records are missing. */
   readonly snapshotRecordsMin: number;
+  /** A peer that misses so many records may get documents instead. */
+  readonly coalesceRecordsMin: number;
+  readonly log: Partial<LogRetention>;
   readonly windowBytes: number;
   /** Small: peers are served from the log, not from memory. */
   readonly ringBytesMax: number;
@@ -144,6 +148,7 @@ export function makePlan(seed: number, options: PlanOptions = {}): Plan {
       fsyncMsMax: random.pick([2, 20, 150]),
     },
     snapshotRecordsMin: random.pick([10, 40, 1000]),
+    ...makeRetention(new SeededRandom(seed).fork('log')),
     windowBytes: random.pick([128, 256, 1024]) * 1024,
     ringBytesMax: random.pick([1, 64, 16 * 1024]) * 1024,
     messageBytesTarget: random.pick([2, 64]) * 1024,
@@ -156,6 +161,20 @@ export function makePlan(seed: number, options: PlanOptions = {}): Plan {
       ...makeWrites(random, nodeCount, activeMs, writes),
       ...faults,
     ].sort((a, b) => a.at - b.at),
+  };
+}
+
+/** In a third of the runs nothing is cut. */
+function makeRetention(random: SeededRandom): Pick<Plan, 'coalesceRecordsMin' | 'log'> {
+  const log = {
+    bytesMin: random.pick([0, 3000, Infinity]),
+    bytesMax: random.pick([1000, 20_000, Infinity]),
+    ageMsMax: random.pick([3000, Infinity, Infinity, Infinity]),
+    intervalMs: 300,
+  };
+  return {
+    coalesceRecordsMin: random.pick([5, 5000]),
+    log: random.chance(0.3) ? { bytesMin: Infinity } : log,
   };
 }
 

@@ -24,6 +24,8 @@ function quietPlan(changes: Partial<Plan>): Plan {
     },
     disk: { coldReads: 0, readMsMax: 1, fsyncMsMin: 1, fsyncMsMax: 2 },
     snapshotRecordsMin: Number.MAX_SAFE_INTEGER,
+    coalesceRecordsMin: Number.MAX_SAFE_INTEGER,
+    log: { bytesMin: Infinity },
     windowBytes: 1024 * 1024,
     ringBytesMax: 16 * 1024 * 1024,
     messageBytesTarget: 64 * 1024,
@@ -107,7 +109,7 @@ test('[L1] a disk that fails while a database is opened stops the node, so that 
     }),
   ));
 
-test('[DB15] a donor that is lost for good while it gives a snapshot leaves nothing behind that blocks replication', async () => {
+test('[AE14] a donor that is lost for good while it gives a snapshot leaves nothing behind that blocks replication', async () => {
   const nodes = [0, 3000].map((startsAt) => ({ startsAt, clockOffsetMs: 0, clockDriftMs: 0 }));
   const plan = quietPlan({
     nodes,

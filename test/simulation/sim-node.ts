@@ -8,6 +8,7 @@ import type { MemoryStore } from '../../sync/store/memory-store.ts';
 import type { Compressor, Random } from '../../sync/port.ts';
 import { BOOT_NONCE_BYTES } from '../../sync/protocol/limit.ts';
 import type { LinkOptions } from '../../sync/link/options.ts';
+import type { LogRetention } from '../../sync/log-cutter.ts';
 import type { NodePlan } from './plan.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import type { SimDisk } from './sim-disk.ts';
@@ -39,6 +40,7 @@ export interface SimNodeParts {
   readonly compressor: Compressor;
   readonly plan: NodePlan;
   readonly link: Partial<LinkOptions>;
+  readonly log: Partial<LogRetention>;
   /** Whom it is told to join. */
   readonly joins: readonly number[];
   readonly complain: (problem: string) => void;
@@ -101,7 +103,7 @@ export class SimNode {
   }
 
   async #open(process: SimProcess): Promise<void> {
-    const { time, network, trace, compressor, link, joins } = this.#parts;
+    const { time, network, trace, compressor, link, log, joins } = this.#parts;
     const { host } = process;
     const after = (delayMs: number, run: () => void): (() => void) => runInProcess(time, host, delayMs, run);
     const replica = await Replica.open({
@@ -116,6 +118,7 @@ export class SimNode {
       clusterSecret: CLUSTER_SECRET,
       cacheBytesMax: 64 * 1024,
       link,
+      log,
       onFailure: (error) => {
         trace.event(time.now, `storage failed on ${this.index}: ${error.code}`);
         if (error.code.startsWith('STORAGE_')) this.#parts.onFailure(this);

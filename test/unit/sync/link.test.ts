@@ -335,6 +335,47 @@ describe('snapshots', () => {
     expect(a.engine.snapshotsClosed).toBe(2);
   });
 
+  test('[AE19] a peer that misses much gets documents when they cost less, and records when not', async () => {
+    for (const isCoalescing of [true, false]) {
+      createCluster(['a', 'b'], { link: { coalesceRecordsMin: 100 } });
+      await cluster.link('a', 'b');
+      const [a, b] = [cluster.get('a'), cluster.get('b')];
+      a.engine.isCoalescing = isCoalescing;
+      a.engine.write(DATABASE);
+      await cluster.time.advance(1000);
+      cluster.network.cut.add('a|b');
+      await cluster.time.advance(20_000);
+      for (let i = 0; i < 20; i++) a.engine.write(DATABASE, 10);
+      await cluster.time.advance(100);
+      const before = b.engine.receivedBatches;
+      cluster.network.cut.clear();
+      await cluster.time.until(() => cluster.isConverged(DATABASE), 30_000);
+      expect(a.engine.snapshotsGiven).toBe(isCoalescing ? 1 : 0);
+      expect(b.engine.receivedBatches - before).toBe(isCoalescing ? 0 : 20);
+      expect(a.engine.estimates).toBeGreaterThan(0);
+      a.engine.write(DATABASE);
+      await cluster.time.until(() => cluster.isConverged(DATABASE), 1000);
+      cluster.close();
+    }
+  });
+
+  test('[AE19] a peer that takes no documents gets records in the end', async () => {
+    createCluster(['a', 'b'], { link: { coalesceRecordsMin: 100 } });
+    await cluster.link('a', 'b');
+    const [a, b] = [cluster.get('a'), cluster.get('b')];
+    a.engine.write(DATABASE);
+    await cluster.time.advance(1000);
+    cluster.network.cut.add('a|b');
+    await cluster.time.advance(20_000);
+    a.engine.isCoalescing = true;
+    for (let i = 0; i < 20; i++) a.engine.write(DATABASE, 10);
+    await cluster.time.advance(100);
+    b.engine.merging.add(DATABASE);
+    cluster.network.cut.clear();
+    await cluster.time.until(() => cluster.isConverged(DATABASE), 30_000);
+    expect(a.engine.snapshotsGiven).toBe(0);
+  });
+
   test('[AE15] who merges a snapshot neither asks for another nor offers one', async () => {
     createCluster(['a', 'b', 'c'], { link: { ringBytesMax: 1 } });
     for (let i = 0; i < 100; i++) cluster.get('a').engine.write(DATABASE, 20);
