@@ -57,13 +57,16 @@ export class Journal {
     const found = path === null ? null : await readState(path);
     if (path === null || found === null) return new Journal(path, fresh);
     const hint = `to start over: rm ${path}`;
+    const isSame = found.target === target && isSameInput(found.input, input);
+    // Nothing of it was acknowledged, as when its database was missing: there is nothing to continue.
+    if (!isSame && found.position.number === 0) return new Journal(path, fresh);
     if (found.target !== target)
       throw new CliError(
         'CLI_INPUT_CHANGED',
         `the journal ${path} belongs to an import into ${found.target}, not ${target}`,
         { hint },
       );
-    if (found.input?.size !== input?.size || found.input?.modifiedMs !== input?.modifiedMs) {
+    if (!isSame) {
       throw new CliError(
         'CLI_INPUT_CHANGED',
         `${inputPath ?? 'the input'} has changed since the import that ${path} would continue`,
@@ -96,6 +99,10 @@ export class Journal {
   async remove(): Promise<void> {
     if (this.path !== null) await rm(this.path, { force: true });
   }
+}
+
+function isSameInput(a: JournalState['input'], b: JournalState['input']): boolean {
+  return a?.size === b?.size && a?.modifiedMs === b?.modifiedMs;
 }
 
 /** Sortable by time, unlikely to be drawn twice. */

@@ -3,8 +3,8 @@
  * Owns the file `FORMAT` of a data directory: which version of Atoll's storage format the directory holds. A plain file, so that
  * it is read before RocksDB touches anything, and by people.
  */
-import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, open, readdir, readFile, rename, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { StorageError } from '../../sync/index.ts';
 
 const FORMAT_FILE = 'FORMAT';
@@ -16,7 +16,7 @@ const FORMAT_TEXT = 'atoll-storage 1\n';
  * @throws StorageError `STORAGE_FORMAT_UNSUPPORTED` when another version, or another program, wrote it.
  */
 export async function claimDirectory(directory: string): Promise<void> {
-  await mkdir(directory, { recursive: true });
+  await createDirectory(directory);
   const found = await readFormat(directory);
   if (found === FORMAT_TEXT) return;
   if (found !== undefined) {
@@ -27,6 +27,23 @@ export async function claimDirectory(directory: string): Promise<void> {
     throw unsupported(directory, 'it holds a RocksDB database that Atoll did not write', '');
   }
   await writeFormat(directory);
+}
+
+/** Parents first. Node's own recursive mkdir never ends below a file system that takes no directories, as /proc. */
+async function createDirectory(directory: string): Promise<void> {
+  const create = (): Promise<string | undefined> =>
+    mkdir(directory).then(
+      () => undefined,
+      (error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT' || error.code === 'EEXIST') return error.code;
+        throw error;
+      },
+    );
+  if ((await create()) === 'ENOENT' && dirname(directory) !== directory) {
+    await createDirectory(dirname(directory));
+    await create();
+  }
+  if (!(await stat(directory)).isDirectory()) throw new Error(`ENOTDIR: ${directory} is no directory`);
 }
 
 async function readFormat(directory: string): Promise<string | undefined> {

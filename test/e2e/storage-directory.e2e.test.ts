@@ -58,3 +58,10 @@ test('a path that cannot be a directory is reported with its name', async () => 
   });
   await expect(opened).rejects.toThrow(/ENOTDIR/);
 });
+
+test('a file system that takes no directories is reported, and the process does not spin', async () => {
+  for (const directory of ['/proc/atoll', '/proc/atoll/deeper']) {
+    const opened = RocksDbStore.open(directory);
+    await expect(opened).rejects.toMatchObject({ code: 'STORAGE_OPEN_FAILED', details: { directory } });
+  }
+});

@@ -32,7 +32,8 @@ test('[CL14] a journal opened again continues at the position and with the ids o
 
 test('[CL14] a journal of another target, a changed input or another format is refused with the way out', async () => {
   const { file, path } = await input('changed');
-  await (await Journal.open(path, 'app/people', file)).record({}, true);
+  const position = { offset: 3, number: 1, line: 1 };
+  await (await Journal.open(path, 'app/people', file)).record({ position, imported: 1 }, true);
   await expect(Journal.open(path, 'app/cities', file)).rejects.toMatchObject({
     code: 'CLI_INPUT_CHANGED',
     hint: `to start over: rm ${path}`,
@@ -51,4 +52,14 @@ test('[CL14] without a path nothing is written, and a missing input is named', a
   expect(journal.state.imported).toBe(5);
   await expect(Journal.open(null, 'app/people', join(directory, 'nothing'))).rejects.toThrow(/nothing: no such file/);
   await expect(Journal.open(null, 'app/people', directory)).rejects.toThrow(/is a directory/);
+});
+
+test('[CL14] a journal of an import that never began does not stand in the way of another one', async () => {
+  const { file, path } = await input('unbegun');
+  const refused = await Journal.open(path, 'none/people', file);
+  await refused.record({}, true);
+  expect((await Journal.open(path, 'none/people', file)).state.run).toBe(refused.state.run);
+  expect((await Journal.open(path, 'app/people', file)).state).toMatchObject({ target: 'app/people', imported: 0 });
+  await utimes(file, 1, 1);
+  expect((await Journal.open(path, 'none/people', file)).state.run).not.toBe(refused.state.run);
 });
