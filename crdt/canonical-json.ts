@@ -29,6 +29,23 @@ function print(value: JsonValue): string {
   return text === '' ? '{}' : `${text}}`;
 }
 
+/**
+ * Returns the value with the members of every object in canonical order, as parsing the canonical text gives them; the value
+ * itself when it is so already.
+ */
+export function canonicalOrder<T extends JsonValue>(value: T): T {
+  return isInOrder(value) ? value : (reorder(value) as T);
+}
+
+function reorder(value: JsonValue): JsonValue {
+  if (value === null || typeof value !== 'object') return value;
+  if (Array.isArray(value)) return value.map((item) => reorder(item as JsonValue));
+  const object = value as Readonly<Record<string, JsonValue>>;
+  const ordered = Object.create(null) as Record<string, JsonValue>;
+  for (const key of Object.keys(object).sort()) ordered[key] = reorder(object[key] as JsonValue);
+  return ordered;
+}
+
 /** True when every object within enumerates its keys in canonical order. */
 function isInOrder(value: JsonValue): boolean {
   if (value === null || typeof value !== 'object') return true;

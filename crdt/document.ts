@@ -5,7 +5,7 @@
  */
 import * as Y from 'yjs';
 import { assert, unreachable } from './assert.ts';
-import { canonicalJson } from './canonical-json.ts';
+import { canonicalJson, canonicalOrder } from './canonical-json.ts';
 import type { Author, Change, Conflict, DocumentView } from './change.ts';
 import { CrdtError } from './errors.ts';
 import { writeFreshState } from './fresh-state.ts';
@@ -55,6 +55,7 @@ export class CrdtDocument {
   #updates: Uint8Array[] = [];
   #view: DocumentView | null = null;
   #bytes = 0;
+  #isFirst = false;
 
   private constructor() {}
 
@@ -191,6 +192,14 @@ export class CrdtDocument {
     this.#pending = [...parts];
   }
 
+  /**
+   * True when the state is that of a first write made here: `restoreFirstState` makes it from the canonical JSON, the client and
+   * the stamp.
+   */
+  get isFirst(): boolean {
+    return this.#isFirst;
+  }
+
   /** Approximate heap bytes, for caches that are bounded in bytes. */
   get weight(): number {
     const elements = this.#model === null ? 0 : countLive(this.#model);
@@ -203,6 +212,7 @@ export class CrdtDocument {
   }
 
   #keep(update: Uint8Array): void {
+    this.#isFirst = false;
     if (this.#state === null) this.#state = update;
     else this.#updates.push(update);
     this.#bytes += update.byteLength;
@@ -261,11 +271,13 @@ export class CrdtDocument {
     const limits = author.limits ?? DEFAULT_LIMITS;
     checkDocument(value);
     checkValue(value, '', 1, limits);
-    const state = writeFreshState(value, author);
+    const ordered = canonicalOrder(value);
+    const state = writeFreshState(ordered, author);
     if (state === null) return null;
-    const json = canonicalJson(value);
+    const json = canonicalJson(ordered);
     checkBytes(json, null, limits);
     this.#keep(state);
+    this.#isFirst = true;
     this.#pending.push(state);
     this.#discardModel();
     this.#view = { exists: true, json, modified: author.stamp, conflicts: 0 };

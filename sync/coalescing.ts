@@ -6,7 +6,7 @@
 import { decodeBatch } from './batch.ts';
 import type { Database } from './database.ts';
 import type { OriginId } from './engine.ts';
-import { logRange, stateKey } from './key.ts';
+import { logRange, viewKey } from './key.ts';
 import { sequenceOf } from './version-vector.ts';
 
 /** Batches looked at, over all origins. */
@@ -44,9 +44,10 @@ export async function prefersDocuments(database: Database, since: (origin: Origi
   }
   if (sample.keys.length === 0) return false;
   const values = await store.getMany(sample.keys.slice(0, DOCUMENTS_SAMPLED));
-  const stateBytes = values.reduce((sum, value) => sum + (value?.length ?? 0) + ROW_OVERHEAD_BYTES, 0) / values.length;
+  const documentBytes =
+    values.reduce((sum, value) => sum + (value?.length ?? 0) + ROW_OVERHEAD_BYTES, 0) / values.length;
   const recordsBytes = (sample.bytes / sample.records) * missing;
-  return estimateDocuments(sample, missing) * stateBytes <= recordsBytes * SHARE_MAX;
+  return estimateDocuments(sample, missing) * documentBytes <= recordsBytes * SHARE_MAX;
 }
 
 /** The share of documents met once is about the probability that the next record is of a document not met yet (Good–Turing). */
@@ -77,7 +78,7 @@ async function probe(
         const { collection, id } = record;
         const times = into.documents.get(`${collection}\0${id}`) ?? 0;
         into.documents.set(`${collection}\0${id}`, times + 1);
-        if (times === 0) into.keys.push(stateKey(db, collection, id));
+        if (times === 0) into.keys.push(viewKey(db, collection, id));
       }
     }
   }

@@ -18,7 +18,7 @@ import { SyncError } from './errors.ts';
 import type { CommitParticipant, GroupCommit, SealedChanges } from './group-commit.ts';
 import type { HybridClock } from './hybrid-clock.ts';
 import type { Epoch } from './identity.ts';
-import { documentOf, metaKey, originKey, successorOf, successorOfPrefix, viewKey } from './key.ts';
+import { compareBytes, documentOf, metaKey, originKey, successorOf, successorOfPrefix, viewKey } from './key.ts';
 import type { DatabaseLog } from './log.ts';
 import { validateCollectionName, validateDocumentId } from './names.ts';
 import type { Store, StoreOperation } from './port.ts';
@@ -372,12 +372,6 @@ function checkPreconditions(etag: string | null, { ifMatch, ifNoneMatch }: Preco
       },
     );
   }
-}
-
-function compareBytes(a: Uint8Array, b: Uint8Array): number {
-  const length = Math.min(a.length, b.length);
-  for (let i = 0; i < length; i++) if (a[i] !== b[i]) return a[i]! - b[i]!;
-  return a.length - b.length;
 }
 
 function encodeStamp(stamp: number): Uint8Array {

@@ -1,19 +1,22 @@
 /**
  * @module
- * Owns the two stored values of a document. The *view* serves GET, lists and scans without touching Yjs; the *state* is what
- * writes and merges load. Both carry the document vector, so each is consistent by itself.
+ * Owns the two stored values of a document. The *view* serves GET, lists and scans without touching Yjs, and keeps the updates
+ * since the *base*, a Yjs state: so a small write to a large document stores little more than what readers see. The base is
+ * absent while it can be made from the view, which it can until the second write.
  *
- * View: u8 format | u8 flags | 32 B digest element | varUint modified stamp | varUint conflicts | document vector | JSON.
- * State: u8 format | document vector | varUint n, n × varBytes: a Yjs v1 state and the updates that follow it. Document vector: varUint n, n × (varUint origin, varUint seq), sorted.
+ * View: u8 format | u8 flags | 32 B digest element | varUint modified stamp | varUint conflicts | document vector | varBytes JSON |
+ * varUint n, n × varBytes: updates that follow the base. Base: u8 format | Yjs v1 state. Document vector: varUint n, n × (varUint
+ * origin, varUint seq), sorted.
  */
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
-import { stampMs } from '../crdt/index.ts';
+import { restoreFirstState, stampMs } from '../crdt/index.ts';
 import { ELEMENT_BYTES } from './digest.ts';
 import { StorageError } from './errors.ts';
 
 const FORMAT = 1;
 const FLAG_EXISTS = 1;
+const FLAG_FIRST = 2;
 
 /** A Yjs v1 state, and updates that follow it. */
 export type StateParts = readonly [Uint8Array, ...Uint8Array[]];
@@ -40,6 +43,10 @@ export interface ViewRecord {
   readonly conflicts: number;
   readonly vector: DocumentVector;
   readonly json: Uint8Array;
+  /** There is no base: it is the state of a first write, made from this view. */
+  readonly isFirst: boolean;
+  /** Updates that follow the base. */
+  readonly updates: readonly Uint8Array[];
 }
 
 export function encodeDocumentVector(vector: DocumentVector): Uint8Array {
@@ -65,38 +72,50 @@ export function readDocumentVector(decoder: decoding.Decoder): Map<number, numbe
 export function encodeView(record: Omit<ViewRecord, 'vector'>, encodedVector: Uint8Array): Uint8Array {
   const encoder = encoding.createEncoder();
   encoding.writeUint8(encoder, FORMAT);
-  encoding.writeUint8(encoder, record.exists ? FLAG_EXISTS : 0);
+  encoding.writeUint8(encoder, (record.exists ? FLAG_EXISTS : 0) | (record.isFirst ? FLAG_FIRST : 0));
   encoding.writeUint8Array(encoder, record.element);
   encoding.writeVarUint(encoder, record.modified);
   encoding.writeVarUint(encoder, record.conflicts);
   encoding.writeUint8Array(encoder, encodedVector);
-  return concat(encoding.toUint8Array(encoder), record.json);
+  encoding.writeVarUint(encoder, record.json.length);
+  const tail = encoding.createEncoder();
+  encoding.writeVarUint(tail, record.updates.length);
+  for (const update of record.updates) encoding.writeVarUint8Array(tail, update);
+  return concat(encoding.toUint8Array(encoder), record.json, encoding.toUint8Array(tail));
 }
 
 /** @throws StorageError `STORAGE_CORRUPT`, `STORAGE_FORMAT_UNSUPPORTED` */
 export function decodeView(bytes: Uint8Array): ViewRecord {
   return guard(bytes, (decoder) => {
-    const exists = (decoding.readUint8(decoder) & FLAG_EXISTS) !== 0;
+    const flags = decoding.readUint8(decoder);
     const element = decoding.readUint8Array(decoder, ELEMENT_BYTES);
     const modified = decoding.readVarUint(decoder);
     const conflicts = decoding.readVarUint(decoder);
     const vector = readDocumentVector(decoder);
-    return { exists, element, modified, conflicts, vector, json: bytes.subarray(decoder.pos) };
+    const json = decoding.readVarUint8Array(decoder);
+    const updates = Array.from({ length: decoding.readVarUint(decoder) }, () => decoding.readVarUint8Array(decoder));
+    const exists = (flags & FLAG_EXISTS) !== 0;
+    return { exists, element, modified, conflicts, vector, json, isFirst: (flags & FLAG_FIRST) !== 0, updates };
   });
 }
 
-export function encodeState(encodedVector: Uint8Array, parts: StateParts): Uint8Array {
-  const encoder = encoding.createEncoder();
-  encoding.writeUint8(encoder, FORMAT);
-  encoding.writeUint8Array(encoder, encodedVector);
-  encoding.writeVarUint(encoder, parts.length);
-  const [state, ...updates] = parts;
-  encoding.writeVarUint(encoder, state.length);
-  const head = encoding.toUint8Array(encoder);
-  if (updates.length === 0) return concat(head, state);
-  const rest = encoding.createEncoder();
-  for (const update of updates) encoding.writeVarUint8Array(rest, update);
-  return concat(head, state, encoding.toUint8Array(rest));
+export function encodeBase(state: Uint8Array): Uint8Array {
+  return concat(Uint8Array.of(FORMAT), state);
+}
+
+/**
+ * The state of a document, from its two stored values.
+ *
+ * @param base - Undefined when it is not stored.
+ * @throws StorageError `STORAGE_CORRUPT`, `STORAGE_FORMAT_UNSUPPORTED`
+ */
+export function statePartsOf(view: ViewRecord, base: Uint8Array | undefined): StateParts {
+  if (!view.isFirst) {
+    if (base === undefined) throw new StorageError('STORAGE_CORRUPT', 'The base of a stored document is missing.');
+    return [guard(base, () => base.subarray(1)), ...view.updates];
+  }
+  const [client] = view.vector.keys();
+  return [restoreFirstState(new TextDecoder().decode(view.json), { client: client!, stamp: view.modified })];
 }
 
 /** One copy: an encoder would copy what is large twice. */
@@ -112,18 +131,7 @@ function concat(...pieces: readonly Uint8Array[]): Uint8Array {
   return bytes;
 }
 
-/** @throws StorageError `STORAGE_CORRUPT`, `STORAGE_FORMAT_UNSUPPORTED` */
-export function decodeState(bytes: Uint8Array): { vector: Map<number, number>; parts: StateParts } {
-  return guard(bytes, (decoder) => {
-    const vector = readDocumentVector(decoder);
-    const count = decoding.readVarUint(decoder);
-    const state = decoding.readVarUint8Array(decoder);
-    const updates = Array.from({ length: count - 1 }, () => decoding.readVarUint8Array(decoder));
-    return { vector, parts: [state, ...updates] };
-  });
-}
-
-export function toStoredDocument(record: ViewRecord): StoredDocument {
+export function toStoredDocument(record: Omit<ViewRecord, 'vector'>): StoredDocument {
   return {
     json: record.json,
     etag: etagOf(record.element),

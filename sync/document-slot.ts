@@ -35,6 +35,8 @@ export class DocumentSlot {
   pins = 0;
   /** The state as last loaded or sealed; `null` = none. Usually the bytes the document holds anyway. */
   saved: StateParts | null = null;
+  /** The base that the store holds; null while it holds none. */
+  base: Uint8Array | null = null;
   /** Updates since then, of the open group: with `saved` they rebuild the document if a batch has to be undone. */
   unsaved: Uint8Array[] = [];
   /** The group in flight holds changes. */

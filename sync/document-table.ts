@@ -7,7 +7,7 @@
 import { CrdtDocument } from '../crdt/index.ts';
 import { ByteCache } from './byte-cache.ts';
 import { DigestSum } from './digest.ts';
-import { decodeState, decodeView, encodeState, encodeView, toStoredDocument } from './document-record.ts';
+import { decodeView, encodeBase, encodeView, statePartsOf, toStoredDocument } from './document-record.ts';
 import type { StoredDocument } from './document-record.ts';
 import type { DurableVersion } from './document-slot.ts';
 import { DocumentSlot } from './document-slot.ts';
@@ -130,11 +130,12 @@ export class DocumentTable {
     if (!view) return;
     const record = decodeView(view);
     slot.durable = { element: record.element, document: record.exists ? toStoredDocument(record) : null };
-    const stored = await this.#store.get(slot.stateKey);
-    const { vector, parts } = decodeState(stored ?? new Uint8Array());
-    slot.vector = vector;
+    const base = record.isFirst ? undefined : await this.#store.get(slot.stateKey);
+    const parts = statePartsOf(record, base);
+    slot.vector = new Map(record.vector);
     slot.document = CrdtDocument.load(...parts);
     slot.saved = parts;
+    slot.base = record.isFirst ? null : parts[0];
   }
 
   /** The digest element of a document as it is now, open changes included. */
@@ -204,13 +205,17 @@ export class DocumentTable {
     const view = slot.document.view();
     const element = this.elementOf(slot);
     const json = utf8.encode(view.json);
-    const record = { exists: view.exists, element, modified: view.modified, conflicts: view.conflicts, json };
     slot.saved = slot.document.encodeParts();
-    operations.push(
-      { type: 'put', key: slot.viewKey, value: encodeView(record, slot.encodedVector) },
-      { type: 'put', key: slot.stateKey, value: encodeState(slot.encodedVector, slot.saved) },
-    );
-    const document = view.exists ? toStoredDocument({ ...record, vector: slot.vector }) : null;
+    const [base, ...updates] = slot.saved;
+    const isFirst = slot.document.isFirst && slot.vector.size === 1;
+    const { exists, modified, conflicts } = view;
+    const record = { exists, element, modified, conflicts, json, isFirst, updates };
+    operations.push({ type: 'put', key: slot.viewKey, value: encodeView(record, slot.encodedVector) });
+    if (!isFirst && slot.base !== base) {
+      operations.push({ type: 'put', key: slot.stateKey, value: encodeBase(base) });
+      slot.base = base;
+    }
+    const document = exists ? toStoredDocument(record) : null;
     if (slot.durable) this.#digest.subtract(slot.durable.element);
     this.#digest.add(element);
     slot.isInFlight = true;

@@ -12,8 +12,8 @@
  * | `l` db origin firstSeq | batch, as its origin encoded it |
  * | `f` db origin | where the log of the origin begins: the position up to which it was cut |
  * | `x` db origin seq | change index: the document whose last change by the origin that is, once the log was cut there |
- * | `j` db collection 0 id | JSON view of a document (document-record.ts) |
- * | `y` db collection 0 id | document vector and Yjs state |
+ * | `j` db collection 0 id | view of a document: JSON, document vector, latest updates (document-record.ts) |
+ * | `y` db collection 0 id | base of a document: a Yjs state, unless it follows from the view |
  * | `s` db collection | statistics of a collection |
  * | `g` db | digest of the database |
  * | `b` db page | 256 buckets of the digest (bucket-digest.ts) |
@@ -186,6 +186,13 @@ export function successorOf(key: Uint8Array): Uint8Array {
   const next = new Uint8Array(key.length + 1);
   next.set(key);
   return next;
+}
+
+/** Unsigned lexicographic order: that of the store. */
+export function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) if (a[i] !== b[i]) return a[i]! - b[i]!;
+  return a.length - b.length;
 }
 
 function prefixed(letter: string, db: number, extraBytes: number): Uint8Array {

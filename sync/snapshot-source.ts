@@ -8,13 +8,14 @@ import { CrdtDocument } from '../crdt/index.ts';
 import { changesAfter } from './change-index.ts';
 import type { Change } from './change-index.ts';
 import type { Database } from './database.ts';
-import { decodeState } from './document-record.ts';
-import type { DocumentVector } from './document-record.ts';
+import { decodeView, statePartsOf } from './document-record.ts';
+import type { DocumentVector, ViewRecord } from './document-record.ts';
 import type { OriginId, SnapshotSource } from './engine.ts';
 import type { OriginRegistry } from './ingest.ts';
-import { documentOf, rangeOf, stateKey } from './key.ts';
+import { documentOf, stateKey, viewKey } from './key.ts';
 import { removeEntries } from './log-cutter.ts';
 import type { StoreSnapshot } from './port.ts';
+import { readDocuments } from './stored-document.ts';
 import { SNAPSHOT_CHUNK_BYTES_TARGET, encodeSnapshotChunk } from './snapshot.ts';
 import type { SnapshotRow } from './snapshot.ts';
 import type { VersionVector } from './version-vector.ts';
@@ -66,11 +67,9 @@ async function* snapshotChunks(giving: Giving, registry: OriginRegistry): AsyncG
 
 /** Every document, in the order of keys. */
 async function* scanRows({ database, view, since }: Giving): AsyncGenerator<SnapshotRow> {
-  for await (const entries of view.range(rangeOf('y', database.parts.db))) {
-    for (const [key, value] of entries) {
-      const { vector, parts } = decodeState(value);
-      if (!isCovered(vector, since)) yield { ...documentOf(key), vector, state: stateOf(parts) };
-    }
+  for await (const { key, record, base } of readDocuments(view, database.parts.db)) {
+    if (!isCovered(record.vector, since))
+      yield { ...documentOf(key), vector: record.vector, state: stateOf(record, base) };
   }
 }
 
@@ -93,12 +92,15 @@ async function* changedRows(giving: Giving): AsyncGenerator<SnapshotRow> {
         await noteStale(database, change, known.get(origin) ?? 0, stale);
         continue;
       }
-      const value = await view.get(stateKey(db, change.collection, change.id));
+      const value = await view.get(viewKey(db, change.collection, change.id));
       if (value === undefined) continue;
-      const { vector: version, parts } = decodeState(value);
+      const record = decodeView(value);
+      const { vector: version } = record;
       remember(versions, name, version);
       if (isTurn(version, since, origin, change.seq)) {
-        yield { collection: change.collection, id: change.id, vector: version, state: stateOf(parts) };
+        const { collection, id } = change;
+        const base = record.isFirst ? undefined : await view.get(stateKey(db, collection, id));
+        yield { collection, id, vector: version, state: stateOf(record, base) };
       } else {
         await noteStale(database, change, version.get(origin) ?? 0, stale);
       }
@@ -144,7 +146,8 @@ async function isScanCheaper({ database, view, vector, since }: Giving): Promise
   return false;
 }
 
-function stateOf(parts: readonly [Uint8Array, ...Uint8Array[]]): Uint8Array {
+function stateOf(record: ViewRecord, base: Uint8Array | undefined): Uint8Array {
+  const parts = statePartsOf(record, base);
   return parts.length === 1 ? parts[0] : CrdtDocument.load(...parts).encode();
 }
 

@@ -42,12 +42,7 @@ export async function* unsentDocuments(source: UnsentSource): AsyncGenerator<Uns
   }
 }
 
-async function collect(
-  source: UnsentSource,
-  { key }: Database,
-  origin: OriginId,
-  touched: Set<string>,
-): Promise<void> {
+async function collect(source: UnsentSource, { key }: Database, origin: OriginId, touched: Set<string>): Promise<void> {
   let seq = source.knownElsewhere(key, origin);
   for (;;) {
     const batches = await source.engine.readLog(key, origin, seq, READ_BYTES);

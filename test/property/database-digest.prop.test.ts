@@ -56,7 +56,8 @@ class FakeTable {
       const element = computeElement(portableSha256, SECRET, key.subarray(5), vector);
       this.digest.replace(key.subarray(5), this.#held.get(String(document)) ?? null, element);
       this.#held.set(String(document), element);
-      const record = { exists: true, element, modified: 1, conflicts: 0, json: Uint8Array.of(123, 125) };
+      const json = Uint8Array.of(123, 125);
+      const record = { exists: true, element, modified: 1, conflicts: 0, json, isFirst: true, updates: [] };
       return { type: 'put', key, value: encodeView(record, vector) } as const;
     });
     const total = { type: 'put', key: digestKey(DB), value: this.digest.toBytes() } as const;

@@ -3,11 +3,11 @@ import { decodeBatch, decodeBatchHeader, encodeBatch, verifyChain } from '../../
 import type { LogRecord } from '../../../sync/batch.ts';
 import { DigestSum, computeElement } from '../../../sync/digest.ts';
 import {
-  decodeState,
   decodeView,
   encodeDocumentVector,
-  encodeState,
+  encodeBase,
   encodeView,
+  statePartsOf,
 } from '../../../sync/document-record.ts';
 import * as key from '../../../sync/key.ts';
 import { portableSha256 } from '../../../sync/sha256.ts';
@@ -94,11 +94,16 @@ test('[DB12] document records decode to what was encoded, and damage is a coded 
     modified: 2 ** 52,
     conflicts: 3,
     json: new TextEncoder().encode('{"a":"ä"}'),
+    isFirst: false,
+    updates: [Uint8Array.of(3), Uint8Array.of()],
   };
   const encoded = encodeView(view, encodeDocumentVector(vector));
   expect(decodeView(encoded)).toEqual({ ...view, vector });
-  const state = decodeState(encodeState(encodeDocumentVector(vector), [Uint8Array.of(1, 2), Uint8Array.of(3)]));
-  expect(state).toEqual({ vector, parts: [Uint8Array.of(1, 2), Uint8Array.of(3)] });
+  const base = Uint8Array.of(1, 2);
+  expect(statePartsOf(decodeView(encoded), encodeBase(base))).toEqual([base, ...view.updates]);
+  expect(() => statePartsOf(decodeView(encoded), undefined)).toThrow(
+    expect.objectContaining({ code: 'STORAGE_CORRUPT' }),
+  );
   expect(() => decodeView(encoded.subarray(0, 20))).toThrow(expect.objectContaining({ code: 'STORAGE_CORRUPT' }));
   expect(() => decodeView(Uint8Array.of(99, ...encoded))).toThrow(
     expect.objectContaining({ code: 'STORAGE_FORMAT_UNSUPPORTED' }),
