@@ -54,6 +54,7 @@ export function addClusterCommands(program: Command, { action }: ProgramParts): 
     .command('unsent')
     .description('documents with writes of the node that no member is known to hold, one line each')
     .option('--into <url>', 'write them to the node there instead of printing them')
+    .option('--discard', 'delete those that were set aside because the history of the node forked')
     .action((options: clusterCommands.UnsentOptions, command: Command) =>
       action(async (context) => (await load()).exportUnsent(context, options))(command),
     );

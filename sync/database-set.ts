@@ -9,12 +9,13 @@ import { Database } from './database.ts';
 import { DocumentTable } from './document-table.ts';
 import type { SealedDocuments } from './document-table.ts';
 import type { DurableBatch, OriginId } from './engine.ts';
+import type { DocumentName } from './equality.ts';
 import type { GroupCommit } from './group-commit.ts';
 import type { HybridClock } from './hybrid-clock.ts';
 import type { Epoch } from './identity.ts';
-import { databaseKey, databaseNameOf, rangeOf } from './key.ts';
+import { asideKey, asideNumberOf, databaseKey, databaseNameOf, rangeOf } from './key.ts';
 import { DatabaseLog } from './log.ts';
-import type { Sha256, Store } from './port.ts';
+import type { Sha256, Store, StoreOperation } from './port.ts';
 
 export interface DatabaseSetOptions {
   readonly store: Store;
@@ -27,17 +28,28 @@ export interface DatabaseSetOptions {
   readonly limits?: Limits;
 }
 
+/** A database as it was when this node found that its own history of it forked. Nobody writes to it. */
+export interface SetAside {
+  readonly key: string;
+  /** Origin of this node → sequence up to which others hold it. */
+  readonly floors: ReadonlyMap<OriginId, number>;
+}
+
 /** Kinds of keys that belong to one database. */
-const KEY_KINDS = ['v', 'l', 'j', 'y', 's', 'g', 'c', 'i', 'f', 'x'];
+const KEY_KINDS = ['v', 'l', 'j', 'y', 's', 'g', 'b', 'c', 'i', 'f', 'x'];
 
 export class DatabaseSet {
   readonly #options: DatabaseSetOptions;
   readonly #open = new Map<string, Database>();
   readonly #opening = new Map<string, Promise<Database>>();
   readonly #numbers = new Map<string, number>();
+  readonly #asides = new Map<number, SetAside>();
   #nextNumber = 1;
   /** After every durable commit of a database. */
   onDurable: (database: Database, batches: readonly DurableBatch[], slots: SealedDocuments['slots']) => void = () => {};
+
+  /** A document cannot be read from the disk. */
+  onDamage: (database: Database, name: DocumentName) => void = () => {};
 
   /** The name people know the owner of an origin by. */
   nameOf: (origin: OriginId) => string = String;
@@ -51,6 +63,12 @@ export class DatabaseSet {
     for await (const entries of options.store.range(rangeOf('n'))) {
       for (const [key, value] of entries)
         set.#number(databaseNameOf(key), new DataView(value.slice().buffer).getUint32(0));
+    }
+    for await (const entries of options.store.range(rangeOf('q'))) {
+      for (const [key, value] of entries) {
+        set.#asides.set(asideNumberOf(key), decodeAside(value));
+        set.#nextNumber = Math.max(set.#nextNumber, asideNumberOf(key) + 1);
+      }
     }
     for (const key of set.#numbers.keys()) await set.ensure(key);
     await set.ensure(SYSTEM_KEY);
@@ -88,11 +106,23 @@ export class DatabaseSet {
   }
 
   async #openDatabase(key: string): Promise<Database> {
+    const database = await this.#build(key, this.#numbers.get(key) ?? (await this.#allocate(key)));
+    this.#open.set(key, database);
+    return database;
+  }
+
+  async #build(key: string, db: number): Promise<Database> {
     const { store, commit, epoch, clock, cacheBytesMax, limits, catalog, sha256 } = this.#options;
-    const db = this.#numbers.get(key) ?? (await this.#allocate(key));
     const digestSecret = new TextEncoder().encode(`atoll digest ${key}`);
     const log = await DatabaseLog.open({ store, db, epoch, sha256 });
-    const table = await DocumentTable.open({ store, db, digestSecret, sha256, cacheBytesMax });
+    const table = await DocumentTable.open({
+      store,
+      db,
+      digestSecret,
+      sha256,
+      cacheBytesMax,
+      atRest: (run) => commit.between(run),
+    });
     const database: Database = new Database({
       key,
       store,
@@ -108,21 +138,60 @@ export class DatabaseSet {
       nameOf: (author) => this.nameOf(author),
       onDurable: (batches, slots) => this.onDurable(database, batches, slots),
     });
-    this.#open.set(key, database);
+    table.onDamage = (name) => this.onDamage(database, name);
     return database;
   }
 
-  async #allocate(key: string): Promise<number> {
+  async #allocate(key: string, more: readonly StoreOperation[] = []): Promise<number> {
     const number = this.#nextNumber++;
     const value = new Uint8Array(4);
     new DataView(value.buffer).setUint32(0, number);
     await this.#persist(async (store) => {
       // The number may have belonged to a dropped database to which a late commit still wrote.
       for (const kind of KEY_KINDS) await store.clear(rangeOf(kind, number));
-      await store.batch([{ type: 'put', key: databaseKey(key), value }], { sync: true });
+      await store.batch([{ type: 'put', key: databaseKey(key), value }, ...more], { sync: true });
     });
     this.#number(key, number);
     return number;
+  }
+
+  /**
+   * Goes on with an empty database under this key; what was stored is kept aside.
+   *
+   * @param onSwap - Called at the moment of the change, between two writes.
+   */
+  async setAside(key: string, floors: ReadonlyMap<OriginId, number>, onSwap: () => void): Promise<void> {
+    const old = await this.ensure(key);
+    const oldNumber = this.#numbers.get(key)!;
+    const aside = { key, floors };
+    // From here on a restart finds the empty one; what the old one still takes is looked for in what is set aside.
+    const number = await this.#allocate(key, [{ type: 'put', key: asideKey(oldNumber), value: encodeAside(aside) }]);
+    this.#asides.set(oldNumber, aside);
+    const fresh = await this.#build(key, number);
+    old.close();
+    this.#open.set(key, fresh);
+    onSwap();
+    await this.#options.commit.join(old);
+  }
+
+  /** What was set aside, to be read. */
+  async openAsides(): Promise<readonly (SetAside & { readonly database: Database })[]> {
+    const open = [...this.#asides].map(async ([db, aside]) => ({
+      ...aside,
+      database: await this.#build(aside.key, db),
+    }));
+    return Promise.all(open);
+  }
+
+  /** Deletes what was set aside. */
+  async discardAsides(): Promise<void> {
+    for (const db of [...this.#asides.keys()]) {
+      this.#asides.delete(db);
+      await this.#persist(async (store) => {
+        for (const kind of KEY_KINDS) await store.clear(rangeOf(kind, db));
+        await store.batch([{ type: 'del', key: asideKey(db) }], { sync: true });
+      });
+    }
   }
 
   /** Writes outside the commit groups; a failure ends those too, because the store takes nothing more. */
@@ -155,4 +224,13 @@ export class DatabaseSet {
   close(): void {
     for (const database of this.#open.values()) database.close();
   }
+}
+
+function encodeAside({ key, floors }: SetAside): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify({ key, floors: [...floors] }));
+}
+
+function decodeAside(bytes: Uint8Array): SetAside {
+  const { key, floors } = JSON.parse(new TextDecoder().decode(bytes)) as { key: string; floors: [OriginId, number][] };
+  return { key, floors: new Map(floors) };
 }

@@ -16,15 +16,25 @@ export interface IdentityGuardParts {
   readonly epoch: Epoch;
   readonly owners: Map<OriginId, string>;
   readonly incidents: IncidentList;
+  /** What others are known to have acknowledged of an origin of ours, up to what we hold, by what was known before now. */
+  readonly acknowledgedOf: (database: string, origin: OriginId, held: number) => number;
+  /** What this node wrote in a database is not what others hold under the same numbers. */
+  readonly onFork: (database: string) => void;
   /** The node has a new id: its links and its entry in the member list are of another node. */
   readonly onNodeId: () => void;
   readonly onFailure: (error: unknown) => void;
 }
 
+/** Databases are begun anew this often per process. */
+const RECOVERIES_MAX = 3;
+
 export class IdentityGuard {
   readonly #parts: IdentityGuardParts;
   #isChangingId = false;
-  readonly #forked = new Set<OriginId>();
+  /** Database and origin → what others had acknowledged of it before they turned out to hold something else. */
+  readonly #floors = new Map<string, number>();
+  readonly #forked = new Set<string>();
+  readonly #recoveries = new Map<string, number>();
 
   constructor(parts: IdentityGuardParts) {
     this.#parts = parts;
@@ -40,9 +50,10 @@ export class IdentityGuard {
     }
   }
 
-  /** Do peers hold something else under the numbers of this epoch? */
-  isForked(origin: OriginId): boolean {
-    return this.#forked.has(origin);
+  /** Of an origin that forked: what of it is surely the same everywhere. */
+  floorOf(database: string, origin: OriginId): number | undefined {
+    const name = `${database} ${origin}`;
+    return this.#forked.has(name) ? this.#floors.get(name) : undefined;
   }
 
   /** Stops writing as `origin`, if that is what this process does. */
@@ -51,6 +62,13 @@ export class IdentityGuard {
     if (origin !== epoch.origin) return;
     this.#begin(epoch.nodeId, drawOrigin(random, owners));
     incidents.note('epoch-shared', String(origin), `epoch ${origin} ended, ${epoch.origin} began: ${reason}`);
+  }
+
+  /** A batch of ours, by its number, does not follow what is held here. */
+  handleFork(database: string, origin: OriginId, seq: number): void {
+    const { owners, epoch } = this.#parts;
+    if (owners.get(origin) !== epoch.nodeId) return;
+    this.#noteHistory({ type: 'history', node: '', database, origin, seq, held: seq, isForked: true });
   }
 
   /** What comes from others as an epoch of this node, and it does not know it, it has forgotten or a copy of it has written. */
@@ -68,14 +86,33 @@ export class IdentityGuard {
 
   #noteHistory({ node, database, origin, seq, held, isForked }: Extract<PeersEvent, { type: 'history' }>): void {
     const where = `of epoch ${origin} in ${database}`;
+    const name = `${database} ${origin}`;
+    if (!this.#floors.has(name)) this.#floors.set(name, this.#parts.acknowledgedOf(database, origin, held));
     if (isForked) {
-      this.#forked.add(origin);
-      const message = `node ${node} holds other records up to ${seq} ${where} than this node, which wrote them twice`;
+      this.#forked.add(name);
+      const message = `this node was set back and wrote on: peers hold other records ${where} under the same numbers; its own are set aside, see: atoll cluster unsent`;
       this.#parts.incidents.note('history-forked', String(origin), message);
+      this.#recover(database);
     } else {
       const message = `this node had lost records ${held + 1} to ${seq} ${where}; node ${node} has them and sends them back`;
       this.#parts.incidents.note('history-lost', String(origin), message);
     }
+  }
+
+  /** A few times at most: should peers disagree among themselves, beginning anew does not help. */
+  #recover(database: string): void {
+    const count = (this.#recoveries.get(database) ?? 0) + 1;
+    this.#recoveries.set(database, count);
+    if (count <= RECOVERIES_MAX) this.#parts.onFork(database);
+  }
+
+  /** A database begins anew: its history is that of the peers, and the next write one of a new epoch. */
+  handleSetAside(database: string): void {
+    for (const names of [this.#floors, this.#forked]) {
+      for (const name of names.keys()) if (name.startsWith(`${database} `)) names.delete(name);
+    }
+    const { epoch, random, owners } = this.#parts;
+    this.#begin(epoch.nodeId, drawOrigin(random, owners));
   }
 
   #takeNodeId(reason: string): void {

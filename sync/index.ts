@@ -3,7 +3,7 @@
  * The public surface of the replication engine, `atolldb/sync`.
  */
 export { Replica } from './replica.ts';
-export type { ReplicaOptions } from './replica.ts';
+export type { ReplicaOptions } from './replica-options.ts';
 export type { DatabaseStatus, HorizonStatus, MemberLag, MemberStatus, ReplicaStatus } from './replica-status.ts';
 export type { MemberState } from './catalog.ts';
 export type { Incident, IncidentKind } from './incident.ts';

@@ -19,6 +19,7 @@
  * | `b` db page | 256 buckets of the digest (bucket-digest.ts) |
  * | `c` db stage index | chunk of a snapshot that has not been merged |
  * | `i` db | intention to merge a staged snapshot: its stage and vector |
+ * | `q` db | what is set aside under that number: whose it was, and what of it others hold (database-set.ts) |
  */
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -139,6 +140,14 @@ export function statsCollectionOf(key: Uint8Array): string {
 
 export function digestKey(db: number): Uint8Array {
   return prefixed('g', db, 0);
+}
+
+export function asideKey(db: number): Uint8Array {
+  return prefixed('q', db, 0);
+}
+
+export function asideNumberOf(key: Uint8Array): number {
+  return new DataView(key.buffer, key.byteOffset).getUint32(1);
 }
 
 export function chunkKey(db: number, stage: number, index: number): Uint8Array {

@@ -99,6 +99,17 @@ export class Membership implements Admissions {
     return this.#peers?.holdingsOf(node) ?? this.#parts.progress.holdingsOf(node);
   }
 
+  /** The largest position of an origin, up to what we hold, that others had told us of before their links of now. */
+  acknowledgedOf(database: string, origin: number, held: number): number {
+    const { catalog, progress } = this.#parts;
+    let acknowledged = 0;
+    for (const node of catalog.members.keys()) {
+      const seq = progress.holdingsOf(node).get(database)?.get(origin) ?? 0;
+      if (seq <= held) acknowledged = Math.max(acknowledged, seq);
+    }
+    return acknowledged;
+  }
+
   /** Wall clock, ms; `null` = never. */
   lastSeen(node: string): number | null {
     return this.#parts.progress.seenMsOf(node);

@@ -3,7 +3,7 @@
  * Owns one node's replica: its identity and epoch, its databases over one store, and its links. The composition root of the
  * replication engine; everything it needs from outside is an argument.
  */
-import type { AtollError, Limits } from '../crdt/index.ts';
+import type { AtollError } from '../crdt/index.ts';
 import { Catalog, SYSTEM_COLLECTIONS, SYSTEM_KEY, collectionId, creationOf, dropOf } from './catalog.ts';
 import type { MemberState } from './catalog.ts';
 import { acceptMissing } from './collection.ts';
@@ -17,10 +17,7 @@ import type { Horizon } from './horizon.ts';
 import { Epoch, loadIdentity, storeSecret } from './identity.ts';
 import { IdentityGuard } from './identity-guard.ts';
 import { IncidentList } from './incident.ts';
-import type { Incident } from './incident.ts';
-import type { LinkOptions } from './link/options.ts';
 import { LogCutter } from './log-cutter.ts';
-import type { LogRetention } from './log-cutter.ts';
 import type { Peers, PeersEvent } from './link/peers.ts';
 import { createPeers } from './link/peers.ts';
 import { MemberProgress } from './member-progress.ts';
@@ -33,45 +30,10 @@ import { portableSha256 } from './sha256.ts';
 import type { ReplicaStatus } from './replica-status.ts';
 import { describeReplica } from './replica-status.ts';
 import { ReplicaEngine } from './replica-engine.ts';
-import { unsentDocuments } from './unsent.ts';
+import { chooseSecret } from './replica-options.ts';
+import type { ReplicaOptions } from './replica-options.ts';
+import { OwnHistory } from './own-history.ts';
 import type { UnsentDocument } from './unsent.ts';
-
-export interface ReplicaOptions {
-  readonly store: Store;
-  readonly clock: Clock;
-  readonly timers: Timers;
-  readonly random: Random;
-  /** Opens links; without one the replica only accepts them. */
-  readonly dialer?: Dialer;
-  /** Compresses frames; without one they travel as they are. */
-  readonly compressor?: Compressor;
-  /** Default: a portable one. */
-  readonly sha256?: Sha256;
-  /** Shown to people. Default `n-` and the start of the node id. */
-  readonly name?: string;
-  /** The one address other nodes are told. Without it nobody dials this node. */
-  readonly advertise?: string;
-  /** Shared by all members; default: what a join token was exchanged for, else empty. */
-  readonly clusterSecret?: Uint8Array;
-  /** Exchanged for the secret at the first link, when there is none yet. */
-  readonly joinToken?: string;
-  /** Will it be told to join others? Then it is not complete before it has caught up with one. Default false. */
-  readonly isJoining?: boolean;
-  /** A member that was not seen for so long is not waited for. Default 7 days. */
-  readonly staleAfterMs?: number;
-  /** Bytes of documents, and again of views, kept in memory per database. Default 32 MiB. */
-  readonly cacheBytesMax?: number;
-  /** Limits of documents. Default those of the crdt layer. */
-  readonly limits?: Limits;
-  readonly link?: Partial<LinkOptions>;
-  /** How much history is kept. */
-  readonly log?: Partial<LogRetention>;
-  /** Storage failed: the replica acknowledges nothing more and should be closed. Called once. */
-  readonly onFailure?: (error: AtollError) => void;
-  readonly onPeerEvent?: (event: PeersEvent) => void;
-  /** Something is or was wrong with the identity of this node or a peer. Called once for each. */
-  readonly onIncident?: (incident: Incident) => void;
-}
 
 const CACHE_BYTES_MAX_DEFAULT = 32 * 1024 * 1024;
 
@@ -87,6 +49,7 @@ export class Replica {
   readonly #peers: Peers;
   readonly #incidents: IncidentList;
   readonly #guard: IdentityGuard;
+  readonly #history: OwnHistory;
   readonly #membership: Membership;
   readonly #cutter: LogCutter;
   #secret: Uint8Array | JoinToken;
@@ -106,7 +69,7 @@ export class Replica {
     this.engine = new ReplicaEngine(parts.set, parts.catalog, parts.owners, {
       handleForeignEpoch: (database, origin, seq) =>
         this.#guard.beginEpoch(origin, `a peer sent record ${seq} of it in ${database}`),
-      handleFork: (database, origin, seq) => this.#handleFork(database, origin, seq),
+      handleFork: (database, origin, seq) => this.#guard.handleFork(database, origin, seq),
       handleOwner: (origin, nodeId) => this.#guard.handleOwner(origin, nodeId),
     });
     this.#peers = this.#createPeers();
@@ -132,6 +95,8 @@ export class Replica {
       epoch,
       owners,
       incidents: this.#incidents,
+      acknowledgedOf: (database, origin, held) => this.#membership.acknowledgedOf(database, origin, held),
+      onFork: (database) => this.#history.beginAnew(database),
       onNodeId: () => {
         this.#peers.reintroduce();
         this.#membership.announce().catch((error: unknown) => this.#commit.fail(error));
@@ -197,11 +162,6 @@ export class Replica {
     this.#membership.handleEvent(event);
     if (event.type === 'removed') this.#membership.acceptRemoval(event.node);
     this.#options.onPeerEvent?.(event);
-  }
-
-  #handleFork(database: string, origin: number, seq: number): void {
-    if (this.engine.nodeOf(origin) !== this.nodeId) return;
-    this.#guard.handle({ type: 'history', node: '', database, origin, seq: seq + 1, held: seq + 1, isForked: true });
   }
 
   /** Used from the next link on, and after a restart. */
@@ -407,19 +367,14 @@ export class Replica {
     return this.#membership.drain(node);
   }
 
-  /** Documents with writes of this node that no member is known to hold. */
+  /** Documents with writes of this node that no member is known to hold, what was set aside included. */
   unsent(): AsyncGenerator<UnsentDocument> {
-    const others = [...this.#catalog.members.keys()].filter((node) => node !== this.nodeId);
-    return unsentDocuments({
-      engine: this.engine,
-      databases: this.databases().map((name) => this.database(name)),
-      origins: [...this.engine.owners].filter(([, node]) => node === this.nodeId).map(([origin]) => origin),
-      knownElsewhere: (database, origin) => {
-        if (this.#guard.isForked(origin)) return 0;
-        const held = others.map((node) => this.#membership.holdingsOf(node).get(database)?.get(origin) ?? 0);
-        return Math.max(0, ...held);
-      },
-    });
+    return this.#history.unsent();
+  }
+
+  /** Deletes what was set aside because the history of this node forked. */
+  discardUnsent(): Promise<void> {
+    return this.#set.discardAsides();
   }
 
   /** A token with which one node can join without knowing the cluster secret. */
@@ -462,14 +417,4 @@ interface ReplicaParts {
   readonly epoch: Epoch;
   readonly progress: MemberProgress;
   readonly secret: Uint8Array | JoinToken;
-}
-
-/** @throws SyncError `SYNC_TOKEN_INVALID` for what is not a join token. */
-function chooseSecret({ clusterSecret, joinToken }: ReplicaOptions, stored: Uint8Array | null): Uint8Array | JoinToken {
-  if (clusterSecret !== undefined) return clusterSecret;
-  if (stored !== null) return stored;
-  if (joinToken === undefined) return new Uint8Array();
-  const token = parseJoinToken(joinToken);
-  if (token !== null) return token;
-  throw new SyncError('SYNC_TOKEN_INVALID', 'This is not a join token; `atoll cluster token` makes one.');
 }

@@ -7,7 +7,6 @@
 import { decodeBatch } from './batch.ts';
 import type { Database } from './database.ts';
 import type { OriginId } from './engine.ts';
-import type { ReplicaEngine } from './replica-engine.ts';
 
 /** A document as this node has it; without `doc` it was deleted here. */
 export interface UnsentDocument {
@@ -18,22 +17,18 @@ export interface UnsentDocument {
 }
 
 export interface UnsentSource {
-  readonly engine: ReplicaEngine;
-  /** The user's databases. */
-  readonly databases: readonly Database[];
-  /** Origins of this node. */
-  readonly origins: readonly OriginId[];
-  /** The largest sequence of an origin that some member is known to hold; 0 when what it holds is not what was written here. */
-  knownElsewhere(database: string, origin: OriginId): number;
+  readonly database: Database;
+  /** Origin of this node → sequence up to which others hold it. */
+  readonly floors: ReadonlyMap<OriginId, number>;
 }
 
 const READ_BYTES = 1024 * 1024;
 
-/** In the order of databases, collections and ids; every document once. */
-export async function* unsentDocuments(source: UnsentSource): AsyncGenerator<UnsentDocument> {
-  for (const database of source.databases) {
+/** In the order of sources, collections and ids; every document once per source. */
+export async function* unsentDocuments(sources: readonly UnsentSource[]): AsyncGenerator<UnsentDocument> {
+  for (const { database, floors } of sources) {
     const touched = new Set<string>();
-    for (const origin of source.origins) await collect(source, database, origin, touched);
+    for (const [origin, floor] of floors) await collect(database, origin, floor, touched);
     for (const name of [...touched].sort()) {
       const [collection = '', id = ''] = name.split('\0');
       const document = await database.get(collection, id);
@@ -42,10 +37,15 @@ export async function* unsentDocuments(source: UnsentSource): AsyncGenerator<Uns
   }
 }
 
-async function collect(source: UnsentSource, { key }: Database, origin: OriginId, touched: Set<string>): Promise<void> {
-  let seq = source.knownElsewhere(key, origin);
+async function collect(
+  { parts: { log } }: Database,
+  origin: OriginId,
+  floor: number,
+  touched: Set<string>,
+): Promise<void> {
+  let seq = floor;
   for (;;) {
-    const batches = await source.engine.readLog(key, origin, seq, READ_BYTES);
+    const batches = await log.read(origin, seq, READ_BYTES);
     // What the log no longer holds, every member has acknowledged.
     if (batches === 'floor' || batches.length === 0) return;
     for (const bytes of batches) {

@@ -52,6 +52,11 @@ export class ClusterClient {
     yield* decodeNdjson<UnsentLine>(await this.#connection.stream({ method: 'GET', path: `${PATH}/unsent`, signal }));
   }
 
+  /** Deletes what the answering node set aside because its history forked. */
+  async discardUnsent(options: CallOptions = {}): Promise<void> {
+    await this.#connection.send({ method: 'DELETE', path: `${PATH}/unsent`, signal: options.signal });
+  }
+
   #post(path: string, body: object, { signal }: CallOptions): ReturnType<Connection['send']> {
     const headers = { 'content-type': 'application/json' };
     return this.#connection.send({ method: 'POST', path: PATH + path, headers, body: JSON.stringify(body), signal });

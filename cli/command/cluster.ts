@@ -102,10 +102,14 @@ async function countUnsent(client: AtollClient): Promise<number> {
 export interface UnsentOptions {
   /** URL of a node to which they are written. */
   readonly into?: string;
+  /** Delete what was set aside instead of printing it. */
+  readonly discard?: boolean;
 }
 
 /** Prints what only the node holds, one line each, or writes it to another node. */
-export async function exportUnsent(context: CommandContext, { into }: UnsentOptions): Promise<ExitCode> {
+export async function exportUnsent(context: CommandContext, options: UnsentOptions): Promise<ExitCode> {
+  const { into } = options;
+  if (options.discard === true) return discardUnsent(context);
   const target = into === undefined ? null : context.client(into);
   const databases = new Set<string>();
   let count = 0;
@@ -122,6 +126,13 @@ export async function exportUnsent(context: CommandContext, { into }: UnsentOpti
   if (target !== null)
     await context.output.result({ documents: count, into }, () => `${count} documents written to ${into}`);
   else context.output.message(`${count} documents with writes that no member is known to hold`);
+  return EXIT.ok;
+}
+
+async function discardUnsent(context: CommandContext): Promise<ExitCode> {
+  await context.confirm('delete what this node wrote and set aside when its history forked', 'discard');
+  await context.client().members.discardUnsent();
+  await context.output.result({ discarded: true }, () => 'discarded');
   return EXIT.ok;
 }
 

@@ -46,6 +46,11 @@ export function memberRoutes(app: FastifyInstance, { replica, documentLimits }: 
   app.get('/v1/_cluster/unsent', async (_request, reply) =>
     reply.header('content-type', NDJSON_TYPE).send(Readable.from(linesOf(replica.unsent()))),
   );
+
+  app.delete('/v1/_cluster/unsent', async (_request, reply) => {
+    await replica.discardUnsent();
+    return reply.code(204).send();
+  });
 }
 
 /** The document is passed on as it is stored. */

@@ -38,6 +38,7 @@ beforeAll(async () => {
     'DELETE /v1/_cluster/members/id3': { status: 204 },
     'POST /v1/_cluster/members/id2/drain': { status: 202, body: {} },
     'POST /v1/_cluster/tokens': keep(201, { token: 'atolljoin_x', id: 'x', expiresAt: 1000 }),
+    'DELETE /v1/_cluster/unsent': { status: 204 },
     'GET /v1/_cluster/unsent': { body: UNSENT.map((line) => `${JSON.stringify(line)}\n`).join('') },
   });
   target = await FakeNode.open({
@@ -102,4 +103,6 @@ test('[CL22] what only a node holds is printed, or written to another: new docum
     'DELETE /v1/app/c/docs/gone',
   ]);
   expect(bodies).toContain('{"b":2}');
+  expect((await run('unsent', '--discard')).code).toBe(2);
+  expect((await run('unsent', '--discard', '--yes')).stdout).toBe('discarded\n');
 });

@@ -59,6 +59,7 @@ test('[HT21] what no member is known to hold is a line per document', async () =
   await node.send('DELETE', '/v1/app/c/docs/b');
   const answer = await node.send('GET', '/v1/_cluster/unsent');
   expect(answer.headers['content-type']).toBe('application/x-ndjson');
+  expect((await node.send('DELETE', '/v1/_cluster/unsent')).statusCode).toBe(204);
   expect(
     answer.body
       .trim()
