@@ -4,9 +4,10 @@
  * hold. For a node that was removed, or whose history is another than the one its peers hold: what is found here can be written
  * anew elsewhere.
  */
-import { decodeBatch } from './batch.ts';
 import type { Database } from './database.ts';
+import { decodeView } from './document-record.ts';
 import type { OriginId } from './engine.ts';
+import { documentOf, rangeOf } from './key.ts';
 
 /** A document as this node has it; without `doc` it was deleted here. */
 export interface UnsentDocument {
@@ -22,38 +23,21 @@ export interface UnsentSource {
   readonly floors: ReadonlyMap<OriginId, number>;
 }
 
-const READ_BYTES = 1024 * 1024;
-
-/** In the order of sources, collections and ids; every document once per source. */
+/** In the order of sources, collections and ids. Reads every document, because the log need not go back that far. */
 export async function* unsentDocuments(sources: readonly UnsentSource[]): AsyncGenerator<UnsentDocument> {
   for (const { database, floors } of sources) {
-    const touched = new Set<string>();
-    for (const [origin, floor] of floors) await collect(database, origin, floor, touched);
-    for (const name of [...touched].sort()) {
-      const [collection = '', id = ''] = name.split('\0');
-      const document = await database.get(collection, id);
-      yield { database: database.name, collection, id, ...(document !== null && { doc: document.json }) };
+    const { store, db } = database.parts;
+    for await (const entries of store.range(rangeOf('j', db))) {
+      for (const [key, value] of entries) {
+        const view = decodeView(value);
+        if (!isAbove(view.vector, floors)) continue;
+        yield { database: database.name, ...documentOf(key), ...(view.exists && { doc: view.json }) };
+      }
     }
   }
 }
 
-async function collect(
-  { parts: { log } }: Database,
-  origin: OriginId,
-  floor: number,
-  touched: Set<string>,
-): Promise<void> {
-  let seq = floor;
-  for (;;) {
-    const batches = await log.read(origin, seq, READ_BYTES);
-    // What the log no longer holds, every member has acknowledged.
-    if (batches === 'floor' || batches.length === 0) return;
-    for (const bytes of batches) {
-      const { firstSeq, count, records } = decodeBatch(bytes);
-      records.forEach((record, i) => {
-        if (record.kind === 'update' && firstSeq + i > seq) touched.add(`${record.collection}\0${record.id}`);
-      });
-      seq = Math.max(seq, firstSeq + count - 1);
-    }
-  }
+function isAbove(version: ReadonlyMap<OriginId, number>, floors: ReadonlyMap<OriginId, number>): boolean {
+  for (const [origin, seq] of version) if (seq > (floors.get(origin) ?? Infinity)) return true;
+  return false;
 }
