@@ -7,7 +7,7 @@ import { Connection, type ConnectionOptions } from './client/connection.ts';
 import { parseBody } from './client/collection-client.ts';
 import { ClusterClient } from './client/cluster-client.ts';
 import { DatabaseClient } from './client/database-client.ts';
-import type { CallOptions, ClusterStatus, Limits } from './client/type.ts';
+import type { CallOptions, ClusterStatus, DoctorAnswer, Limits } from './client/type.ts';
 import type { DatabaseList } from '../server/api/index.ts';
 
 export { ClientError, type ClientErrorCode } from './client/error.ts';
@@ -61,6 +61,12 @@ export class AtollClient {
   /** What the answering node accepts at most. */
   async limits(options: CallOptions = {}): Promise<Limits> {
     return parseBody(await this.#connection.send({ method: 'GET', path: '/v1/_limits', signal: options.signal }));
+  }
+
+  /** What must hold on the answering node, and whether it does. `scrub` lets it read everything it stores, from then on. */
+  async doctor({ scrub = false, signal }: CallOptions & { readonly scrub?: boolean } = {}): Promise<DoctorAnswer> {
+    const method = scrub ? 'POST' : 'GET';
+    return parseBody(await this.#connection.send({ method, path: '/v1/_cluster/doctor', signal }));
   }
 
   /** The cluster as the answering node sees it. */

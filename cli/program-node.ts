@@ -4,6 +4,7 @@
  */
 import { Option, type Command } from 'commander';
 import type { DevOptions } from './command/dev.ts';
+import type { DoctorOptions } from './command/doctor.ts';
 import type { OptionDefinition } from './command/start.ts';
 import type { StatusOptions } from './command/status.ts';
 import type { VerifyOptions } from './command/verify.ts';
@@ -39,6 +40,20 @@ export async function addNodeCommands(program: Command, parts: ProgramParts, arg
     'atoll verify',
     'atoll verify --db app --wait 30 --url http://127.0.0.1:7400 --url http://127.0.0.1:7401',
   ]);
+  addDoctor(program, parts);
+}
+
+function addDoctor(program: Command, parts: ProgramParts): void {
+  const doctor = program
+    .command('doctor')
+    .description(
+      'what must hold on a node and whether it does, damaged documents, alarms (exit code 5 when something is wrong)',
+    )
+    .option('--scrub', 'first let the node read and check everything it stores')
+    .action((options: DoctorOptions, command: Command) =>
+      parts.action(async (context) => (await import('./command/doctor.ts')).examineNode(context, options))(command),
+    );
+  addExamples(doctor, ['atoll doctor', 'atoll doctor --scrub --url http://127.0.0.1:7401 --json']);
 }
 
 function addDev(program: Command, parts: ProgramParts): void {

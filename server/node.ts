@@ -111,6 +111,7 @@ function openReplica(
     isJoining: join.length > 0,
     staleAfterMs: staleHours * 3_600_000,
     cacheBytesMax: cacheBytes,
+    scrubPerSecond: options.scrubPerSecond,
     log: { bytesMax: logBytesMax },
     limits: documentLimitsOf(limitsOf(options)),
     onFailure,

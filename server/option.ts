@@ -27,6 +27,7 @@ export interface NodeOptions {
   readonly connections: number;
   readonly requestMs: number;
   readonly drainMs: number;
+  readonly scrubPerSecond: number;
   readonly staleHours: number;
   readonly log: LogLevel;
 }
@@ -223,6 +224,17 @@ export const OPTIONS: readonly OptionDefinition[] = [
     max: 87_600,
     placeholder: 'N',
     description: 'A member that nobody has seen for so long is not waited for any more.',
+  },
+  {
+    name: 'scrubPerSecond',
+    key: 'scrub-per-second',
+    kind: 'integer',
+    default: '20',
+    unit: 'documents',
+    min: 0,
+    max: 100_000,
+    placeholder: 'N',
+    description: 'Stored documents read and checked per second in the background; 0 for none.',
   },
   {
     name: 'log',

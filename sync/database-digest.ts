@@ -9,7 +9,8 @@ import { scanThroughDamage } from './damage-scan.ts';
 import type { ScannedEntry } from './damage-scan.ts';
 import { DigestSum } from './digest.ts';
 import { decodeView } from './document-record.ts';
-import { bucketsKey, bucketsPageOf, digestKey, rangeOf } from './key.ts';
+import type { ViewRecord } from './document-record.ts';
+import { bucketsKey, bucketsPageOf, digestKey, documentOf, rangeOf } from './key.ts';
 import type { Sha256, Store, StoreOperation } from './port.ts';
 
 export interface DatabaseDigestOptions {
@@ -33,9 +34,14 @@ export interface HeadScan {
 export interface Recount {
   /** They add up to the digest. */
   readonly isEqual: boolean;
+  /** The digest at that moment, and what they add up to. */
+  readonly was: DigestSum;
+  readonly is: DigestSum;
   /** Buckets that differ from those in memory; empty when those were not known. */
   readonly buckets: readonly number[];
   readonly documents: number;
+  /** Live documents and the bytes of their JSON, by collection. */
+  readonly stats: ReadonlyMap<string, { readonly documents: number; readonly bytes: number }>;
   /** Keys of views that cannot be read. */
   readonly damaged: readonly Uint8Array[];
 }
@@ -108,26 +114,31 @@ export class DatabaseDigest {
    * Adds up the stored documents, and keeps their buckets if they are equal to the digest.
    *
    * @param pause - Called between portions; may reject to give up.
+   * @param onStart - Called at the moment of which the documents are counted.
    */
-  async recount(pause: () => Promise<void>): Promise<Recount> {
+  async recount(pause: () => Promise<void>, onStart: () => void = () => {}): Promise<Recount> {
     const changes = new BucketDigest();
     const scan = await this.#atRest(() => {
       this.#changes = changes;
-      return { digest: this.#total.toHex(), entries: scanThroughDamage(this.#store, rangeOf('j', this.#db)) };
+      onStart();
+      const digest = new DigestSum(this.#total.toBytes());
+      return { digest, entries: scanThroughDamage(this.#store, rangeOf('j', this.#db)) };
     });
     const sum = new DigestSum();
     const counted = new BucketDigest();
+    const stats = new Map<string, { documents: number; bytes: number }>();
     const damaged: Uint8Array[] = [];
     let documents = 0;
     try {
       for await (const entries of scan.entries) {
         for (const [key, value] of entries) {
           documents++;
-          const element = value === null ? null : readElement(value);
-          if (element === null) damaged.push(key);
+          const view = value === null ? null : readView(value);
+          if (view === null) damaged.push(key);
           else {
-            sum.add(element);
-            counted.add(this.hash.of(key.subarray(5)), element);
+            sum.add(view.element);
+            counted.add(this.hash.of(key.subarray(5)), view.element);
+            if (view.exists) count(stats, documentOf(key).collection, view.json.length);
           }
         }
         await pause();
@@ -135,14 +146,14 @@ export class DatabaseDigest {
     } finally {
       if (this.#changes === changes) this.#changes = null;
     }
-    const isEqual = sum.toHex() === scan.digest;
+    const isEqual = sum.toHex() === scan.digest.toHex();
     counted.join(changes);
     const buckets = this.#buckets?.differences(counted) ?? [];
     if (isEqual && (this.#buckets === null || buckets.length > 0)) {
       this.#buckets = counted;
       counted.markDirty();
     }
-    return { isEqual, buckets, documents, damaged };
+    return { isEqual, was: scan.digest, is: sum, buckets, documents, stats, damaged };
   }
 
   /**
@@ -167,10 +178,21 @@ export class DatabaseDigest {
   }
 }
 
+function count(stats: Map<string, { documents: number; bytes: number }>, collection: string, bytes: number): void {
+  const sums = stats.get(collection);
+  if (sums === undefined) return void stats.set(collection, { documents: 1, bytes });
+  sums.documents++;
+  sums.bytes += bytes;
+}
+
 /** The digest element of a stored view; null when it cannot be decoded. */
 export function readElement(view: Uint8Array): Uint8Array | null {
+  return readView(view)?.element ?? null;
+}
+
+function readView(view: Uint8Array): ViewRecord | null {
   try {
-    return decodeView(view).element;
+    return decodeView(view);
   } catch {
     return null;
   }

@@ -22,6 +22,7 @@ import { compareBytes, documentOf, metaKey, originKey, successorOf, successorOfP
 import type { DatabaseLog } from './log.ts';
 import { validateCollectionName, validateDocumentId } from './names.ts';
 import type { Store, StoreOperation } from './port.ts';
+import { Quarantine } from './quarantine.ts';
 import { encodeToken } from './token.ts';
 
 const utf8 = new TextEncoder();
@@ -100,6 +101,8 @@ export class Database implements CommitParticipant {
   readonly name: string;
   /** @internal Shared with ingest.ts. */
   readonly parts: DatabaseParts;
+  /** @internal Documents that cannot be read from the disk. */
+  readonly quarantine: Quarantine = new Quarantine();
   /** @internal Operations that travel with the next group. */
   extraOperations: StoreOperation[] = [];
   /** A snapshot is being merged: until it is, some documents are newer than the vector says, and digests prove nothing. */

@@ -62,6 +62,17 @@ export class DocumentSlot {
     for (const update of this.unsaved) this.document.apply(update);
   }
 
+  /** Takes another state, whatever was here. */
+  replace(state: Uint8Array, vector: ReadonlyMap<number, number>): void {
+    this.document = CrdtDocument.load(state);
+    this.vector = new Map(vector);
+    this.saved = [state];
+    this.base = null;
+    this.unsaved = [];
+    this.#encodedVector = null;
+    this.#element = null;
+  }
+
   /** Notes that sequence `seq` of `origin` touched the document. */
   touch(origin: number, seq: number): void {
     if (seq <= (this.vector.get(origin) ?? 0)) return;

@@ -6,11 +6,15 @@
  */
 import { CrdtDocument } from '../crdt/index.ts';
 import { ByteCache } from './byte-cache.ts';
-import { DigestSum } from './digest.ts';
+import { isCorrupt } from './damage-scan.ts';
+import { DatabaseDigest } from './database-digest.ts';
+import type { DigestSum } from './digest.ts';
 import { decodeView, encodeBase, encodeView, statePartsOf, toStoredDocument } from './document-record.ts';
 import type { StoredDocument } from './document-record.ts';
 import type { DurableVersion } from './document-slot.ts';
 import { DocumentSlot } from './document-slot.ts';
+import type { DocumentName } from './equality.ts';
+import { StorageError } from './errors.ts';
 import { digestKey, rangeOf, statsCollectionOf, statsKey, viewKey } from './key.ts';
 import type { Sha256, Store, StoreOperation } from './port.ts';
 
@@ -38,32 +42,41 @@ export interface DocumentTableOptions {
   readonly sha256: Sha256;
   /** Bytes of documents, and again of views, kept in memory. */
   readonly cacheBytesMax: number;
+  /** Runs something at a moment when nothing is in flight. */
+  readonly atRest: <T>(run: () => T) => Promise<T>;
 }
 
 export class DocumentTable {
   readonly #store: Store;
   readonly #db: number;
-  readonly #digestSecret: Uint8Array;
+  readonly digestSecret: Uint8Array;
+  /** The digest, changes that are sealed and not durable included. */
+  readonly sums: DatabaseDigest;
+  /** A document cannot be read from the disk. */
+  onDamage: (name: DocumentName) => void = () => {};
   readonly #sha256: Sha256;
   readonly #pinned = new Map<string, DocumentSlot>();
   readonly #idle: ByteCache<DocumentSlot>;
   readonly #views: ByteCache<StoredDocument>;
   readonly #viewReads = new Map<string, Promise<StoredDocument | null>>();
   readonly #stats: Map<string, CollectionStats>;
-  readonly #digest: DigestSum;
   #durableDigest: string;
+  /** The digest on disk is not the one here, although no document changed. */
+  #isCorrected = false;
+  /** Collections whose statistics on disk are not those here. */
+  #corrected = new Set<string>();
   #touched = new Set<DocumentSlot>();
 
-  private constructor(options: DocumentTableOptions, stats: Map<string, CollectionStats>, digest: DigestSum) {
+  private constructor(options: DocumentTableOptions, stats: Map<string, CollectionStats>, sums: DatabaseDigest) {
     this.#store = options.store;
     this.#db = options.db;
-    this.#digestSecret = options.digestSecret;
+    this.digestSecret = options.digestSecret;
     this.#sha256 = options.sha256;
     this.#idle = new ByteCache(options.cacheBytesMax);
     this.#views = new ByteCache(options.cacheBytesMax);
     this.#stats = stats;
-    this.#digest = digest;
-    this.#durableDigest = digest.toHex();
+    this.sums = sums;
+    this.#durableDigest = sums.toHex();
   }
 
   static async open(options: DocumentTableOptions): Promise<DocumentTable> {
@@ -71,8 +84,7 @@ export class DocumentTable {
     for await (const entries of options.store.range(rangeOf('s', options.db))) {
       for (const [key, value] of entries) stats.set(statsCollectionOf(key), decodeStats(value));
     }
-    const digest = new DigestSum(await options.store.get(digestKey(options.db)));
-    return new DocumentTable(options, stats, digest);
+    return new DocumentTable(options, stats, await DatabaseDigest.open({ ...options, secret: options.digestSecret }));
   }
 
   /** Digest of the durable documents, hexadecimal. */
@@ -117,7 +129,7 @@ export class DocumentTable {
       (error: unknown) => {
         // The next user starts afresh with a new slot and meets the same error.
         if (this.#pinned.get(slot.name) === slot) this.#pinned.delete(slot.name);
-        throw error;
+        throw this.#describeDamage(slot, error);
       },
     );
     loading.catch(() => undefined);
@@ -140,17 +152,94 @@ export class DocumentTable {
 
   /** The digest element of a document as it is now, open changes included. */
   elementOf(slot: DocumentSlot): Uint8Array {
-    return slot.element(this.#sha256, this.#digestSecret);
+    return slot.element(this.#sha256, this.digestSecret);
   }
 
   /** Puts a changed slot into the open group; it stays pinned until that group is durable. */
   touch(slot: DocumentSlot, update: Uint8Array): void {
     slot.unsaved.push(update);
-    if (this.#touched.has(slot)) return;
-    this.#touched.add(slot);
-    slot.pins++;
+    if (!this.#include(slot)) return;
     // Most documents of an import are never used again: their models would only be carried through the commit.
     if (slot.uses === 1) slot.document.compact();
+  }
+
+  /** @returns False when the open group had it already. */
+  #include(slot: DocumentSlot): boolean {
+    if (this.#touched.has(slot)) return false;
+    this.#touched.add(slot);
+    slot.pins++;
+    return true;
+  }
+
+  /** Reports damage, and says which document it is about. Other errors stay as they are. */
+  #describeDamage({ collection, id }: DocumentName, error: unknown): unknown {
+    if (!isCorrupt(error)) return error;
+    this.onDamage({ collection, id });
+    const message = `The document ${collection}/${id} cannot be read from the disk of this node. It is fetched from a peer.`;
+    return new StorageError('STORAGE_CORRUPT', message, { cause: error, details: { collection, id }, retryable: true });
+  }
+
+  /** A good copy exists whatever is on disk. */
+  isInMemory({ collection, id }: DocumentName): boolean {
+    const slot = this.#slotOf(`${collection}\0${id}`);
+    return slot !== undefined && slot.loading === null;
+  }
+
+  #slotOf(name: string): DocumentSlot | undefined {
+    return this.#pinned.get(name) ?? this.#idle.get(name);
+  }
+
+  /** Writes a document that is in memory to the disk again. Release it when that is durable; `null` = it is not in memory. */
+  rewrite({ collection, id }: DocumentName): DocumentSlot | null {
+    if (!this.isInMemory({ collection, id })) return null;
+    const slot = this.acquire(collection, id);
+    slot.base = null;
+    this.#include(slot);
+    return slot;
+  }
+
+  /**
+   * Puts a document in the place of a stored one that cannot be used. Release the slot when it is durable.
+   *
+   * @param known - What digest and statistics count for the stored one; `null` = the same as for the new one, for all one knows.
+   * @returns `null` when changes of it are under way.
+   */
+  supersede(
+    row: DocumentName & { vector: ReadonlyMap<number, number>; state: Uint8Array },
+    known: DurableVersion | null,
+  ): DocumentSlot | null {
+    const { collection, id, vector, state } = row;
+    const name = `${collection}\0${id}`;
+    const held = this.#slotOf(name);
+    if (held?.hasOpenChanges === true) return null;
+    const slot = held && held.loading === null ? held : new DocumentSlot(name, this.#db, collection, id);
+    slot.replace(state, vector);
+    const { exists, json, modified, conflicts } = slot.document.view();
+    const element = this.elementOf(slot);
+    const bytes = utf8.encode(json);
+    const record = { exists, json: bytes, modified, conflicts, element, isFirst: false, updates: [] };
+    slot.durable ??= known ?? { element, document: exists ? toStoredDocument(record) : null };
+    this.#idle.delete(name);
+    this.#pinned.set(name, slot);
+    slot.pins++;
+    slot.uses++;
+    this.#include(slot);
+    return slot;
+  }
+
+  /** The digest on disk was not the sum over the documents: corrects it with the next commit. */
+  correctDigest(was: DigestSum, is: DigestSum): void {
+    this.sums.correct(was, is);
+    this.#isCorrected = true;
+  }
+
+  /** Adds to the statistics what they were wrong by; nothing may be in flight. The next commit writes them. */
+  correctStats(errors: ReadonlyMap<string, Readonly<CollectionStats>>): void {
+    for (const [collection, { documents, bytes }] of errors) {
+      const sums = this.#stats.get(collection) ?? { documents: 0, bytes: 0 };
+      this.#stats.set(collection, { documents: sums.documents + documents, bytes: sums.bytes + bytes });
+      this.#corrected.add(collection);
+    }
   }
 
   /** The durable version of a document, `null` when there is none. */
@@ -164,7 +253,7 @@ export class DocumentTable {
   #readView(name: string, collection: string, id: string): Promise<StoredDocument | null> {
     const running = this.#viewReads.get(name);
     if (running) return running;
-    const read = this.#store.get(viewKey(this.#db, collection, id)).then((value) => {
+    const stored = this.#store.get(viewKey(this.#db, collection, id)).then((value) => {
       const record = value ? decodeView(value) : undefined;
       const document = record?.exists ? toStoredDocument(record) : null;
       // A commit in the meantime took the read off the list: what we hold may be old, so it is not kept.
@@ -172,6 +261,9 @@ export class DocumentTable {
         this.#views.set(name, document, document.json.length + 300);
       }
       return document;
+    });
+    const read = stored.catch((error: unknown) => {
+      throw this.#describeDamage({ collection, id }, error);
     });
     this.#viewReads.set(name, read);
     const finish = (): void => {
@@ -191,14 +283,17 @@ export class DocumentTable {
       slots.push([slot, version]);
       count(this.#statsOf(slot.collection, stats), slot.durable?.document ?? null, version.document);
     }
+    for (const collection of this.#corrected) this.#statsOf(collection, stats);
     for (const [collection, sums] of stats) {
       operations.push({ type: 'put', key: statsKey(this.#db, collection), value: encodeStats(sums) });
     }
-    if (slots.length > 0) {
-      operations.push({ type: 'put', key: digestKey(this.#db), value: this.#digest.toBytes() });
+    if (slots.length > 0 || this.#isCorrected) {
+      operations.push({ type: 'put', key: digestKey(this.#db), value: this.sums.toBytes() });
     }
     this.#touched = new Set();
-    return { operations, slots, digest: this.#digest.toHex(), stats };
+    this.#isCorrected = false;
+    this.#corrected = new Set();
+    return { operations, slots, digest: this.sums.toHex(), stats };
   }
 
   #sealSlot(slot: DocumentSlot, operations: StoreOperation[]): DurableVersion {
@@ -216,8 +311,7 @@ export class DocumentTable {
       slot.base = base;
     }
     const document = exists ? toStoredDocument(record) : null;
-    if (slot.durable) this.#digest.subtract(slot.durable.element);
-    this.#digest.add(element);
+    this.sums.replace(slot.viewKey.subarray(5), slot.durable?.element ?? null, element);
     slot.isInFlight = true;
     slot.unsaved = [];
     return { element, document };

@@ -39,6 +39,8 @@ export interface RepairReport {
 export interface Equality {
   /** Null for a database that is not here, or that cannot be compared now. */
   fingerprint(database: string): Fingerprint | null;
+  /** A peer with the same vector had the same digest, or another one. */
+  noteCompared(database: string, peer: string, isEqual: boolean): void;
   /** Databases of which the disk does not hold what memory says, whatever the digests are. */
   suspects(): readonly string[];
   /** Takes the turn to compare a database; false while somebody else has it. */
@@ -64,8 +66,16 @@ export interface Equality {
   merge(database: string, rows: Uint8Array): Promise<RepairReport>;
   /** A comparison of documents ended. `atPeer`: documents that the peer had to take from us. */
   conclude(database: string, index: DocumentIndex, peer: string, report: RepairReport, atPeer: number): void;
-  /** Documents that cannot be read here and that a peer may have. */
-  quarantined(database: string): readonly DocumentName[];
+  /** Documents that are to be fetched from this peer: they cannot be read here, or their content is not the right one. */
+  quarantined(database: string, peer: string): readonly DocumentName[];
+  /** Documents checked last, to be compared with peers; a new array for each sample. */
+  sample(): { readonly database: string; readonly documents: readonly ContentSample[] } | null;
+  /**
+   * Compares documents with those of a peer.
+   *
+   * @returns Ours that differ from them.
+   */
+  compare(database: string, theirs: readonly ContentSample[], peer: string): Promise<readonly ContentSample[]>;
   /** Reads documents by name for a peer that lost them; nothing unless we hold all that `since` covers. */
   readNamed(
     database: string,
@@ -75,6 +85,14 @@ export interface Equality {
   ): Promise<Uint8Array | null>;
   /** Puts documents of a peer in the place of those that cannot be read. */
   replace(database: string, rows: Uint8Array, peer: string): Promise<void>;
+}
+
+/** What a document is here: replicas with one element must have one content. */
+export interface ContentSample extends DocumentName {
+  /** First bytes of the digest element. */
+  readonly element: Uint8Array;
+  /** First bytes of the hash of the normalised state. */
+  readonly content: Uint8Array;
 }
 
 export interface DocumentName {

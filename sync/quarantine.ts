@@ -8,8 +8,10 @@ import type { DocumentName } from './equality.ts';
 export interface QuarantinedDocument extends DocumentName {
   /** ISO 8601. */
   readonly since: string;
-  /** What could not be read. */
-  readonly part: 'view' | 'state' | 'both';
+  /** `damage`: it cannot be read. `content`: a peer holds other content under the same version. */
+  readonly reason: 'damage' | 'content';
+  /** Who is to be asked; null = any peer. */
+  readonly peer: string | null;
 }
 
 export class Quarantine {
@@ -23,10 +25,10 @@ export class Quarantine {
   /** @returns False when it was there already. */
   add(document: QuarantinedDocument): boolean {
     const name = nameOf(document);
-    const known = this.#documents.get(name);
-    if (known?.part === document.part) return false;
-    this.#documents.set(name, known ? { ...document, since: known.since } : document);
-    return known === undefined;
+    if (this.#documents.get(name)?.reason === 'damage') return false;
+    const isNew = !this.#documents.has(name);
+    this.#documents.set(name, document);
+    return isNew;
   }
 
   get(document: DocumentName): QuarantinedDocument | undefined {
@@ -41,7 +43,7 @@ export class Quarantine {
     for (const resolve of waiting) resolve();
   }
 
-  /** Resolves when some document was released. */
+  /** Resolves when some document was released; also when it turned out to be none. */
   released(): Promise<void> {
     return new Promise((resolve) => this.#waiting.push(resolve));
   }

@@ -7,6 +7,8 @@ import { prefersDocuments } from './coalescing.ts';
 import type { Database } from './database.ts';
 import type { DatabaseSet } from './database-set.ts';
 import type { DurableBatch, Engine, IngestResult, OriginId, SnapshotSink, SnapshotSource } from './engine.ts';
+import { isCorrupt } from './damage-scan.ts';
+import type { Equality } from './equality.ts';
 import { SyncError } from './errors.ts';
 import { ingestBatches } from './ingest.ts';
 import { isDatabaseKey } from './names.ts';
@@ -37,6 +39,7 @@ export class ReplicaEngine implements Engine {
   readonly #set: DatabaseSet;
   readonly #catalog: Catalog;
   readonly owners: Map<OriginId, string>;
+  equality?: Equality;
   readonly #listeners = new Set<DurableListener>();
   readonly #intakes = new WeakMap<Database, SnapshotIntake>();
   readonly #watch: OriginWatch;
@@ -80,7 +83,7 @@ export class ReplicaEngine implements Engine {
 
   async #ingest(held: Database, batches: readonly Uint8Array[]): Promise<readonly IngestResult[]> {
     try {
-      return await ingestBatches(held, this, batches);
+      return await pastDamage(held, () => ingestBatches(held, this, batches));
     } catch (error) {
       if (error instanceof SyncError && error.code === 'SYNC_CHAIN_FORKED') {
         const { origin, seq } = error.details;
@@ -182,5 +185,17 @@ export class ReplicaEngine implements Engine {
 
   nodeOf(origin: OriginId): string | undefined {
     return this.owners.get(origin);
+  }
+}
+
+/** Batches for a document that cannot be read wait until a peer gave it back. */
+async function pastDamage<T>(database: Database, run: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await run();
+    } catch (error) {
+      if (!isCorrupt(error) || database.quarantine.size === 0) throw error;
+      await database.quarantine.released();
+    }
   }
 }

@@ -9,6 +9,8 @@ import type { Horizon } from './horizon.ts';
 import type { Incident } from './incident.ts';
 import type { PeersStatus } from './link/status.ts';
 import type { Membership } from './membership.ts';
+import type { Alarm } from './alarm.ts';
+import type { Proof } from './proof.ts';
 import type { Replica } from './replica.ts';
 
 export interface MemberLag {
@@ -68,6 +70,10 @@ export interface ReplicaStatus extends PeersStatus {
   readonly databases: readonly DatabaseStatus[];
   /** What was noticed about identities since the start. */
   readonly incidents: readonly Incident[];
+  /** What was found to be wrong with stored documents since the start, oldest first. */
+  readonly alarms: readonly Alarm[];
+  /** Documents out of use because they cannot be read. */
+  readonly quarantined: number;
   /** Code of the storage error that stopped this node, if one did. */
   readonly failure: string | null;
 }
@@ -79,6 +85,7 @@ export interface ReplicaView {
   readonly peers: PeersStatus;
   readonly membership: Membership;
   readonly incidents: readonly Incident[];
+  readonly proof: Proof;
   readonly nowMs: number;
 }
 
@@ -86,7 +93,7 @@ export interface ReplicaView {
 const RECORD_BYTES_ESTIMATE = 100;
 
 export function describeReplica(view: ReplicaView): ReplicaStatus {
-  const { replica, catalog, set, peers, incidents } = view;
+  const { replica, catalog, set, peers, incidents, proof } = view;
   const members = [...catalog.members].map(([node, entry]) => describeMember(view, node, entry));
   return {
     node: replica.nodeId,
@@ -102,6 +109,8 @@ export function describeReplica(view: ReplicaView): ReplicaStatus {
     }),
     ...peers,
     incidents,
+    alarms: proof.alarms.list(),
+    quarantined: set.keys().reduce((sum, key) => sum + (set.get(key)?.quarantine.size ?? 0), 0),
     failure: replica.failure?.code ?? null,
   };
 }

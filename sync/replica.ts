@@ -23,8 +23,9 @@ import { createPeers } from './link/peers.ts';
 import { MemberProgress } from './member-progress.ts';
 import { Membership, STALE_AFTER_MS_DEFAULT } from './membership.ts';
 import { validateDatabaseName } from './names.ts';
-import type { Channel, Clock, Compressor, Dialer, Random, Sha256, Store, Timers } from './port.ts';
-import { parseJoinToken } from './protocol/admission.ts';
+import { Proof } from './proof.ts';
+import type { DoctorReport } from './proof.ts';
+import type { Channel } from './port.ts';
 import type { JoinToken } from './protocol/admission.ts';
 import { portableSha256 } from './sha256.ts';
 import type { ReplicaStatus } from './replica-status.ts';
@@ -52,6 +53,7 @@ export class Replica {
   readonly #history: OwnHistory;
   readonly #membership: Membership;
   readonly #cutter: LogCutter;
+  readonly #proof: Proof;
   #secret: Uint8Array | JoinToken;
   #closing: Promise<void> | null = null;
 
@@ -72,7 +74,11 @@ export class Replica {
       handleFork: (database, origin, seq) => this.#guard.handleFork(database, origin, seq),
       handleOwner: (origin, nodeId) => this.#guard.handleOwner(origin, nodeId),
     });
+    this.#proof = this.#createProof(parts.set);
+    this.engine.equality = this.#proof.repair;
     this.#peers = this.#createPeers();
+    this.#history = this.#createHistory(parts);
+    parts.set.onDamage = (database, name) => this.#proof.repair.handleDamage(database, name);
     this.#cutter = new LogCutter({
       clock: options.clock,
       timers: options.timers,
@@ -120,6 +126,34 @@ export class Replica {
       self: () => ({ name: this.name, url: this.advertise }),
       databases: () => this.engine.databases(),
       vectorOf: (database) => this.engine.vector(database),
+      onFailure: (error) => this.#handleWriteFailure(error),
+    });
+  }
+
+  #createProof(set: DatabaseSet): Proof {
+    const { clock, timers, sha256 = portableSha256, scrubPerSecond = 0 } = this.#options;
+    return new Proof({
+      clock,
+      timers,
+      sha256,
+      scrub: { documentsPerSecond: scrubPerSecond },
+      databases: () => set.keys().flatMap((key) => set.get(key) ?? []),
+      databaseOf: (key) => set.get(key),
+      nameOf: (node) => this.#catalog.members.get(node)?.name || node,
+      failure: () => this.failure?.code ?? null,
+      fail: (error) => this.#handleWriteFailure(error),
+    });
+  }
+
+  #createHistory({ set, catalog, epoch, owners }: ReplicaParts): OwnHistory {
+    return new OwnHistory({
+      set,
+      catalog,
+      epoch,
+      owners,
+      guard: this.#guard,
+      membership: this.#membership,
+      peers: this.#peers,
       onFailure: (error) => this.#handleWriteFailure(error),
     });
   }
@@ -220,6 +254,7 @@ export class Replica {
     this.#cutter.start();
     // A drop that a crash cut short, or a configuration from a node that had not heard of it.
     await this.#forgetConfigurations(this.#catalog.droppedAndConfigured());
+    this.#proof.start();
   }
 
   #readSystem(slots: Parameters<DatabaseSet['onDurable']>[2]): void {
@@ -331,8 +366,19 @@ export class Replica {
       peers: this.#peers.status(),
       membership: this.#membership,
       incidents: this.#incidents.list(),
+      proof: this.#proof,
       nowMs: this.#options.clock.now(),
     });
+  }
+
+  /** What must hold and does not, documents out of use, and alarms. JSON-ready. */
+  doctor(): DoctorReport {
+    return this.#proof.report();
+  }
+
+  /** Reads and checks every stored document, then reports. */
+  examine(): Promise<DoctorReport> {
+    return this.#proof.examine();
   }
 
   /** What may be forgotten of a database (by its key): all members hold it. */

@@ -13,6 +13,7 @@ export type {
   ListItem,
   WriteAnswer,
 } from './document.ts';
+export type { AlarmAnswer, CheckAnswer, DoctorAnswer } from './doctor.ts';
 export type {
   JoinRequest,
   JoinTokenAnswer,

@@ -26,6 +26,7 @@ import { conflictRoutes } from './routes/conflict.ts';
 import { databaseRoutes } from './routes/database.ts';
 import { documentRoutes } from './routes/document.ts';
 import { listRoutes } from './routes/list.ts';
+import { doctorRoutes } from './routes/doctor.ts';
 import { memberRoutes } from './routes/member.ts';
 import { nodeRoutes } from './routes/node.ts';
 
@@ -61,6 +62,7 @@ export function createApp({ context, log, tls }: AppOptions): FastifyInstance {
     conflictRoutes,
     bulkRoutes,
     memberRoutes,
+    doctorRoutes,
     nodeRoutes,
   ]) {
     routes(app, context);

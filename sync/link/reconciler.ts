@@ -10,6 +10,7 @@ import { CLOSE_CODES } from '../protocol/close-code.ts';
 import { malformed } from '../protocol/codec.ts';
 import { SALT_BYTES } from '../protocol/limit.ts';
 import type {
+  ContentMessage,
   DatabaseFingerprint,
   DigestMessage,
   DocumentFetchMessage,
@@ -28,6 +29,8 @@ const WAIT_BEATS_MIN = 2;
 const WAIT_BEATS_MAX = 64;
 const FETCH_BYTES_TARGET: number = 48 * 1024;
 const NAMES_PER_FETCH = 64;
+/** Documents per CONTENT. */
+const SAMPLE_MAX = 64;
 
 interface Fetch {
   readonly session: number;
@@ -51,6 +54,7 @@ export class Reconciler {
   readonly #parts = new Map<string, BucketRange>();
   readonly #comparisons = new Map<number, Comparison>();
   #fetch: Fetch | null = null;
+  #sample: object | null = null;
   #nextSession: number;
   #isClosed = false;
 
@@ -99,6 +103,23 @@ export class Reconciler {
     }
     if (this.#fetch !== null && ++this.#fetch.ticks > IDLE_TICKS_MAX) this.#fetch = null;
     this.#fetchNext();
+    this.#sendSample();
+  }
+
+  /** Documents that were checked here since the last tick. */
+  #sendSample(): void {
+    const sample = this.#equality?.sample() ?? null;
+    if (sample === null || sample === this.#sample) return;
+    this.#sample = sample;
+    const documents = sample.documents.slice(0, SAMPLE_MAX);
+    this.#context.send({ type: 'content', database: sample.database, isAnswer: false, documents });
+  }
+
+  async #handleContent({ database, isAnswer, documents }: ContentMessage): Promise<void> {
+    if (documents.length > SAMPLE_MAX) throw malformed('too many documents at once');
+    const differing = (await this.#equality?.compare(database, documents, this.#context.peer.nodeId)) ?? [];
+    if (differing.length === 0 || isAnswer || this.#isClosed) return;
+    this.#context.send({ type: 'content', database, isAnswer: true, documents: differing });
   }
 
   close(): void {
@@ -119,7 +140,9 @@ export class Reconciler {
   #compare(theirs: DatabaseFingerprint): void {
     const ours = this.#equality?.fingerprint(theirs.database) ?? null;
     if (ours === null || !isSame(ours.vector, theirs.vector)) return;
-    if (isSame(ours.digest, theirs.digest)) {
+    const isEqual = isSame(ours.digest, theirs.digest);
+    this.#equality?.noteCompared(theirs.database, this.#context.peer.nodeId, isEqual);
+    if (isEqual) {
       this.#patience.delete(theirs.database);
       this.#parts.delete(theirs.database);
       return;
@@ -185,6 +208,7 @@ export class Reconciler {
 
   async #dispatch(message: Exclude<RepairMessage, DigestMessage>): Promise<void> {
     if (message.type === 'sketch') return this.#handleSketch(message);
+    if (message.type === 'content') return this.#handleContent(message);
     if (message.type === 'document-fetch') return this.#handleFetch(message);
     if (message.type === 'documents' && message.session === this.#fetch?.session) return this.#handleFetched(message);
     const comparison = this.#comparisons.get(message.session);
@@ -223,7 +247,7 @@ export class Reconciler {
     const equality = this.#equality;
     if (equality === null || this.#fetch !== null || this.#isClosed) return;
     for (const database of this.#context.engine.databases()) {
-      const documents = equality.quarantined(database).slice(0, NAMES_PER_FETCH);
+      const documents = equality.quarantined(database, this.#context.peer.nodeId).slice(0, NAMES_PER_FETCH);
       if (documents.length === 0) continue;
       const session = this.#nextSession;
       this.#nextSession += 2;

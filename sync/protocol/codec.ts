@@ -23,7 +23,7 @@ import {
   URL_BYTES_MAX,
 } from './limit.ts';
 import { MESSAGE_TYPES } from './message.ts';
-import type { DatabaseFingerprint, RepairMessage, SketchMessage } from './repair-message.ts';
+import type { DatabaseFingerprint, DocumentContent, RepairMessage, SketchMessage } from './repair-message.ts';
 import type {
   DatabasePositions,
   HelloMessage,
@@ -123,6 +123,10 @@ function writeRepairMessage(to: encoding.Encoder, message: RepairMessage): void 
     case 'repair-end':
       encoding.writeVarUint(to, message.session);
       return encoding.writeVarUint(to, message.repaired);
+    case 'content':
+      encoding.writeVarString(to, message.database);
+      encoding.writeUint8(to, message.isAnswer ? 1 : 0);
+      return writeList(to, message.documents, writeContent);
   }
 }
 
@@ -216,6 +220,12 @@ const READERS: { readonly [T in MessageType]: Reader<T> } = {
     type: 'repair-end',
     session: decoding.readVarUint(from),
     repaired: decoding.readVarUint(from),
+  }),
+  content: (from) => ({
+    type: 'content',
+    database: readDatabase(from),
+    isAnswer: readFlag(from),
+    documents: readList(from, readContent),
   }),
 };
 
@@ -370,6 +380,18 @@ function writeDocumentName(to: encoding.Encoder, name: { collection: string; id:
 
 function readDocumentName(from: decoding.Decoder): { collection: string; id: string } {
   return { collection: decoding.readVarString(from), id: decoding.readVarString(from) };
+}
+
+function writeContent(to: encoding.Encoder, document: DocumentContent): void {
+  writeDocumentName(to, document);
+  encoding.writeUint8Array(to, document.element);
+  encoding.writeUint8Array(to, document.content);
+}
+
+function readContent(from: decoding.Decoder): DocumentContent {
+  const name = readDocumentName(from);
+  const element = readBytes(from, FINGERPRINT_BYTES);
+  return { ...name, element, content: readBytes(from, FINGERPRINT_BYTES) };
 }
 
 function writePayload(to: encoding.Encoder, payload: Payload): void {

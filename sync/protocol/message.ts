@@ -31,6 +31,7 @@ export const MESSAGE_TYPES = {
   'document-fetch': 25,
   documents: 26,
   'repair-end': 27,
+  content: 28,
 } as const;
 
 export type MessageType = keyof typeof MESSAGE_TYPES;

@@ -82,7 +82,26 @@ export interface RepairEndMessage {
   readonly repaired: number;
 }
 
+export interface DocumentContent {
+  readonly collection: string;
+  readonly id: string;
+  /** First 8 B of the digest element: the version. */
+  readonly element: Uint8Array;
+  /** First 8 B of SHA-256 of the normalised state. */
+  readonly content: Uint8Array;
+}
+
+/** Documents that the sender has checked. Who has the same version must have the same content. */
+export interface ContentMessage {
+  readonly type: 'content';
+  readonly database: string;
+  /** The answer to one: the sender's own, of those that differ. */
+  readonly isAnswer: boolean;
+  readonly documents: readonly DocumentContent[];
+}
+
 export type RepairMessage =
+  | ContentMessage
   | DigestMessage
   | SketchMessage
   | SketchRequestMessage
@@ -101,6 +120,7 @@ const TYPES: ReadonlySet<string> = new Set<RepairMessage['type']>([
   'document-fetch',
   'documents',
   'repair-end',
+  'content',
 ]);
 
 export function isRepairMessage(message: { readonly type: string }): message is RepairMessage {

@@ -17,7 +17,7 @@ const NO_VALUE = new Uint8Array(0);
 /** What an operation is about to do; see `MemoryStoreOptions.intercept`. */
 export type StoreAccess =
   | { readonly type: 'read'; readonly keys: readonly Uint8Array[] }
-  | { readonly type: 'range'; readonly gte: Uint8Array; readonly lt: Uint8Array }
+  | { readonly type: 'range'; readonly gte: Uint8Array; readonly lt: Uint8Array; readonly values: boolean }
   | { readonly type: 'batch'; readonly operations: readonly StoreOperation[]; readonly sync: boolean };
 
 export interface MemoryStoreOptions {
@@ -68,6 +68,11 @@ export class MemoryStore implements Store {
     this.#isClosed = true;
     this.#unsynced = [];
     return new MemoryStore(options, survivor.snapshot());
+  }
+
+  /** A store of its own with what a crash at this moment would leave. */
+  copy(): MemoryStore {
+    return new MemoryStore({}, this.#durable);
   }
 
   async get(key: Uint8Array): Promise<Uint8Array | undefined> {
@@ -188,7 +193,8 @@ export class MemoryStore implements Store {
     let chunk: StoreEntry[] = [];
     let bytes = 0;
     let left = options.limit ?? Infinity;
-    await this.#access({ type: 'range', gte: options.gte, lt: options.lt });
+    const { gte, lt, values = true } = options;
+    await this.#access({ type: 'range', gte, lt, values });
     for (const entry of entriesOf(snapshot, options)) {
       if (left-- <= 0) break;
       chunk.push(options.values === false ? [entry[0], NO_VALUE] : entry);
@@ -196,7 +202,7 @@ export class MemoryStore implements Store {
       if (bytes < CHUNK_BYTES_MAX && chunk.length < CHUNK_ENTRIES_MAX) continue;
       yield chunk;
       ensureOpen();
-      await this.#access({ type: 'range', gte: options.gte, lt: options.lt });
+      await this.#access({ type: 'range', gte: entry[0], lt, values });
       ensureOpen();
       chunk = [];
       bytes = 0;

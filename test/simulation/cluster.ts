@@ -66,6 +66,8 @@ export class Cluster {
   readonly problems: string[] = [];
   /** A node to be killed at the moment it acknowledges its next write. */
   readonly armed: Map<number, number> = new Map();
+  /** Nodes whose disk was damaged: until they are repaired, their digests prove nothing. */
+  readonly damaged: Set<number> = new Set();
   /** No fault begins any more. */
   isHealed = false;
   readonly #tap: WireTap;
@@ -111,6 +113,7 @@ export class Cluster {
       random: this.#random.fork(`node ${index}`),
       compressor: COMPRESSOR,
       plan: nodePlan,
+      scrubPerSecond: plan.scrubPerSecond ?? 0,
       link: {
         snapshotRecordsMin: plan.snapshotRecordsMin,
         coalesceRecordsMin: plan.coalesceRecordsMin,
@@ -326,7 +329,7 @@ export class Cluster {
   /** Invariant I9 while things happen: equal vectors have equal digests, on all nodes at all times. */
   checkDigests(): void {
     for (const { index, replica } of this.nodes) {
-      if (replica === null) continue;
+      if (replica === null || this.damaged.has(index)) continue;
       for (const name of replica.databases()) {
         const state = databaseState(replica, name);
         if (state === null || replica.engine.isMerging(state.key)) continue;

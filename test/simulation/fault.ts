@@ -4,11 +4,13 @@
  */
 import { MemoryStore } from '../../sync/store/memory-store.ts';
 import type { Cluster } from './cluster.ts';
+import { injectDamageFault } from './damage-fault.ts';
+import type { DamageFault } from './damage-fault.ts';
 import { injectIdentityFault } from './identity-fault.ts';
 import type { IdentityFault } from './identity-fault.ts';
 import type { Fault } from './plan.ts';
 
-export function injectFault(cluster: Cluster, fault: Fault | IdentityFault): void {
+export function injectFault(cluster: Cluster, fault: Fault | IdentityFault | DamageFault): void {
   const { network, time, nodes } = cluster;
   switch (fault.type) {
     case 'partition':
@@ -73,5 +75,8 @@ export function injectFault(cluster: Cluster, fault: Fault | IdentityFault): voi
     case 'set-back':
     case 'new-epoch':
       return injectIdentityFault(cluster, fault);
+    case 'bit-flip':
+    case 'lost-documents':
+      return injectDamageFault(cluster, fault);
   }
 }

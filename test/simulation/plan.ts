@@ -3,6 +3,7 @@
  * Owns plans: what a seed means. A plan is plain data, made before anything runs, so that it can be printed, and shortened
  * when it fails. Actions are independent of each other: any subset of them is a plan too.
  */
+import type { DamageFault } from './damage-fault.ts';
 import type { IdentityFault } from './identity-fault.ts';
 import type { LogRetention } from '../../sync/log-cutter.ts';
 import type { DiskProfile } from './sim-disk.ts';
@@ -76,7 +77,7 @@ export type Action =
       readonly workload: WorkloadName;
       readonly key: number;
     }
-  | { readonly at: number; readonly type: 'fault'; readonly fault: Fault | IdentityFault };
+  | { readonly at: number; readonly type: 'fault'; readonly fault: Fault | IdentityFault | DamageFault };
 
 export interface NodePlan {
   readonly startsAt: number;
@@ -105,6 +106,8 @@ export interface Plan {
   readonly activeMs: number;
   /** Cuts the power of all nodes once more when they have converged. */
   readonly hasFinalPowerLoss: boolean;
+  /** Documents that every node checks per second; default none. */
+  readonly scrubPerSecond?: number;
   readonly actions: readonly Action[];
 }
 
@@ -369,7 +372,7 @@ export function describePlan(plan: Plan): string {
   return lines.join('\n');
 }
 
-function describeFault(fault: Fault | IdentityFault): string {
+function describeFault(fault: Fault | IdentityFault | DamageFault): string {
   if ('cuts' in fault) {
     const cuts = fault.cuts.map(
       ({ direction: [a, b], afterMs, forMs }) => `${a}>${b} +${Math.round(afterMs)} for ${Math.round(forMs)}`,

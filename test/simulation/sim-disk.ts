@@ -1,9 +1,11 @@
 /**
  * @module
  * Owns the disk of a simulated node: a memory store whose reads, writes and fsyncs take virtual time, can be slowed down, can
- * fail, and lose what was not synced when the node dies.
+ * fail, lose what was not synced when the node dies, and have entries that cannot be read any more, as RocksDB has when a bit
+ * flips: the checksum of the entry is wrong.
  */
 import { StorageError } from '../../sync/errors.ts';
+import { compareBytes } from '../../sync/store/byte-order.ts';
 import type { StoreAccess } from '../../sync/store/memory-store.ts';
 import { MemoryStore } from '../../sync/store/memory-store.ts';
 import type { SeededRandom } from './seeded-random.ts';
@@ -25,6 +27,8 @@ export class SimDisk {
   readonly #profile: DiskProfile;
   readonly #onAccess: () => void;
   #store = new MemoryStore();
+  /** Keys whose values cannot be read, until they are written again. */
+  readonly #damaged = new Map<string, Uint8Array>();
   #after: (delayMs: number, run: () => void) => unknown = () => {};
 
   /** @param onAccess - Called before every access; may throw. */
@@ -66,6 +70,20 @@ export class SimDisk {
     this.#store = content.crash(0, {});
   }
 
+  /** A copy of a disk in use, as it would be after a crash. */
+  peek(): MemoryStore {
+    return this.#store.copy();
+  }
+
+  /** Flips a bit in the value of every key given. */
+  damage(keys: readonly Uint8Array[]): void {
+    for (const key of keys) this.#damaged.set(String(key), key);
+  }
+
+  get damagedEntries(): number {
+    return this.#damaged.size;
+  }
+
   /** Batches a crash at this moment may lose. */
   get unsyncedBatches(): number {
     return this.#store.unsyncedBatches;
@@ -76,10 +94,25 @@ export class SimDisk {
     if (access.type === 'batch' && access.sync && this.isBroken) {
       throw new StorageError('STORAGE_IO', 'simulated: the disk failed');
     }
+    this.#checkDamage(access);
     const delayMs = this.#latency(access) * this.slowdown;
     if (delayMs === 0) return;
     // After a crash nothing of the dead process goes on: its operations stay pending for ever.
     return new Promise((resolve) => this.#after(delayMs, () => resolve()));
+  }
+
+  #checkDamage(access: StoreAccess): void {
+    if (this.#damaged.size === 0) return;
+    if (access.type === 'batch') {
+      for (const { key } of access.operations) this.#damaged.delete(String(key));
+      return;
+    }
+    const isMet = [...this.#damaged.values()].some((key) =>
+      access.type === 'read'
+        ? access.keys.some((each) => compareBytes(each, key) === 0)
+        : access.values && compareBytes(access.gte, key) <= 0 && compareBytes(key, access.lt) < 0,
+    );
+    if (isMet) throw new StorageError('STORAGE_CORRUPT', 'simulated: a checksum does not match');
   }
 
   #latency(access: StoreAccess): number {

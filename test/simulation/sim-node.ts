@@ -40,6 +40,7 @@ export interface SimNodeParts {
   readonly compressor: Compressor;
   readonly plan: NodePlan;
   readonly link: Partial<LinkOptions>;
+  readonly scrubPerSecond: number;
   readonly log: Partial<LogRetention>;
   /** Whom it is told to join. */
   readonly joins: readonly number[];
@@ -117,6 +118,7 @@ export class SimNode {
       advertise: SimNetwork.url(this.index),
       clusterSecret: CLUSTER_SECRET,
       cacheBytesMax: 64 * 1024,
+      scrubPerSecond: this.#parts.scrubPerSecond,
       link,
       log,
       onFailure: (error) => {

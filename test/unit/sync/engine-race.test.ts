@@ -290,10 +290,10 @@ test('[DB14] a document that could not be read once can be written later', async
   let fail!: (error: Error) => void;
   gate.onAccess = (access) => {
     if (access.type !== 'read') return undefined;
-    if (new TextDecoder().decode(access.keys[0]).endsWith('fast')) throw new StorageError('STORAGE_CORRUPT', 'bits');
+    if (new TextDecoder().decode(access.keys[0]).endsWith('fast')) throw new StorageError('STORAGE_IO', 'bits');
     return new Promise((_, reject) => (fail = reject));
   };
-  await expect(replica.engine.ingest(database.key, theirs)).rejects.toMatchObject({ code: 'STORAGE_CORRUPT' });
+  await expect(replica.engine.ingest(database.key, theirs)).rejects.toMatchObject({ code: 'STORAGE_IO' });
   fail(new StorageError('STORAGE_IO', 'read failed'));
   await turn();
   gate.onAccess = () => {};

@@ -103,4 +103,10 @@ export const EXAMPLES: { readonly [T in Message['type']]: Extract<Message, { typ
   },
   documents: { type: 'documents', session: 4, done: 1, payload: { codec: 'none', bytes: bytes(9, 70) } },
   'repair-end': { type: 'repair-end', session: 4, repaired: 1 },
+  content: {
+    type: 'content',
+    database: 'app.0',
+    isAnswer: false,
+    documents: [{ collection: 'cities', id: 'ä', element: bytes(8, 80), content: bytes(8, 90) }],
+  },
 };

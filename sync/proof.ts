@@ -1,0 +1,132 @@
+/**
+ * @module
+ * Owns what a replica does so that equality is proven and not assumed, put together: comparisons with peers, the scrub, the
+ * alarms they raise, and the report about it all (`atoll doctor`).
+ */
+import type { Alarm } from './alarm.ts';
+import { AlarmLog } from './alarm.ts';
+import type { Database } from './database.ts';
+import type { Clock, Sha256, Timers } from './port.ts';
+import type { QuarantinedDocument } from './quarantine.ts';
+import { Repair } from './repair.ts';
+import { Scrub } from './scrub.ts';
+import type { ScrubOptions, ScrubStatus } from './scrub.ts';
+
+/** One thing that must hold. */
+export interface DoctorCheck {
+  /**
+   * `storage`: writes are taken. `digest`: the documents on disk add up to the digest. `documents`: all can be read. `peers`: who
+   * has the same vector has the same digest.
+   */
+  readonly check: 'storage' | 'digest' | 'documents' | 'peers';
+  readonly database: string | null;
+  readonly ok: boolean;
+  readonly detail: string;
+}
+
+export interface DoctorReport {
+  /** ISO 8601. */
+  readonly at: string;
+  /** Every check holds now. What was wrong and has been put right is in `alarms`. */
+  readonly healthy: boolean;
+  readonly checks: readonly DoctorCheck[];
+  readonly quarantined: readonly ({ readonly database: string } & QuarantinedDocument)[];
+  /** The last ones, oldest first. */
+  readonly alarms: readonly Alarm[];
+  /** Since the start of the process. */
+  readonly alarmsTotal: number;
+  readonly scrub: ScrubStatus;
+}
+
+export interface ProofDependencies {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly sha256: Sha256;
+  readonly scrub: ScrubOptions;
+  readonly databases: () => readonly Database[];
+  readonly databaseOf: (key: string) => Database | undefined;
+  /** The name of a node. */
+  readonly nameOf: (node: string) => string;
+  /** Code of the storage error that stopped the node, if one did. */
+  readonly failure: () => string | null;
+  readonly fail: (error: unknown) => void;
+}
+
+export class Proof {
+  readonly alarms: AlarmLog;
+  readonly repair: Repair;
+  readonly #dependencies: ProofDependencies;
+  readonly #scrub: Scrub;
+
+  constructor(dependencies: ProofDependencies) {
+    const { clock, timers, sha256, databases, databaseOf, fail, scrub } = dependencies;
+    this.#dependencies = dependencies;
+    const pause = (): Promise<void> => new Promise((resolve) => timers.after(0, () => resolve()));
+    this.alarms = new AlarmLog(() => clock.now());
+    this.repair = new Repair({ databaseOf, alarms: this.alarms, clock, sha256, pause });
+    const { alarms, repair } = this;
+    this.#scrub = new Scrub({ ...scrub, clock, timers, databases, repair, alarms, pause, fail });
+  }
+
+  start(): void {
+    this.#scrub.start();
+  }
+
+  stop(): void {
+    this.#scrub.stop();
+  }
+
+  /** Checks every stored document now, then reports. */
+  async examine(): Promise<DoctorReport> {
+    await this.#scrub.run();
+    return this.report();
+  }
+
+  report(): DoctorReport {
+    const { databases, clock } = this.#dependencies;
+    const checks = [this.#checkStorage(), ...databases().flatMap((database) => this.#checkDatabase(database))];
+    return {
+      at: new Date(clock.now()).toISOString(),
+      healthy: checks.every(({ ok }) => ok),
+      checks,
+      quarantined: databases().flatMap(({ key, quarantine }) =>
+        quarantine.list().map((document) => ({ database: key, ...document })),
+      ),
+      alarms: this.alarms.list(),
+      alarmsTotal: this.alarms.total,
+      scrub: this.#scrub.status(),
+    };
+  }
+
+  #checkStorage(): DoctorCheck {
+    const failure = this.#dependencies.failure();
+    const detail = failure === null ? 'takes writes' : `failed with ${failure}; restart the node`;
+    return { check: 'storage', database: null, ok: failure === null, detail };
+  }
+
+  #checkDatabase(database: Database): DoctorCheck[] {
+    return [this.#checkDigest(database), this.#checkDocuments(database), this.#checkPeers(database)];
+  }
+
+  #checkDigest({ key }: Database): DoctorCheck {
+    const ok = !this.repair.suspects().includes(key);
+    const counted = this.#scrub.status().passes[key];
+    const held = counted === undefined ? 'not counted since the start' : `the documents added up to it at ${counted}`;
+    return { check: 'digest', database: key, ok, detail: ok ? held : 'the documents on disk do not add up to it' };
+  }
+
+  #checkDocuments({ key, quarantine }: Database): DoctorCheck {
+    const ok = quarantine.size === 0;
+    const detail = ok ? 'none is quarantined' : `${quarantine.size} quarantined, until a peer gives them back`;
+    return { check: 'documents', database: key, ok, detail };
+  }
+
+  #checkPeers({ key }: Database): DoctorCheck {
+    const compared = this.repair.comparisonsOf(key);
+    const told = compared.map(({ peer, isEqual, at }) => {
+      return `${isEqual ? 'equal to' : 'differs from'} ${this.#dependencies.nameOf(peer)} at ${at}`;
+    });
+    const ok = compared.every(({ isEqual }) => isEqual);
+    return { check: 'peers', database: key, ok, detail: told.length === 0 ? 'not compared yet' : told.join(', ') };
+  }
+}
