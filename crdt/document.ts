@@ -8,6 +8,7 @@ import { assert, unreachable } from './assert.ts';
 import { canonicalJson, canonicalOrder } from './canonical-json.ts';
 import type { Author, Change, Conflict, DocumentView } from './change.ts';
 import { CrdtError } from './errors.ts';
+import { readFirstState } from './first-state.ts';
 import { writeFreshState } from './fresh-state.ts';
 import { applyIntents } from './intent.ts';
 import { applyJsonPatch } from './json-patch.ts';
@@ -55,7 +56,7 @@ export class CrdtDocument {
   #updates: Uint8Array[] = [];
   #view: DocumentView | null = null;
   #bytes = 0;
-  #isFirst = false;
+  #firstClient: number | null = null;
 
   private constructor() {}
 
@@ -85,6 +86,7 @@ export class CrdtDocument {
    * @throws CrdtError `CRDT_UPDATE_MALFORMED`, or `CRDT_UPDATE_GAP` when it builds on something not yet here.
    */
   apply(update: Uint8Array): void {
+    if (this.#isEmpty && this.#applyFirst(update)) return;
     if (this.#isEmpty && this.#readPlain(update)) {
       this.#keep(update);
       this.#pending.push(update);
@@ -193,11 +195,11 @@ export class CrdtDocument {
   }
 
   /**
-   * True when the state is that of a first write made here: `restoreFirstState` makes it from the canonical JSON, the client and
-   * the stamp.
+   * Who wrote the document, when the state is that of a first write: `restoreFirstState` makes it from what the document shows.
+   * Null otherwise.
    */
-  get isFirst(): boolean {
-    return this.#isFirst;
+  get firstClient(): number | null {
+    return this.#firstClient;
   }
 
   /** Approximate heap bytes, for caches that are bounded in bytes. */
@@ -212,7 +214,7 @@ export class CrdtDocument {
   }
 
   #keep(update: Uint8Array): void {
-    this.#isFirst = false;
+    this.#firstClient = null;
     if (this.#state === null) this.#state = update;
     else this.#updates.push(update);
     this.#bytes += update.byteLength;
@@ -266,6 +268,18 @@ export class CrdtDocument {
     return doc;
   }
 
+  /** The first write of most documents, from elsewhere, without a model. */
+  #applyFirst(update: Uint8Array): boolean {
+    const first = readFirstState(update);
+    if (first === null) return false;
+    this.#keep(update);
+    this.#pending.push(update);
+    this.#discardModel();
+    this.#firstClient = first.client;
+    this.#view = { exists: true, json: first.json, modified: first.stamp, conflicts: 0 };
+    return true;
+  }
+
   /** The first write of most documents, without a model. Null when it needs one. */
   #writeFirst(value: JsonObject, author: Author): Uint8Array | null {
     const limits = author.limits ?? DEFAULT_LIMITS;
@@ -277,7 +291,7 @@ export class CrdtDocument {
     const json = canonicalJson(ordered);
     checkBytes(json, null, limits);
     this.#keep(state);
-    this.#isFirst = true;
+    this.#firstClient = author.client;
     this.#pending.push(state);
     this.#discardModel();
     this.#view = { exists: true, json, modified: author.stamp, conflicts: 0 };

@@ -3,7 +3,6 @@
  * Owns the shortcut for the most common write of all: a whole document that nobody has written before. Its state is encoded
  * straight from the JSON, without a model. The bytes are those that write-update.ts would give; a test compares them.
  */
-import { assert } from './assert.ts';
 import { ByteWriter } from './byte-writer.ts';
 import type { Author } from './change.ts';
 import { encodeSegment } from './json-pointer.ts';
@@ -12,17 +11,6 @@ import { isScalar, scalarsFirst } from './write-value.ts';
 import { CONTENT_ANY, ROOT } from './write-update.ts';
 
 const WRITER: ByteWriter = new ByteWriter();
-
-/**
- * Encodes again what the first write of a document encoded, from what the document shows: such a state need not be stored.
- *
- * @param json - Canonical JSON of a document that is as its first write left it, `CrdtDocument.isFirst`.
- */
-export function restoreFirstState(json: string, author: Pick<Author, 'client' | 'stamp'>): Uint8Array {
-  const state = writeFreshState(JSON.parse(json) as JsonObject, author);
-  assert(state !== null, 'a first state is of the simple form');
-  return state;
-}
 
 /** Encodes the first state of a document, or returns null when it holds an array of containers: those need a model. */
 export function writeFreshState(

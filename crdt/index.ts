@@ -25,7 +25,7 @@ export type {
   TypeDeclarations,
 } from './change.ts';
 export { CrdtDocument } from './document.ts';
-export { restoreFirstState } from './fresh-state.ts';
+export { restoreFirstState } from './first-state.ts';
 export { parseJson } from './json-parse.ts';
 export { canonicalJson } from './canonical-json.ts';
 export { admitUpdate, inspectUpdate, normaliseState } from './update.ts';

@@ -302,7 +302,7 @@ export class DocumentTable {
     const json = utf8.encode(view.json);
     slot.saved = slot.document.encodeParts();
     const [base, ...updates] = slot.saved;
-    const isFirst = slot.document.isFirst && slot.vector.size === 1;
+    const isFirst = isFirstState(slot);
     const { exists, modified, conflicts } = view;
     const record = { exists, element, modified, conflicts, json, isFirst, updates };
     operations.push({ type: 'put', key: slot.viewKey, value: encodeView(record, slot.encodedVector) });
@@ -336,6 +336,11 @@ export class DocumentTable {
       this.release(slot);
     }
   }
+}
+
+/** What is stored names the writer by the document vector. */
+function isFirstState({ document, vector }: DocumentSlot): boolean {
+  return document.firstClient !== null && vector.size === 1 && vector.has(document.firstClient);
 }
 
 function count(sums: CollectionStats, before: StoredDocument | null, after: StoredDocument | null): void {
