@@ -25,6 +25,8 @@ const TICK_MS = 1000;
 const PROGRESS_TICKS = 15;
 /** Ticks a process runs before it declares anybody stale: it may have been away itself. */
 const STALE_TICKS_MIN = 60;
+/** Ticks after which a stale node that lacks nothing is live without a proof, which a database that never rests cannot give. */
+const PROOF_TICKS_MAX = 120;
 /** Ticks between two corrections of our own entry. */
 const ANNOUNCE_TICKS = 10;
 
@@ -44,6 +46,8 @@ export interface MembershipParts {
   /** Keys of the databases held here, and what is durable of them. */
   readonly databases: () => readonly string[];
   readonly vectorOf: (database: string) => VersionVector;
+  /** What comparisons of digests with peers have said since a moment, of one database. */
+  readonly comparedSince: (database: string, sinceMs: number) => readonly boolean[];
   readonly onFailure: (error: unknown) => void;
 }
 
@@ -54,6 +58,8 @@ export class Membership implements Admissions {
   #ticks = 0;
   #announcedTick = -ANNOUNCE_TICKS;
   #isWriting = false;
+  /** Since when this process knows that it was given up and lacks nothing. */
+  #stale: { readonly sinceMs: number; readonly tick: number } | null = null;
   /** Tokens being exchanged, and by whom: the mark on the disk comes later. */
   readonly #reserved = new Map<string, string>();
 
@@ -270,11 +276,23 @@ export class Membership implements Admissions {
     });
   }
 
-  /** Live once some peer has nothing that we lack. */
+  /** Live once some peer has nothing that we lack, and, for a node that others had given up, digests agree. */
   #desiredState(peers: Peers): MemberState {
     const state = this.ownState;
+    if (state !== 'stale') this.#stale = null;
     if (state !== 'joining' && state !== 'stale') return state;
-    return peers.linkedNodes().some((node) => this.#hasAllOf(node)) ? 'live' : state;
+    const hasAll = peers.linkedNodes().some((node) => this.#hasAllOf(node));
+    return hasAll && (state === 'joining' || this.#isReconciled()) ? 'live' : state;
+  }
+
+  /** Others may have forgotten what this node still has: no vector tells, only the digests do. */
+  #isReconciled(): boolean {
+    const { databases, comparedSince, clock } = this.#parts;
+    this.#stale ??= { sinceMs: clock.now(), tick: this.#ticks };
+    const { sinceMs, tick } = this.#stale;
+    const results = databases().map((database) => comparedSince(database, sinceMs));
+    if (results.every((equal) => equal.includes(true))) return true;
+    return this.#ticks - tick > PROOF_TICKS_MAX && !results.flat().includes(false);
   }
 
   #hasAllOf(node: string): boolean {

@@ -126,6 +126,11 @@ export class Replica {
       self: () => ({ name: this.name, url: this.advertise }),
       databases: () => this.engine.databases(),
       vectorOf: (database) => this.engine.vector(database),
+      comparedSince: (database, sinceMs) =>
+        this.#proof.repair
+          .comparisonsOf(database)
+          .filter(({ at }) => Date.parse(at) >= sinceMs)
+          .map(({ isEqual }) => isEqual),
       onFailure: (error) => this.#handleWriteFailure(error),
     });
   }
