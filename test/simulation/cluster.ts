@@ -318,6 +318,15 @@ export class Cluster {
     }
   }
 
+  /** Where nothing was damaged, nothing may be found to be: an alarm is a silent divergence, or a false one. */
+  checkAlarms(): void {
+    if (this.damaged.size > 0) return;
+    for (const { index, replica } of this.nodes) {
+      const alarms = replica?.status().alarms ?? [];
+      if (alarms.length > 0) this.complain(`[EQ5] node ${index} raised alarms: ${JSON.stringify(alarms.slice(0, 3))}`);
+    }
+  }
+
   /** Invariant I9 for readers: one version of a document has one content, on all nodes at all times. */
   checkVersion(document: string, etag: string, text: string): void {
     const id = `${document} ${etag}`;

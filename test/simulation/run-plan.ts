@@ -113,6 +113,7 @@ async function settle(cluster: Cluster, workloads: readonly Workload[]): Promise
   await time.run(time.now + 2000, () => isBroken(cluster));
   if (!hasConverged(cluster)) cluster.complain('converged, and then differed again without any write');
   if (cluster.problems.length === 0) await checkInTime(cluster, workloads);
+  cluster.checkAlarms();
   await cluster.inspectAll();
   if (!plan.hasFinalPowerLoss || cluster.problems.length > 0) return;
   for (const node of nodes) node.start();
