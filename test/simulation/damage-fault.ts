@@ -4,9 +4,12 @@
  * before, or gone, while the log says otherwise. They are not drawn at random: until they are repaired a node breaks promises that
  * ordinary runs check all the time.
  */
+import { CrdtDocument, normaliseState } from '../../crdt/index.ts';
 import { DigestSum } from '../../sync/digest.ts';
-import { decodeView } from '../../sync/document-record.ts';
-import { digestKey, rangeOf, stateKey, statsKey, documentOf } from '../../sync/key.ts';
+import { decodeView, encodeBase, encodeDocumentVector, encodeView, statePartsOf } from '../../sync/document-record.ts';
+import type { ViewRecord } from '../../sync/document-record.ts';
+import { portableSha256 } from '../../sync/sha256.ts';
+import { compareBytes, digestKey, documentOf, rangeOf, stateKey, statsKey } from '../../sync/key.ts';
 import type { StoreEntry, StoreOperation } from '../../sync/port.ts';
 import type { MemoryStore } from '../../sync/store/memory-store.ts';
 import type { Cluster } from './cluster.ts';
@@ -31,10 +34,12 @@ export type DamageFault =
       readonly database: string;
       readonly documents: number;
       readonly isCounted: boolean;
-    };
+    }
+  /** Crashes a node and puts other content under the version of a document, as a client id that is used twice does. */
+  | { readonly type: 'other-content'; readonly node: number; readonly database: string };
 
 export function isDamageFault(fault: { readonly type: string }): fault is DamageFault {
-  return fault.type === 'bit-flip' || fault.type === 'lost-documents';
+  return ['bit-flip', 'lost-documents', 'other-content'].includes(fault.type);
 }
 
 export function injectDamageFault(cluster: Cluster, fault: DamageFault): void {
@@ -43,8 +48,11 @@ export function injectDamageFault(cluster: Cluster, fault: DamageFault): void {
   if (database === undefined) return cluster.complain('there is nothing to damage');
   const { db } = database.parts;
   cluster.damaged.add(fault.node);
-  const run = fault.type === 'bit-flip' ? flip(cluster, node, db, fault) : lose(cluster, node, db, fault);
-  run.catch((error: unknown) => cluster.complain(`no damage: ${String(error)}`));
+  const run = (): Promise<void> => {
+    if (fault.type === 'bit-flip') return flip(cluster, node, db, fault);
+    return fault.type === 'lost-documents' ? lose(cluster, node, db, fault) : forge(cluster, node, db);
+  };
+  run().catch((error: unknown) => cluster.complain(`no damage: ${String(error)}`));
 }
 
 async function flip(
@@ -90,6 +98,45 @@ async function lose(
   node.disk.replace(content);
   cluster.trace.count('documents lost', views.length);
   node.start();
+}
+
+async function forge(cluster: Cluster, node: SimNode, db: number): Promise<void> {
+  cluster.crash(node.index, false, 0, 1e9);
+  const content = node.disk.copy();
+  const [[key, value]] = (await someViews(content, db, 1)) as [StoreEntry];
+  const record = decodeView(value);
+  const { collection, id } = documentOf(key);
+  const base = stateKey(db, collection, id);
+  const genuine = CrdtDocument.load(...statePartsOf(record, await content.get(base)));
+  const state = forgeState(record, hashContent(genuine));
+  const json = new TextEncoder().encode(CrdtDocument.load(state).view().json);
+  const view = encodeView({ ...record, json, isFirst: false, updates: [] }, encodeDocumentVector(record.vector));
+  await content.batch(
+    [
+      { type: 'put', key, value: view },
+      { type: 'put', key: base, value: encodeBase(state) },
+    ],
+    { sync: true },
+  );
+  node.disk.replace(content);
+  node.start();
+}
+
+/** Of two contents the one with the greater hash is kept: what is forged here must be the other one, or the oracles complain. */
+function forgeState({ vector, modified }: ViewRecord, genuine: Uint8Array): Uint8Array {
+  const [client] = vector.keys() as MapIterator<number>;
+  for (let forged = 0; ; forged++) {
+    const document = CrdtDocument.create();
+    document.change(
+      { kind: 'replace', value: { forged } },
+      { client: client!, stamp: modified, deletePolicy: 'update-wins' },
+    );
+    if (compareBytes(hashContent(document), genuine) < 0) return document.encode();
+  }
+}
+
+function hashContent(document: CrdtDocument): Uint8Array {
+  return portableSha256(normaliseState(document.encode())).slice(0, 8);
 }
 
 /** Documents of one collection are counted with what the operations before have left. */

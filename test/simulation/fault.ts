@@ -77,6 +77,7 @@ export function injectFault(cluster: Cluster, fault: Fault | IdentityFault | Dam
       return injectIdentityFault(cluster, fault);
     case 'bit-flip':
     case 'lost-documents':
+    case 'other-content':
       return injectDamageFault(cluster, fault);
   }
 }

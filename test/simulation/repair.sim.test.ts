@@ -118,3 +118,12 @@ test.each([
     expect(damagedEntries).toEqual([0, 0, 0]);
   },
 );
+
+test.each([9, 10])('[EQ9] other content under one version is found by samples and replaced (seed %i)', async (seed) => {
+  const fault = { type: 'other-content', at: 15_000, node: 1, database: DATABASE } as const;
+  const { alarms, quarantined } = await run(planFor(seed, [fault], 60_000));
+  expect(kindsOf(alarms[1]!)).toEqual(['content']);
+  expect(kindsOf([...alarms[0]!, ...alarms[2]!])).toEqual(['content']);
+  expect(alarms[1]!.some(({ repaired }) => repaired === 1)).toBe(true);
+  expect(quarantined).toEqual([0, 0, 0]);
+});
