@@ -121,6 +121,11 @@ export class Database implements CommitParticipant {
     return this.parts.table.get(collection, id);
   }
 
+  /** The same without waiting; `undefined` when the store would have to be asked. */
+  peek(collection: string, id: string): StoredDocument | null | undefined {
+    return this.parts.table.peek(collection, id);
+  }
+
   /**
    * Applies one atomic change; resolves after fsync. Concurrent calls for one document are applied in call order.
    *

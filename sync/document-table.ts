@@ -244,10 +244,15 @@ export class DocumentTable {
 
   /** The durable version of a document, `null` when there is none. */
   async get(collection: string, id: string): Promise<StoredDocument | null> {
+    const held = this.peek(collection, id);
+    return held === undefined ? this.#readView(`${collection}\0${id}`, collection, id) : held;
+  }
+
+  /** The same without waiting; `undefined` when the store would have to be asked. */
+  peek(collection: string, id: string): StoredDocument | null | undefined {
     const name = `${collection}\0${id}`;
     const slot = this.#pinned.get(name) ?? this.#idle.get(name);
-    if (slot && !slot.loading) return slot.durable?.document ?? null;
-    return this.#views.get(name) ?? (await this.#readView(name, collection, id));
+    return slot && !slot.loading ? (slot.durable?.document ?? null) : this.#views.get(name);
   }
 
   #readView(name: string, collection: string, id: string): Promise<StoredDocument | null> {

@@ -39,8 +39,10 @@ export function documentRoutes(app: FastifyInstance, context: HttpContext): void
   app.get(path, (request: DocumentRequest, reply) => {
     const { db, collection, id } = request.params;
     const database = replica.database(db);
+    const held = database.peek(requireCollectionName(collection), requireDocumentId(id));
+    if (held !== undefined) return sendDocument(request, reply, database, held);
     database
-      .get(requireCollectionName(collection), requireDocumentId(id))
+      .get(collection, id)
       .then((stored) => sendDocument(request, reply, database, stored))
       .catch((error: unknown) => reply.send(error));
   });
