@@ -11,10 +11,12 @@ import { SyncError } from './errors.ts';
 import type { Epoch } from './identity.ts';
 import type { KnownToken } from './link/handshake.ts';
 import type { Admissions, Peers, PeersEvent } from './link/peers.ts';
+import type { HoldingsSource } from './link/relay.ts';
 import type { Holdings, MemberProgress } from './member-progress.ts';
 import type { Clock, Random, Timers } from './port.ts';
 import { fingerprintNode } from './protocol/authentication.ts';
 import { createJoinToken } from './protocol/admission.ts';
+import type { HoldingsEntry } from './protocol/message.ts';
 import type { VersionVector } from './version-vector.ts';
 
 /** A member that nobody has seen for so long is not waited for. */
@@ -27,6 +29,8 @@ const PROGRESS_TICKS = 15;
 const STALE_TICKS_MIN = 60;
 /** Ticks after which a stale node that lacks nothing is live without a proof, which a database that never rests cannot give. */
 const PROOF_TICKS_MAX = 120;
+/** Our word is said again after this. */
+const WORD_MS = 3_600_000;
 /** Ticks between two corrections of our own entry. */
 const ANNOUNCE_TICKS = 10;
 
@@ -48,10 +52,12 @@ export interface MembershipParts {
   readonly vectorOf: (database: string) => VersionVector;
   /** What comparisons of digests with peers have said since a moment, of one database. */
   readonly comparedSince: (database: string, sinceMs: number) => readonly boolean[];
+  /** A new stamp of the hybrid logical clock. */
+  readonly tick: () => number;
   readonly onFailure: (error: unknown) => void;
 }
 
-export class Membership implements Admissions {
+export class Membership implements Admissions, HoldingsSource {
   readonly #parts: MembershipParts;
   #peers: Peers | null = null;
   #cancel: () => void = () => {};
@@ -62,6 +68,8 @@ export class Membership implements Admissions {
   #stale: { readonly sinceMs: number; readonly tick: number } | null = null;
   /** Tokens being exchanged, and by whom: the mark on the disk comes later. */
   readonly #reserved = new Map<string, string>();
+  readonly #words = new Map<string, HoldingsEntry>();
+  #ownWord: { readonly entry: HoldingsEntry; readonly atMs: number } | null = null;
 
   constructor(parts: MembershipParts) {
     this.#parts = parts;
@@ -142,17 +150,59 @@ export class Membership implements Admissions {
 
   /** The member list changed. */
   handleCatalog(): void {
-    const { catalog, epoch, progress } = this.#parts;
+    const { catalog, epoch } = this.#parts;
     for (const [node, { url, state }] of catalog.members) {
       if (node === epoch.nodeId) continue;
-      if (state === 'removed') progress.forget(node);
+      if (state === 'removed') this.#forget(node);
       else if (url !== null) this.#peers?.learn(url, node);
     }
     this.#peers?.expelRemoved();
   }
 
+  #forget(node: string): void {
+    this.#parts.progress.forget(node);
+    this.#words.delete(node);
+  }
+
   handleEvent(event: PeersEvent): void {
     if (event.type === 'closed' && event.node !== null) this.#noteHoldings(event.node, event.holdings);
+  }
+
+  // --- what others pass on
+
+  /** Nothing while everybody hears everybody: then nobody needs our word, and nobody has given us his. */
+  entries(): readonly HoldingsEntry[] {
+    const linked = new Set(this.#peers?.linkedNodes());
+    const isHeardByAll = this.others().every((node) => linked.has(node));
+    return isHeardByAll ? [...this.#words.values()] : [this.#sayHoldings(), ...this.#words.values()];
+  }
+
+  /** Said anew when it changed, and once an hour as a sign of life. */
+  #sayHoldings(): HoldingsEntry {
+    const { epoch, databases, vectorOf, clock, tick } = this.#parts;
+    const said = databases().map((database) => {
+      return { database, positions: [...vectorOf(database)].map(([origin, { seq }]) => [origin, seq] as const) };
+    });
+    const known = this.#ownWord;
+    const isSame = known !== null && JSON.stringify(known.entry.databases) === JSON.stringify(said);
+    const isRecent = known !== null && Math.abs(clock.now() - known.atMs) < WORD_MS;
+    if (isSame && isRecent && known.entry.node === epoch.nodeId) return known.entry;
+    const entry = { node: epoch.nodeId, stamp: tick(), databases: said };
+    this.#ownWord = { entry, atMs: clock.now() };
+    return entry;
+  }
+
+  /** The word of a member that we are linked to is only passed on: itself it tells us more. */
+  note(entries: readonly HoldingsEntry[]): void {
+    const { epoch, catalog } = this.#parts;
+    for (const entry of entries) {
+      const { node, stamp, databases } = entry;
+      if (node === epoch.nodeId || !catalog.members.has(node) || this.isRemoved(node)) continue;
+      if (stamp <= (this.#words.get(node)?.stamp ?? 0)) continue;
+      this.#words.set(node, entry);
+      if (this.#peers?.linkedNodes().includes(node) === true) continue;
+      this.#noteHoldings(node, new Map(databases.map(({ database, positions }) => [database, new Map(positions)])));
+    }
   }
 
   // --- commands of operators

@@ -78,7 +78,7 @@ export class Replica {
     this.engine.equality = this.#proof.repair;
     this.#peers = this.#createPeers();
     this.#history = this.#createHistory(parts);
-    parts.set.onDamage = (database, name) => this.#proof.repair.handleDamage(database, name);
+    parts.set.onDamage = (database, name) => this.#proof.repair.healing.handleDamage(database, name);
     this.#cutter = new LogCutter({
       clock: options.clock,
       timers: options.timers,
@@ -111,7 +111,7 @@ export class Replica {
     });
   }
 
-  #createMembership({ catalog, epoch, progress }: ReplicaParts): Membership {
+  #createMembership({ catalog, epoch, progress, clock: hybridClock }: ReplicaParts): Membership {
     const { clock, timers, random, isJoining = false, staleAfterMs = STALE_AFTER_MS_DEFAULT } = this.#options;
     return new Membership({
       catalog,
@@ -126,6 +126,7 @@ export class Replica {
       self: () => ({ name: this.name, url: this.advertise }),
       databases: () => this.engine.databases(),
       vectorOf: (database) => this.engine.vector(database),
+      tick: () => hybridClock.tick(),
       comparedSince: (database, sinceMs) =>
         this.#proof.repair
           .comparisonsOf(database)
@@ -175,6 +176,7 @@ export class Replica {
       identity: () => ({ nodeId: this.nodeId, name: this.name, url: this.advertise, origin: this.origin }),
       secret: () => this.#secret,
       admissions: this.#membership,
+      holdings: this.#membership,
       onSecret: (secret) => this.#takeSecret(secret),
       isRemoved: (node) => this.#membership.isRemoved(node),
       options: link,
@@ -227,6 +229,7 @@ export class Replica {
     const { store, clock, random } = options;
     const { nodeId, origin, owners, lastStamp, secret } = await loadIdentity(store, random);
     const epoch = new Epoch(nodeId, origin);
+    const hybridClock = new HybridClock(clock, lastStamp);
     const catalog = new Catalog();
     const commit = new GroupCommit(store, (error) => options.onFailure?.(error), options.timers.soon);
     const set = await DatabaseSet.open({
@@ -234,14 +237,23 @@ export class Replica {
       catalog,
       commit,
       epoch,
-      clock: new HybridClock(clock, lastStamp),
+      clock: hybridClock,
       sha256: options.sha256 ?? portableSha256,
       cacheBytesMax: options.cacheBytesMax ?? CACHE_BYTES_MAX_DEFAULT,
       ...(options.limits && { limits: options.limits }),
     });
     owners.set(origin, nodeId);
     const progress = await MemberProgress.open(store);
-    const parts = { set, catalog, commit, owners, epoch, progress, secret: chooseSecret(options, secret) };
+    const parts = {
+      set,
+      catalog,
+      commit,
+      owners,
+      epoch,
+      progress,
+      clock: hybridClock,
+      secret: chooseSecret(options, secret),
+    };
     const replica = new Replica(options, parts);
     await replica.#start();
     return replica;
@@ -467,5 +479,6 @@ interface ReplicaParts {
   readonly owners: Map<number, string>;
   readonly epoch: Epoch;
   readonly progress: MemberProgress;
+  readonly clock: HybridClock;
   readonly secret: Uint8Array | JoinToken;
 }

@@ -8,6 +8,7 @@ import type { Message } from '../protocol/message.ts';
 import type { PayloadCodec } from '../protocol/payload.ts';
 import type { Clock, Random, Timers } from '../port.ts';
 import type { LinkOptions } from './options.ts';
+import type { HoldingsSource } from './relay.ts';
 import type { Ring } from './ring.ts';
 
 /** What HELLO told us, once AUTH proved it. */
@@ -50,6 +51,8 @@ export interface LinkShared {
   ownOrigin(): OriginId;
   /** The node that owns an origin, from the engine or from a HELLO. */
   nodeOf(origin: OriginId): string | undefined;
+  /** What is known of members beyond our links; without it nothing is passed on. */
+  readonly holdings?: HoldingsSource | undefined;
   /** Fingerprints (hex) of the nodes we have live links to. */
   linkedNodes(): readonly string[];
 }

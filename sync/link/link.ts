@@ -20,6 +20,7 @@ import { Handshake } from './handshake.ts';
 import type { HandshakeSetup, HandshakeStep } from './handshake.ts';
 import { Receiver } from './receiver.ts';
 import { Reconciler } from './reconciler.ts';
+import { Relay } from './relay.ts';
 import { Sender } from './sender.ts';
 import type { LinkState, LinkStatus } from './status.ts';
 
@@ -55,6 +56,7 @@ interface Halves {
   readonly receiver: Receiver;
   readonly announcer: Announcer;
   readonly reconciler: Reconciler;
+  readonly relay: Relay;
 }
 
 interface SentPing {
@@ -296,7 +298,7 @@ export class Link {
     );
   }
 
-  #dispatch({ sender, receiver, announcer, reconciler }: Halves, message: Message): void {
+  #dispatch({ sender, receiver, announcer, reconciler, relay }: Halves, message: Message): void {
     if (isRepairMessage(message)) return reconciler.handle(message);
     switch (message.type) {
       case 'vector':
@@ -329,6 +331,8 @@ export class Link {
         });
       case 'pong':
         return this.#handlePong(sender, message);
+      case 'holdings':
+        return relay.receive(message.entries);
       case 'bye':
         return this.#handleClosed(message.code, message.reason, true);
       case 'hello':
@@ -384,7 +388,8 @@ export class Link {
     const receiver = new Receiver(context, flow, announcer, {
       noteReceived: (database, origin, seq) => sender.noteReceived(database, origin, seq),
     });
-    return { sender, receiver, announcer, reconciler: new Reconciler(context) };
+    const relay = new Relay(context, () => sender.peerLinks());
+    return { sender, receiver, announcer, reconciler: new Reconciler(context), relay };
   }
 
   /** Ticks count instead of clocks, which may jump. */
@@ -412,6 +417,7 @@ export class Link {
   #beat(): void {
     this.#halves?.announcer.announceAll();
     this.#halves?.reconciler.beat();
+    this.#halves?.relay.beat();
     this.#ping(false);
   }
 

@@ -19,6 +19,7 @@ import { Link } from './link.ts';
 import type { LinkOwner } from './link.ts';
 import { resolveLinkOptions } from './options.ts';
 import type { LinkOptions } from './options.ts';
+import type { HoldingsSource } from './relay.ts';
 import { Ring } from './ring.ts';
 import { Roster } from './roster.ts';
 import type { PeersStatus } from './status.ts';
@@ -85,6 +86,8 @@ export interface PeersDependencies {
   /** The cluster secret; empty when there is none, a join token as long as we have only that. */
   readonly secret: () => Uint8Array | JoinToken;
   readonly admissions?: Admissions | undefined;
+  /** What members hold, to be passed on. */
+  readonly holdings?: HoldingsSource | undefined;
   readonly onSecret?: ((secret: Uint8Array) => void) | undefined;
   /** Was this node removed from the cluster? Default: none was. */
   readonly isRemoved?: ((node: string) => boolean) | undefined;
@@ -137,7 +140,7 @@ class PeerSet implements Peers, LinkOwner {
     this.#dependencies = dependencies;
     this.#options = resolveLinkOptions(dependencies.options);
     this.#bootNonce = dependencies.random.bytes(BOOT_NONCE_BYTES);
-    const { engine, clock, timers, random, dialer, compressor } = dependencies;
+    const { engine, clock, timers, random, dialer, compressor, holdings } = dependencies;
     this.#shared = {
       engine,
       clock,
@@ -150,6 +153,7 @@ class PeerSet implements Peers, LinkOwner {
       ownOrigin: () => dependencies.identity().origin,
       nodeOf: (origin) => engine.nodeOf(origin) ?? this.#origins.get(origin),
       linkedNodes: () => this.#linkedNodes,
+      holdings,
     };
     this.#dials = new DialSet(
       { dialer, timers, random, options: this.#options },

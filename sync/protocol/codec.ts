@@ -27,6 +27,7 @@ import type { DatabaseFingerprint, DocumentContent, RepairMessage, SketchMessage
 import type {
   DatabasePositions,
   HelloMessage,
+  HoldingsEntry,
   Message,
   MessageType,
   Payload,
@@ -93,6 +94,8 @@ export function writeMessage(to: encoding.Encoder, message: Message): void {
       return encoding.writeVarString(to, message.reason);
     case 'admission':
       return encoding.writeUint8Array(to, message.sealed);
+    case 'holdings':
+      return writeList(to, message.entries, writeHoldings);
     default:
       return writeRepairMessage(to, message);
   }
@@ -189,6 +192,7 @@ const READERS: { readonly [T in MessageType]: Reader<T> } = {
   }),
   bye: (from) => ({ type: 'bye', code: decoding.readVarUint(from), reason: readText(from, REASON_BYTES_MAX) }),
   admission: (from) => ({ type: 'admission', sealed: readRest(from) }),
+  holdings: (from) => ({ type: 'holdings', entries: readList(from, readHoldings) }),
   digest: (from) => ({ type: 'digest', databases: readList(from, readFingerprint) }),
   sketch: readSketch,
   'sketch-request': (from) => ({
@@ -327,6 +331,26 @@ function readPosition(from: decoding.Decoder): Position {
   const origin = decoding.readVarUint(from);
   const seq = decoding.readVarUint(from);
   return { origin, seq, chainPrefix: readBytes(from, CHAIN_PREFIX_BYTES) };
+}
+
+function writeHoldings(to: encoding.Encoder, { node, stamp, databases }: HoldingsEntry): void {
+  encoding.writeVarString(to, node);
+  encoding.writeVarUint(to, stamp);
+  writeList(to, databases, (into, { database, positions }) => {
+    encoding.writeVarString(into, database);
+    writeList(into, positions, (each, fields) => fields.forEach((field) => encoding.writeVarUint(each, field)));
+  });
+}
+
+function readHoldings(from: decoding.Decoder): HoldingsEntry {
+  return {
+    node: readText(from, NODE_ID_BYTES_MAX),
+    stamp: decoding.readVarUint(from),
+    databases: readList(from, (each) => ({
+      database: readDatabase(each),
+      positions: readList(each, (field) => [decoding.readVarUint(field), decoding.readVarUint(field)] as const),
+    })),
+  };
 }
 
 function writeRange(to: encoding.Encoder, range: SequenceRange): void {

@@ -23,6 +23,7 @@ export const MESSAGE_TYPES = {
   part: 13,
   bye: 14,
   admission: 15,
+  holdings: 16,
   digest: 20,
   sketch: 21,
   'sketch-request': 22,
@@ -68,6 +69,23 @@ export interface AuthMessage {
 export interface AdmissionMessage {
   readonly type: 'admission';
   readonly sealed: Uint8Array;
+}
+
+/** What a node holds durably, by its own word. The newest word of a node counts, lower positions included. */
+export interface HoldingsEntry {
+  readonly node: string;
+  /** Hybrid logical clock of the node. */
+  readonly stamp: number;
+  readonly databases: readonly {
+    readonly database: string;
+    readonly positions: readonly (readonly [origin: OriginId, seq: number])[];
+  }[];
+}
+
+/** Words of nodes that the receiver may not be linked to. */
+export interface HoldingsMessage {
+  readonly type: 'holdings';
+  readonly entries: readonly HoldingsEntry[];
 }
 
 /** One entry of a durable vector, with enough of its chain to notice a fork. */
@@ -209,4 +227,5 @@ export type Message =
   | PongMessage
   | PartMessage
   | ByeMessage
-  | AdmissionMessage;
+  | AdmissionMessage
+  | HoldingsMessage;

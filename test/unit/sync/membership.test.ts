@@ -213,4 +213,35 @@ describe('members that are away', () => {
     await cluster.until(() => stateOf(a, again) === 'live');
     expect(again.replica.database('app').digest()).toEqual(a.replica.database('app').digest());
   });
+
+  test('[ID12] the horizon moves also where a member is reached only through others, and stops when it is cut off', async () => {
+    cluster = new ReplicaCluster();
+    for (const pair of ['a|c', 'a|d', 'b|d']) cluster.network.cut.add(pair);
+    const a = await cluster.start('a');
+    const b = await cluster.start('b', ['a']);
+    const c = await cluster.start('c', ['b']);
+    const d = await cluster.start('d', ['c']);
+    await write(a, 'first');
+    await cluster.until(() => a.replica.status().members.length === 4);
+    await cluster.until(
+      () => a.replica.horizon('app.0').entries === 0 && d.replica.horizon('app.0').entries === 0,
+      300_000,
+    );
+    expect(a.replica.status().members.find(({ node }) => node === d.replica.nodeId)!.lastSeen).not.toBeNull();
+    cluster.network.cut.add('c|d');
+    await cluster.until(() => !isLinked(c, d));
+    await write(b, 'second');
+    await cluster.time.advance(300_000);
+    for (const each of [a, b, c]) {
+      expect(each.replica.horizon('app.0').blockers).toMatchObject([{ node: d.replica.nodeId }]);
+    }
+    cluster.network.cut.delete('c|d');
+    await cluster.until(() => a.replica.horizon('app.0').entries === 0, 300_000);
+  });
+
+  test('[ID12] where everybody is linked to everybody nothing is passed on', async () => {
+    await startThree();
+    await cluster.time.advance(120_000);
+    expect(cluster.network.passed.some(({ message }) => message.type === 'holdings')).toBe(false);
+  });
 });

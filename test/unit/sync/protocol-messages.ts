@@ -79,6 +79,13 @@ export const EXAMPLES: { readonly [T in Message['type']]: Extract<Message, { typ
   part: { type: 'part', id: 1, index: 0, count: 2, bytes: bytes(10) },
   bye: { type: 'bye', code: 4500, reason: 'shutting down' },
   admission: { type: 'admission', sealed: bytes(48) },
+  holdings: {
+    type: 'holdings',
+    entries: [
+      { node: 'node-b', stamp: 2 ** 45 + 3, databases: [{ database: 'app.0', positions: [[ORIGIN, 7]] }] },
+      { node: 'node-c', stamp: 1, databases: [] },
+    ],
+  },
   digest: { type: 'digest', databases: [{ database: 'app.0', vector: bytes(8, 20), digest: bytes(8, 30) }] },
   sketch: {
     type: 'sketch',
