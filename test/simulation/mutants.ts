@@ -1,6 +1,7 @@
 /**
  * @module
- * Owns the proof that the simulation can fail: known bugs are put into a copy of the sources, and each must be caught.
+ * Owns the proof that the checks of the invariants can fail: for each invariant a known bug is put into a copy of the sources, and
+ * must be caught, by the simulation or, where that is blind by its nature, by the tests named.
  *
  *     npm run test:mutants [-- --only NAME]
  */
@@ -12,8 +13,11 @@ import { parseArgs } from 'node:util';
 
 interface Mutant {
   readonly name: string;
+  readonly invariant: string;
   /** What a user would suffer. */
   readonly bug: string;
+  /** A test file that has to fail; default: the simulation has to find a seed. */
+  readonly test?: string;
   readonly edits: readonly Edit[];
 }
 
@@ -25,10 +29,23 @@ interface Edit {
 }
 
 const MINUTES_MAX = 4;
+const SIMULATION_PARTS = ['crdt', 'sync', 'test/simulation', 'package.json', 'tsconfig.json'];
+const TEST_PARTS = [
+  'crdt',
+  'sync',
+  'server',
+  'cli',
+  'bench',
+  'test',
+  'package.json',
+  'tsconfig.json',
+  'vitest.config.ts',
+];
 
 const MUTANTS: readonly Mutant[] = [
   {
     name: 'reply-before-persist',
+    invariant: 'I1',
     bug: 'a write is acknowledged before it is durable',
     edits: [
       {
@@ -40,6 +57,7 @@ const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'push-before-persist',
+    invariant: 'I1',
     bug: 'a batch is sent to peers before it is durable',
     edits: [
       {
@@ -56,6 +74,7 @@ const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'dropped-batch',
+    invariant: 'I3',
     bug: 'a receiver skips a batch and advances its vector all the same',
     edits: [
       {
@@ -67,6 +86,7 @@ const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'reused-epoch',
+    invariant: 'I2',
     bug: 'a node keeps its origin and client id after its disk was set back',
     edits: [
       {
@@ -78,8 +98,102 @@ const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'forgotten-dependencies',
+    invariant: 'I6',
     bug: 'a batch does not say what it builds on',
     edits: [{ file: 'sync/log.ts', find: 'deps: [...this.#deps]', replace: 'deps: []' }],
+  },
+  {
+    name: 'rewritten-batch',
+    invariant: 'I4',
+    bug: 'a node forwards other bytes than it received',
+    edits: [
+      {
+        file: 'sync/log.ts',
+        find: '    this.#batches.push({ origin: header.origin, firstSeq: header.firstSeq, lastSeq: lastSeqOf(header), bytes });',
+        replace:
+          '    const altered = bytes.slice();\n    if (header.firstSeq % 7 === 3) altered[altered.length - 1]! ^= 1;\n' +
+          '    this.#batches.push({ origin: header.origin, firstSeq: header.firstSeq, lastSeq: lastSeqOf(header), bytes: altered });',
+      },
+    ],
+  },
+  {
+    name: 'choosy-receiver',
+    invariant: 'I5',
+    bug: 'a node refuses what others admitted',
+    edits: [
+      {
+        file: 'sync/ingest.ts',
+        find: '  applyRecords(database, registry, batch, slots);',
+        replace:
+          "  if (batch.records.some((record) => record.kind === 'update' && record.update.length > 900))\n" +
+          "    throw new SyncError('SYNC_BATCH_MALFORMED', 'too long for this node');\n" +
+          '  applyRecords(database, registry, batch, slots);',
+      },
+    ],
+  },
+  {
+    name: 'unindexed-cut',
+    invariant: 'I7',
+    bug: 'the log is cut and nobody notes which documents it changed',
+    edits: [{ file: 'sync/log-cutter.ts', find: '      ...entries,\n', replace: '' }],
+  },
+  {
+    name: 'unsummed-write',
+    invariant: 'I9',
+    bug: 'a write is left out of the digest',
+    edits: [
+      {
+        file: 'sync/document-table.ts',
+        find: '    this.sums.replace(slot.viewKey.subarray(5), slot.durable?.element ?? null, element);',
+        replace:
+          '    if (slot.vector.size !== 2)\n' +
+          '      this.sums.replace(slot.viewKey.subarray(5), slot.durable?.element ?? null, element);',
+      },
+    ],
+  },
+  {
+    name: 'boundless-window',
+    invariant: 'I10',
+    bug: 'a sender ignores the window of a slow peer',
+    edits: [
+      {
+        file: 'sync/link/flow.ts',
+        find: '    return used === 0 || used + weight <= this.#windowBytes;',
+        replace: '    return used + weight <= this.#windowBytes * 1000;',
+      },
+    ],
+  },
+  {
+    name: 'early-credit',
+    invariant: 'I11',
+    bug: 'credit goes back before what it stands for is durable',
+    test: 'test/unit/sync/link.test.ts',
+    edits: [
+      {
+        file: 'sync/link/flow.ts',
+        find: 'open: number): FlowToken {',
+        replace: 'open: number): FlowToken {\n    open = 0;',
+      },
+    ],
+  },
+  {
+    name: 'open-gate',
+    invariant: 'I12',
+    bug: 'a removed node is let in, because it knows the secret',
+    test: 'test/unit/sync/membership.test.ts',
+    edits: [
+      {
+        file: 'sync/link/peers.ts',
+        find: '    if (this.#dependencies.isRemoved?.(nodeId) === true) return link.close(CLOSE_CODES.FENCED, REMOVED);\n',
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'unsynced-commit',
+    invariant: 'I13',
+    bug: 'a commit does not wait for the disk',
+    edits: [{ file: 'sync/group-commit.ts', find: '{ sync: true }', replace: '{ sync: false }' }],
   },
 ];
 
@@ -94,14 +208,31 @@ function applyEdit(root: string, { file, find, replace }: Edit): void {
 
 function build(source: string, mutant: Mutant): string {
   const root = mkdtempSync(path.join(tmpdir(), `atoll-mutant-${mutant.name}-`));
-  for (const folder of ['crdt', 'sync', 'test/simulation', 'package.json', 'tsconfig.json']) {
+  const parts = mutant.test === undefined ? SIMULATION_PARTS : TEST_PARTS;
+  for (const folder of parts) {
     cpSync(path.join(source, folder), path.join(root, folder), { recursive: true });
   }
   symlinkSync(path.join(source, 'node_modules'), path.join(root, 'node_modules'));
   for (const edit of mutant.edits) applyEdit(root, edit);
+  if (mutant.test !== undefined) return root;
   const tsc = path.join(source, 'node_modules/.bin/tsc');
   execFileSync(tsc, ['-p', 'tsconfig.json', '--noCheck'], { cwd: root, stdio: 'inherit' });
   return root;
+}
+
+/** Runs a test file; returns the first test that failed, or null. */
+function runTest(root: string, test: string): string | null {
+  const vitest = path.join(root, 'node_modules/vitest/vitest.mjs');
+  const { status, stdout, stderr } = spawnSync(process.execPath, [vitest, 'run', test], {
+    cwd: root,
+    encoding: 'utf8',
+    env: { ...process.env, NO_COLOR: '1' },
+  });
+  const failed = stdout.split('\n').find((line) => line.includes('FAIL'));
+  if (failed !== undefined) return failed.trim().slice(0, 220);
+  // A file that could not run has proved nothing.
+  if (status !== 0) throw new Error(`${test} did not run:\n${stdout.slice(-1000)}${stderr.slice(-1000)}`);
+  return null;
 }
 
 /** Runs seeds until one fails; returns the first line that says why, or null. */
@@ -128,9 +259,11 @@ function main(): void {
     if (values.only !== undefined && values.only !== mutant.name) continue;
     const root = build(source, mutant);
     try {
-      const caught = hunt(root);
+      const caught = mutant.test === undefined ? hunt(root) : runTest(root, mutant.test);
       if (caught === null) survivors++;
-      console.log(`${mutant.name} (${mutant.bug}): ${caught === null ? 'NOT CAUGHT' : `caught by ${caught}`}`);
+      console.log(
+        `${mutant.invariant} ${mutant.name} (${mutant.bug}): ${caught === null ? 'NOT CAUGHT' : `caught by ${caught}`}`,
+      );
     } finally {
       rmSync(root, { recursive: true, force: true });
     }
