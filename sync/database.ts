@@ -9,6 +9,8 @@ import type { Catalog } from './catalog.ts';
 import type { CollectionConfig } from './collection-config.ts';
 import { configureCollection, describeCollections, dropCollection } from './collection.ts';
 import type { CollectionInfo } from './collection.ts';
+import { isCorrupt, scanThroughDamage } from './damage-scan.ts';
+import { readElement } from './database-digest.ts';
 import type { DocumentTable, SealedDocuments } from './document-table.ts';
 import { decodeView, etagOf } from './document-record.ts';
 import type { StoredDocument } from './document-record.ts';
@@ -209,18 +211,32 @@ export class Database implements CommitParticipant {
     while (compareBytes(gte, lt) < 0) {
       const wanted = limit + 1 - items.length;
       let seen = 0;
-      for await (const entries of store.range({ gte, lt, limit: wanted })) {
-        for (const [key, value] of entries) {
-          seen++;
-          gte = successorOf(key);
-          const record = decodeView(value);
-          if (record.exists) items.push({ id: documentOf(key).id, etag: etagOf(record.element), json: record.json });
+      try {
+        for await (const entries of store.range({ gte, lt, limit: wanted })) {
+          for (const [key, value] of entries) {
+            const record = decodeView(value);
+            seen++;
+            gte = successorOf(key);
+            if (record.exists) items.push({ id: documentOf(key).id, etag: etagOf(record.element), json: record.json });
+          }
         }
+      } catch (error) {
+        throw await this.#locateDamage(error, { gte, lt });
       }
       if (items.length > limit) return { items: items.slice(0, limit), next: items[limit - 1]!.id };
       if (seen < wanted) break;
     }
     return { items, next: null };
+  }
+
+  /** Damage that a list meets is that of a document, as if it had been read alone. */
+  async #locateDamage(error: unknown, bounds: { gte: Uint8Array; lt: Uint8Array }): Promise<unknown> {
+    if (!isCorrupt(error)) return error;
+    for await (const entries of scanThroughDamage(this.parts.store, bounds)) {
+      const damaged = entries.find(([, value]) => value === null || readElement(value) === null);
+      if (damaged) return this.parts.table.describeDamage(documentOf(damaged[0]), error);
+    }
+    return error;
   }
 
   /** Every document of a collection, in id order. */

@@ -129,7 +129,7 @@ export class DocumentTable {
       (error: unknown) => {
         // The next user starts afresh with a new slot and meets the same error.
         if (this.#pinned.get(slot.name) === slot) this.#pinned.delete(slot.name);
-        throw this.#describeDamage(slot, error);
+        throw this.describeDamage(slot, error);
       },
     );
     loading.catch(() => undefined);
@@ -172,7 +172,7 @@ export class DocumentTable {
   }
 
   /** Reports damage, and says which document it is about. Other errors stay as they are. */
-  #describeDamage({ collection, id }: DocumentName, error: unknown): unknown {
+  describeDamage({ collection, id }: DocumentName, error: unknown): unknown {
     if (!isCorrupt(error)) return error;
     this.onDamage({ collection, id });
     const message = `The document ${collection}/${id} cannot be read from the disk of this node. It is fetched from a peer.`;
@@ -268,7 +268,7 @@ export class DocumentTable {
       return document;
     });
     const read = stored.catch((error: unknown) => {
-      throw this.#describeDamage({ collection, id }, error);
+      throw this.describeDamage({ collection, id }, error);
     });
     this.#viewReads.set(name, read);
     const finish = (): void => {

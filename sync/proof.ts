@@ -64,8 +64,8 @@ export class Proof {
     const pause = (): Promise<void> => new Promise((resolve) => timers.after(0, () => resolve()));
     this.alarms = new AlarmLog(() => clock.now());
     this.repair = new Repair({ databaseOf, alarms: this.alarms, clock, sha256, pause });
-    const { alarms, repair } = this;
-    this.#scrub = new Scrub({ ...scrub, clock, timers, databases, repair, alarms, pause, fail });
+    const { healing } = this.repair;
+    this.#scrub = new Scrub({ ...scrub, clock, timers, databases, healing, pause, fail });
   }
 
   start(): void {

@@ -4,13 +4,12 @@
  * them are compared with peers, and after each pass the documents are added up and compared with the digest. Also the upkeep of
  * buckets: their checkpoint when a database is quiet, and counting them when they are not known.
  */
-import type { AlarmLog } from './alarm.ts';
 import { scanThroughDamage } from './damage-scan.ts';
 import type { Database } from './database.ts';
 import type { ContentSample } from './equality.ts';
 import { documentOf, rangeOf, successorOf } from './key.ts';
 import type { Clock, Timers } from './port.ts';
-import type { Repair } from './repair.ts';
+import type { Healing } from './healing.ts';
 
 export interface ScrubOptions {
   /** Documents checked per second; 0 = none, only the upkeep of digests. */
@@ -21,8 +20,7 @@ export interface ScrubDependencies extends ScrubOptions {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly databases: () => readonly Database[];
-  readonly repair: Repair;
-  readonly alarms: AlarmLog;
+  readonly healing: Healing;
   readonly pause: () => Promise<void>;
   /** Writing failed: the store takes nothing more. */
   readonly fail: (error: unknown) => void;
@@ -54,7 +52,7 @@ export class Scrub {
   readonly #dependencies: ScrubDependencies;
   readonly #passes = new Map<string, string>();
   /** Digest of a database at the last tick. */
-  readonly #digests = new Map<Database, string>();
+  readonly #digests = new WeakMap<Database, string>();
   #place: Place | null = null;
   #checked = 0;
   #running: Promise<void> | null = null;
@@ -134,7 +132,7 @@ export class Scrub {
   /** @returns False when there is nothing behind it. */
   async #check(place: Place, documents: number): Promise<boolean> {
     const { database } = place;
-    const { repair } = this.#dependencies;
+    const { healing } = this.#dependencies;
     if (!this.#dependencies.databases().includes(database)) return false;
     const sample: ContentSample[] = [];
     let left = documents;
@@ -142,21 +140,21 @@ export class Scrub {
     for await (const entries of scanThroughDamage(database.parts.store, { gte: place.gte, lt: place.lt })) {
       for (const [key] of entries) {
         place.gte = successorOf(key);
-        const found = await repair.examine(database, documentOf(key));
+        const found = await healing.examine(database, documentOf(key));
         if (found !== null) sample.push(found);
         this.#checked++;
         if (--left === 0) break;
       }
       if (left === 0 || this.#isClosed) break;
     }
-    repair.offer(database.key, sample);
+    healing.offer(database.key, sample);
     return left === 0;
   }
 
   async #endPass(database: Database): Promise<void> {
-    const { clock, repair, databases } = this.#dependencies;
+    const { clock, healing, databases } = this.#dependencies;
     if (this.#isClosed || !databases().includes(database)) return;
-    await repair.recount(database);
+    await healing.recount(database);
     this.#passes.set(database.key, new Date(clock.now()).toISOString());
   }
 
@@ -165,7 +163,7 @@ export class Scrub {
     const isQuiet = this.#digests.get(database) === table.digest;
     this.#digests.set(database, table.digest);
     if (!isQuiet || this.#isClosed) return;
-    if (table.sums.buckets === null) await this.#dependencies.repair.recount(database);
+    if (table.sums.buckets === null) await this.#dependencies.healing.recount(database);
     const operations = await table.sums.checkpoint();
     if (operations.length === 0 || this.#isClosed) return;
     // Needs no fsync: pages that do not belong together are seen at the next start.

@@ -160,6 +160,8 @@ export interface ClusterStatus {
   readonly dials: readonly ClusterDial[];
   readonly databases: readonly ClusterDatabase[];
   readonly incidents: readonly ClusterIncident[];
+  /** Documents of the answering node that are out of use because they cannot be read. Absent in answers of older nodes. */
+  readonly quarantined?: number;
   /** Code of the storage error that stopped the node, if one did. */
   readonly failure: string | null;
   /** The node serves clients of other machines without tokens. */

@@ -66,6 +66,10 @@ export function renderStatus(output: Output, status: ClusterStatus): string {
         `storage has failed: ${status.failure}. This node accepts no writes; restart it after repairing the disk.`,
       ),
     );
+  if ((status.quarantined ?? 0) > 0)
+    lines.push(
+      output.paint('red', `${formatCount(status.quarantined ?? 0)} documents cannot be read here; see: atoll doctor`),
+    );
   const away = status.members.filter(isAway).map(({ name }) => name);
   if (away.length > 0)
     lines.push(

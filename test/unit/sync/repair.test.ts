@@ -5,7 +5,7 @@ import { decodeView, encodeDocumentVector, encodeView } from '../../../sync/docu
 import type { Equality } from '../../../sync/equality.ts';
 import { MemoryStore, Replica } from '../../../sync/index.ts';
 import type { Database, Store } from '../../../sync/index.ts';
-import { digestKey, stateKey, viewKey } from '../../../sync/key.ts';
+import { digestKey, rangeOf, stateKey, viewKey } from '../../../sync/key.ts';
 import { decodeSketch } from '../../../sync/sketch-decoder.ts';
 import { ManualClock, seededRandom } from '../../helper/manual-ports.ts';
 
@@ -175,6 +175,56 @@ test('[EQ7] a damaged document is out of use until a peer that holds all we hold
   expect(await read(b, 'd4')).toEqual({ n: 4 });
   expect(b.database('app').documents).toBe(10);
   expect((await b.examine()).healthy).toBe(true);
+});
+
+test('[EQ7] a list that meets a damaged document fails with its name, and works again when it was replaced', async () => {
+  const { a, b, stores } = await openPair(10);
+  const { db } = b.database('app').parts;
+  await stores[1].batch([{ type: 'put', key: viewKey(db, 'c', 'd6'), value: Uint8Array.of(1, 2) }], { sync: true });
+  const list = (): Promise<unknown> => b.database('app').list('c', { limit: 100 });
+  await expect(list()).rejects.toMatchObject({ code: 'STORAGE_CORRUPT', details: { collection: 'c', id: 'd6' } });
+  await expect(b.database('app').list('c', { limit: 3 })).resolves.toMatchObject({ next: 'd2' });
+  const names = b.engine.equality!.quarantined(KEY, a.nodeId);
+  const rows = await a.engine.equality!.readNamed(KEY, names, b.engine.vector(KEY), 1e6);
+  await b.engine.equality!.replace(KEY, rows!, a.nodeId);
+  await expect(list()).resolves.toMatchObject({ items: { length: 10 } });
+});
+
+test('[EQ2] buckets of a large database are on disk when it was quiet for a while, and known after a crash', async () => {
+  const store = new MemoryStore();
+  let tick = (): void => {};
+  const ticking = {
+    after: (delayMs: number, run: () => void) => {
+      if (delayMs === 1000) tick = run;
+      return timers.after(delayMs, run);
+    },
+  };
+  const options = { clock: new ManualClock(), timers: ticking, random: seededRandom(seed++) };
+  const replica = await Replica.open({ store, ...options });
+  await replica.createDatabase('app');
+  await Promise.all(Array.from({ length: 2500 }, (_, i) => write(replica.database('app'), `d${i}`, i)));
+  const { db } = replica.database('app').parts;
+  const countPages = async (): Promise<number> => {
+    let pages = 0;
+    for await (const entries of store.range(rangeOf('b', db))) pages += entries.length;
+    return pages;
+  };
+  tick();
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  expect(await countPages()).toBe(0);
+  tick();
+  await expect.poll(countPages).toBeGreaterThan(200);
+  await write(replica.database('app'), 'd0', -1);
+  const behind = await Replica.open({ store: store.copy(), ...options });
+  expect(behind.database('app').parts.table.sums.buckets).toBeNull();
+  tick = () => {};
+  await replica.close();
+  const after = await Replica.open({ store: store.crash(), ...options });
+  expect(after.database('app').parts.table.sums.buckets).toBeNull();
+  tick();
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  tick();
+  await expect.poll(() => after.database('app').parts.table.sums.buckets?.isDense).toBe(true);
 });
 
 test('[EQ7] batches for a damaged document wait for it instead of ending the link', async () => {
