@@ -228,7 +228,7 @@ function runTest(root: string, test: string): string | null {
     encoding: 'utf8',
     env: { ...process.env, NO_COLOR: '1' },
   });
-  const failed = stdout.split('\n').find((line) => line.includes('FAIL'));
+  const failed = `${stdout}\n${stderr}`.split('\n').find((line) => line.includes('FAIL'));
   if (failed !== undefined) return failed.trim().slice(0, 220);
   // A file that could not run has proved nothing.
   if (status !== 0) throw new Error(`${test} did not run:\n${stdout.slice(-1000)}${stderr.slice(-1000)}`);
