@@ -55,6 +55,8 @@ export interface DatabaseStatus {
   readonly digest: string;
   /** Origin → sequence held. */
   readonly vector: Readonly<Record<string, number>>;
+  /** Bytes of history kept. */
+  readonly logBytes: number;
   /** A snapshot is being merged: some documents are newer than the vector says, and the digest proves nothing. */
   readonly merging: boolean;
   readonly horizon: HorizonStatus;
@@ -105,7 +107,16 @@ export function describeReplica(view: ReplicaView): ReplicaStatus {
       const database = set.get(catalog.liveKey(name)!);
       if (database === undefined) return [];
       const horizon = describeHorizon(replica.horizon(database.key), members);
-      return [{ name, bytes: database.bytes, merging: database.isMerging, ...database.digest(), horizon }];
+      return [
+        {
+          name,
+          bytes: database.bytes,
+          logBytes: database.parts.log.bytes,
+          merging: database.isMerging,
+          ...database.digest(),
+          horizon,
+        },
+      ];
     }),
     ...peers,
     incidents,
