@@ -3,6 +3,7 @@
  * Owns single documents of a comparison: reading one for a peer, and taking one from a peer into what is here.
  */
 import { AtollError, CrdtDocument } from '../crdt/index.ts';
+import { indexDocument } from './change-index.ts';
 import { isCorrupt } from './damage-scan.ts';
 import type { Database } from './database.ts';
 import { ready } from './database.ts';
@@ -74,6 +75,8 @@ export async function mergeRow(database: Database, row: RepairRow): Promise<bool
     else slot.document.apply(row.state);
     for (const [origin, seq] of row.vector) slot.touch(origin, seq);
     table.touch(slot, row.state);
+    // No log here may say that these writes changed the document (I7).
+    database.extraOperations.push(...indexDocument(database.parts.db, row.collection, row.id, row.vector));
     await commit.join(database);
     return true;
   } catch (error) {
