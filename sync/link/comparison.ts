@@ -67,12 +67,18 @@ export class Comparison {
   #atPeer: number | null = null;
   #isDone = false;
   #heldBytes = 0;
+  #isAnswered = false;
   #isEnded = false;
 
   constructor(setup: ComparisonSetup) {
     this.#setup = setup;
     this.session = setup.session;
     this.database = setup.database;
+  }
+
+  /** Opened here, and the peer has not answered yet. */
+  get isUnanswered(): boolean {
+    return this.#setup.isOpener && !this.#isAnswered;
   }
 
   /** Bytes received and not merged yet. */
@@ -88,6 +94,7 @@ export class Comparison {
 
   async handleSketch(message: SketchMessage): Promise<void> {
     this.idleTicks = 0;
+    this.#isAnswered = true;
     const { cells, firstCell } = message;
     if (cells.length % CELL_BYTES !== 0 || cells.length > SKETCH_CELLS_MAX * CELL_BYTES) throw malformed('cells');
     if (firstCell * CELL_BYTES !== this.#cells.length) throw malformed('cells that do not follow');
@@ -108,6 +115,7 @@ export class Comparison {
 
   async handleDifferences({ symbols }: DifferencesMessage): Promise<void> {
     this.idleTicks = 0;
+    this.#isAnswered = true;
     if (this.#wanted !== null) return;
     this.#take(readSymbols(symbols));
   }

@@ -233,7 +233,10 @@ export class Reconciler {
     if (known !== undefined) return known.handleSketch(message);
     const { session, database, salt, firstBucket, buckets } = message;
     const isOpening = message.firstCell === 0 && session % 2 === (this.#isFirst ? 1 : 0);
-    if (!isOpening || this.#comparisons.size > 0) return;
+    if (!isOpening) return;
+    // Both opened one at once: that of the smaller node id goes on.
+    for (const own of this.#comparisons.values()) if (own.isUnanswered && !this.#isFirst) own.cancel();
+    if (this.#comparisons.size > 0) return;
     if (buckets < 1 || firstBucket + buckets > BUCKETS) throw malformed('buckets');
     if (this.#equality === null || !this.#context.engine.databases().includes(database)) return;
     if (!this.#equality.begin(database)) return;

@@ -33,8 +33,10 @@ class FakeEquality implements Equality {
 
   noteCompared(): void {}
 
+  isSuspect = false;
+
   suspects(): readonly string[] {
-    return [];
+    return this.isSuspect ? [DATABASE] : [];
   }
 
   begin(database: string): boolean {
@@ -74,6 +76,7 @@ class FakeEquality implements Equality {
   }
 
   conclude(_: string, _index: object, _peer: string, { repaired }: { repaired: number }, atPeer: number): void {
+    this.isSuspect = false;
     this.concluded.push({ repaired, atPeer });
   }
 
@@ -217,3 +220,12 @@ test('[EQ5] more differences than one sketch can tell apart are found part by pa
     new Set(messagesOf('sketch').map((message) => message.type === 'sketch' && message.firstBucket)).size,
   ).toBeGreaterThan(1);
 }, 60_000);
+
+test('[EQ5] two sides that begin to compare at once end up with one comparison', async () => {
+  const pair = await createPair(500);
+  for (let i = 0; i < 20; i++) pair[i % 2]!.set(i, 2);
+  for (const each of pair) each.isSuspect = true;
+  await cluster.time.until(() => isEqual(pair), 30_000);
+  await cluster.time.advance(2000);
+  expect(pair.map(({ concluded }) => concluded.length)).toEqual([1, 1]);
+});
