@@ -22,14 +22,15 @@ interface Sample {
   bytes: number;
   /** Name of a document → how often it was met. */
   readonly documents: Map<string, number>;
+  readonly keys: Uint8Array[];
   /** `origin:firstSeq` of the batches in it. */
   readonly batches: Set<string>;
 }
 
 /** See `Engine.prefersDocuments`. */
 export async function prefersDocuments(database: Database, since: (origin: OriginId) => number): Promise<boolean> {
-  const { log } = database.parts;
-  const sample: Sample = { records: 0, bytes: 0, documents: new Map(), batches: new Set() };
+  const { log, store } = database.parts;
+  const sample: Sample = { records: 0, bytes: 0, documents: new Map(), keys: [], batches: new Set() };
   let missing = 0;
   for (const [origin, { seq }] of log.durableVector) {
     const from = Math.max(since(origin), log.floorOf(origin).seq);
@@ -41,19 +42,12 @@ export async function prefersDocuments(database: Database, since: (origin: Origi
     const probes = Math.ceil(((seq - from) / missing) * BATCHES_SAMPLED);
     for (let i = 0; i < probes; i++) await probe(database, origin, from + ((seq - from) * i) / probes, sample);
   }
-  if (sample.documents.size === 0) return false;
-  const stateBytes = await measureDocuments(database, [...sample.documents.keys()].slice(0, DOCUMENTS_SAMPLED));
+  if (sample.keys.length === 0) return false;
+  const values = await store.getMany(sample.keys.slice(0, DOCUMENTS_SAMPLED));
+  const documentBytes =
+    values.reduce((sum, value) => sum + (value?.length ?? 0) + ROW_OVERHEAD_BYTES, 0) / values.length;
   const recordsBytes = (sample.bytes / sample.records) * missing;
   return estimateDocuments(sample, missing) * documentBytes <= recordsBytes * SHARE_MAX;
-}
-
-/** Bytes of a document on its way, on average: those of its base, or of the view where it has none. */
-async function measureDocuments({ parts: { store, db } }: Database, names: readonly string[]): Promise<number> {
-  const documents = names.map((name) => documentOfName(new TextEncoder().encode(name)));
-  const views = await store.getMany(documents.map(({ collection, id }) => viewKey(db, collection, id)));
-  const bases = await store.getMany(documents.map(({ collection, id }) => stateKey(db, collection, id)));
-  const bytes = views.reduce((sum, view, i) => sum + (bases[i] ?? view ?? '').length + ROW_OVERHEAD_BYTES, 0);
-  return bytes / names.length;
 }
 
 /** The share of documents met once is about the probability that the next record is of a document not met yet (Good–Turing). */
