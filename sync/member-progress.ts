@@ -62,6 +62,14 @@ export class MemberProgress {
     return this.#progress.get(node)?.seenMs ?? null;
   }
 
+  /** The clock jumped: nobody was away for longer because of it. */
+  shift(byMs: number): void {
+    for (const [node, progress] of this.#progress) {
+      progress.seenMs += byMs;
+      this.#changed.add(node);
+    }
+  }
+
   /** Everything of a node that is no member any more. */
   forget(node: string): void {
     if (this.#progress.delete(node)) this.#changed.add(node);

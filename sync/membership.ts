@@ -29,6 +29,8 @@ const PROGRESS_TICKS = 15;
 const STALE_TICKS_MIN = 60;
 /** Ticks after which a stale node that lacks nothing is live without a proof, which a database that never rests cannot give. */
 const PROOF_TICKS_MAX = 120;
+/** Between two ticks: more is a jump of the clock. */
+const CLOCK_JUMP_MS = 60_000;
 /** Our word is said again after this. */
 const WORD_MS = 3_600_000;
 /** Ticks between two corrections of our own entry. */
@@ -62,6 +64,8 @@ export class Membership implements Admissions, HoldingsSource {
   #peers: Peers | null = null;
   #cancel: () => void = () => {};
   #ticks = 0;
+  /** Wall clock at the last tick. */
+  #tickedMs: number | null = null;
   #announcedTick = -ANNOUNCE_TICKS;
   #isWriting = false;
   /** Since when this process knows that it was given up and lacks nothing. */
@@ -299,9 +303,19 @@ export class Membership implements Admissions, HoldingsSource {
 
   #tick(): void {
     this.#ticks++;
+    this.#followClock();
     if (this.#peers === null || this.isRemoved(this.#parts.epoch.nodeId)) return;
     if (this.#ticks % PROGRESS_TICKS === 0) this.#noteProgress(this.#peers);
     if (!this.#isWriting) this.#correctList(this.#peers);
+  }
+
+  /** A clock that jumps, or a machine that slept, says nothing about how long others were away. */
+  #followClock(): void {
+    const { clock, progress } = this.#parts;
+    const now = clock.now();
+    const jumpMs = this.#tickedMs === null ? 0 : now - this.#tickedMs - TICK_MS;
+    this.#tickedMs = now;
+    if (Math.abs(jumpMs) > CLOCK_JUMP_MS) progress.shift(jumpMs);
   }
 
   #correctList(peers: Peers): void {

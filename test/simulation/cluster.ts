@@ -84,7 +84,9 @@ export class Cluster {
   constructor(plan: Plan, isVerbose: boolean) {
     this.plan = plan;
     this.trace = new Trace(isVerbose);
-    this.#hasCopies = plan.actions.some((action) => action.type === 'fault' && isIdentityFault(action.fault));
+    this.#hasCopies = plan.actions.some(
+      (action) => action.type === 'fault' && isIdentityFault(action.fault) && action.fault.type !== 'new-epoch',
+    );
     this.#random = new SeededRandom(plan.seed).fork('run');
     const complain = (problem: string): void => this.complain(problem);
     this.#tap = new WireTap(COMPRESSOR, this.trace, complain);

@@ -1,7 +1,7 @@
 /**
  * @module
- * Owns the faults that make two processes, or two moments of one, bear the same name. They are not drawn at random: what only
- * one of the two wrote before anybody noticed is lost to the other, which no oracle of ordinary runs expects.
+ * Owns the faults that make two processes, or two moments of one, bear the same name. But for new epochs they are not drawn at
+ * random: what only one of the two wrote before anybody noticed is lost to the other, which no oracle of ordinary runs expects.
  */
 import { originKey } from '../../sync/key.ts';
 import type { MemoryStore } from '../../sync/store/memory-store.ts';

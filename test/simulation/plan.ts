@@ -133,7 +133,7 @@ export function makePlan(seed: number, options: PlanOptions = {}): Plan {
   const writes = Math.round((options.writes ?? 90) * (0.4 + 1.2 * random.float()));
   const activeMs = random.pick([2000, 8000, 20_000, 60_000]);
   const hasLateNode = random.chance(0.3);
-  const faults = makeFaults(random, nodeCount, activeMs);
+  const faults = [...makeFaults(random, nodeCount, activeMs), ...makeEpochs(seed, nodeCount, activeMs)];
   const nodes = Array.from({ length: nodeCount }, (_, index) => ({
     startsAt: hasLateNode && index === nodeCount - 1 ? activeMs * (0.4 + 0.5 * random.float()) : random.int(0, 200),
     clockOffsetMs: makeClockOffset(random),
@@ -250,6 +250,16 @@ function makeWrites(random: SeededRandom, nodes: number, activeMs: number, count
     actions.push({ at, type: 'write', node: random.int(0, nodes - 1), database, workload, key });
   }
   return actions;
+}
+
+/** Processes that take a new epoch while they run. Drawn from a stream of their own. */
+function makeEpochs(seed: number, nodes: number, activeMs: number): Action[] {
+  const random = new SeededRandom(seed).fork('epochs');
+  const count = random.chance(0.3) ? random.int(1, 4) : 0;
+  return Array.from({ length: count }, () => {
+    const fault = { type: 'new-epoch', node: random.int(0, nodes - 1) } as const;
+    return { at: random.float() * activeMs, type: 'fault', fault };
+  });
 }
 
 function makeFaults(random: SeededRandom, nodes: number, activeMs: number): Action[] {
