@@ -10,7 +10,13 @@ const REPEAT_MS = 60_000;
 /** Peers remembered for that. */
 const REMEMBERED_MAX = 1000;
 /** What an operator has to mend, besides what is permanent. */
-const FAULTS: ReadonlySet<string> = new Set(['CHAIN_FORKED', 'BATCH_REFUSED', 'FRAME_MALFORMED', 'STALLED']);
+const FAULTS: ReadonlySet<string> = new Set([
+  'CHAIN_FORKED',
+  'BATCH_REFUSED',
+  'FRAME_MALFORMED',
+  'STALLED',
+  'TOKEN_UNKNOWN',
+]);
 /** What two nodes settle between themselves. */
 const SETTLED: ReadonlySet<string> = new Set(['SELF_CONNECTION', 'DUPLICATE_NODE']);
 
@@ -18,6 +24,7 @@ const EXPLANATIONS: Readonly<Record<string, string>> = {
   AUTH_FAILED: 'the cluster secrets differ: give both nodes the same --cluster-secret-file',
   FENCED: 'the node was removed from the cluster',
   TOKEN_REFUSED: 'the join token is not valid (any more): make another with atoll cluster token',
+  TOKEN_UNKNOWN: 'the join token is not known to that member (yet)',
   VERSION_UNSUPPORTED: 'no common version of the protocol: upgrade the older node',
 };
 

@@ -125,7 +125,8 @@ export class Handshake {
   #chooseKey(hello: HelloMessage): Refusal | null {
     if (this.#setup.role !== 'acceptor' || hello.token === '') return null;
     const known = this.#setup.findToken(hello.token);
-    if (known === null) return { code: CLOSE_CODES.TOKEN_REFUSED, reason: 'the join token is not known here' };
+    // It may have been made a moment ago on another member: the dialer tries again.
+    if (known === null) return { code: CLOSE_CODES.TOKEN_UNKNOWN, reason: 'the join token is not known here' };
     this.#key = known.key;
     return null;
   }

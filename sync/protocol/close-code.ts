@@ -27,6 +27,7 @@ export const CLOSE_CODES = {
   BUSY: 4512,
   REPLACED: 4513,
   ADMITTED: 4514,
+  TOKEN_UNKNOWN: 4515,
 } as const;
 
 export type CloseCodeName = keyof typeof CLOSE_CODES;

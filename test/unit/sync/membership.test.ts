@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { CLOSE_CODES } from '../../../sync/protocol/close-code.ts';
 import { MemoryStore } from '../../../sync/index.ts';
-import type { ReplicaOptions } from '../../../sync/index.ts';
+import type { Random, ReplicaOptions } from '../../../sync/index.ts';
+import { seededRandom } from '../../helper/manual-ports.ts';
 import { ReplicaCluster, isLinked, stateOf } from './replica-fixture.ts';
 import type { Member } from './replica-fixture.ts';
 
@@ -144,8 +145,8 @@ describe('join tokens', () => {
     const unknown = await cluster.start('unknown', ['a'], {
       joinToken: `atolljoin_${'0'.repeat(16)}_${'0'.repeat(48)}`,
     });
-    await cluster.until(() => unknown.replica.status().dials[0]!.state === 'stopped');
-    expect(unknown.replica.status().dials[0]!.lastError).toMatch(/^TOKEN_REFUSED/);
+    await cluster.until(() => unknown.replica.status().dials[0]!.attempts > 2);
+    expect(unknown.replica.status().dials[0]!.lastError).toMatch(/^TOKEN_UNKNOWN/);
     const forged = await cluster.start('forged', ['a'], { joinToken: `${token.slice(0, 27)}${'0'.repeat(48)}` });
     await cluster.until(() => forged.replica.status().dials[0]!.state === 'stopped');
     expect(forged.replica.status().dials[0]!.lastError).toMatch(/^TOKEN_REFUSED/);
@@ -166,6 +167,71 @@ describe('join tokens', () => {
     );
     await cluster.time.advance(5000);
     expect([b, c].map(({ replica }) => replica.status().dials[0]!.state).sort()).toEqual(['linked', 'stopped']);
+  });
+
+  test('[ID9] a token works at a member that has not heard of it yet, as soon as it has', async () => {
+    cluster = new ReplicaCluster();
+    const a = await cluster.start('a', [], { clusterSecret: SECRET });
+    const b = await cluster.start('b', ['a'], { clusterSecret: SECRET });
+    await cluster.until(() => stateOf(a, b) === 'live');
+    cluster.network.cut.add('a|b');
+    const { token } = await a.replica.createJoinToken(600_000);
+    cluster.network.cut.add('a|c');
+    const c = await cluster.start('c', ['b'], { joinToken: token });
+    await cluster.until(() => c.replica.status().dials[0]!.attempts > 2);
+    cluster.network.cut.clear();
+    await cluster.until(() => stateOf(a, c) === 'live');
+  });
+});
+
+describe('during a partition', () => {
+  test('[I12] a member removed on one side is fenced on the other when it hears of it, and what it wrote there stays', async () => {
+    const [a, b, c] = await startThree();
+    await write(a, 'before');
+    await cluster.until(() => c.replica.databases().includes('app') && b.replica.databases().includes('app'));
+    for (const pair of ['a|b', 'a|c']) cluster.network.cut.add(pair);
+    await a.replica.removeMember(b.replica.nodeId);
+    await write(b, 'from-b');
+    await write(c, 'from-c');
+    await cluster.time.advance(20_000);
+    expect(isLinked(b, c)).toBe(true);
+    cluster.network.cut.clear();
+    await cluster.until(() => stateOf(c, b) === 'removed' && !isLinked(b, c) && b.replica.removal !== null);
+    const digest = (member: Member): unknown => member.replica.database('app').digest().digest;
+    await cluster.until(() => isLinked(a, c) && digest(a) === digest(c));
+    expect(a.replica.database('app').documents).toBe(3);
+  });
+
+  test('[ID5] a node that joins one side is a member on the other as soon as that is reached', async () => {
+    const [a, b, c] = await startThree();
+    for (const pair of ['a|b', 'a|c', 'a|d']) cluster.network.cut.add(pair);
+    const d = await cluster.start('d', ['c'], { clusterSecret: SECRET });
+    await cluster.until(() => stateOf(c, d) === 'live' && isLinked(b, d));
+    await write(d, 'from-d');
+    cluster.network.cut.clear();
+    await cluster.until(() => stateOf(a, d) === 'live' && isLinked(a, d));
+    await cluster.until(() => a.replica.databases().includes('app'));
+    await cluster.until(() => a.replica.database('app').documents === 1);
+  });
+});
+
+describe('one origin', () => {
+  /** The second draw of a first start is the origin. */
+  const randomOf = (seed: number): Random => {
+    const random = seededRandom(seed);
+    let draws = 0;
+    return { bytes: (length) => (++draws === 2 ? new Uint8Array(length).fill(7) : random.bytes(length)) };
+  };
+
+  test('[ID1] drawn by two nodes is given up by both at their first link', async () => {
+    cluster = new ReplicaCluster();
+    const a = await cluster.start('a', [], { random: randomOf(1) });
+    const b = await cluster.start('b', [], { random: randomOf(2) });
+    expect(a.replica.origin).toBe(b.replica.origin);
+    const before = a.replica.origin;
+    b.replica.addPeer('mem://a');
+    await cluster.until(() => a.replica.origin !== before && b.replica.origin !== before);
+    for (const { incidents } of [a, b]) expect(incidents.map(({ kind }) => kind)).toContain('epoch-shared');
   });
 });
 
