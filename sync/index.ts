@@ -4,6 +4,10 @@
  */
 export { Replica } from './replica.ts';
 export type { ReplicaOptions } from './replica-options.ts';
+export type { Alarm, AlarmKind } from './alarm.ts';
+export type { DoctorCheck, DoctorReport } from './proof.ts';
+export type { QuarantinedDocument } from './quarantine.ts';
+export type { ScrubStatus } from './scrub.ts';
 export type { DatabaseStatus, HorizonStatus, MemberLag, MemberStatus, ReplicaStatus } from './replica-status.ts';
 export type { MemberState } from './catalog.ts';
 export type { Incident, IncidentKind } from './incident.ts';

@@ -23,7 +23,7 @@ import { documentOf } from './key.ts';
 import { mergeRow, readRow } from './repair-document.ts';
 import { decodeRepairRows, encodeRepairRows } from './repair-row.ts';
 import type { RepairRow } from './repair-row.ts';
-import { symbolName } from './sketch.ts';
+import { shortSymbolName } from './sketch.ts';
 import type { Symbol56 } from './sketch.ts';
 import { SymbolIndex } from './symbol-index.ts';
 import { encodeVector } from './version-vector.ts';
@@ -116,7 +116,7 @@ export class Repair implements Equality {
     let done = 0;
     for (const symbol of symbols) {
       done++;
-      const view = keys.get(symbolName(symbol));
+      const view = keys.get(shortSymbolName(symbol));
       const row = view === undefined ? null : await readRow(database, documentOf(view));
       // Changed since, or damaged: it is left out, and the next comparison sees what is left to do.
       if (row === null) continue;

@@ -14,8 +14,8 @@ import { assert } from '../crdt/index.ts';
 import { SyncError } from './errors.ts';
 
 export const CELL_BYTES = 11;
-/** Bytes of a symbol on the wire. */
-export const SYMBOL_BYTES = 7;
+/** Bytes of a symbol that names a document to the replica that has it: 40 bits are enough to find it there. */
+export const SYMBOL_BYTES = 5;
 /** Cells of one sketch at most: enough for about 45,000 differences. More are looked for in parts of the key space. */
 export const CELLS_MAX = 65_536;
 
@@ -175,12 +175,18 @@ function mix(value: number): number {
 }
 
 export function writeSymbol(bytes: Uint8Array, at: number, { hi, lo }: Symbol56): void {
-  writeUint24(bytes, at, hi);
-  writeUint32(bytes, at + 3, lo);
+  bytes[at] = hi;
+  writeUint32(bytes, at + 1, lo);
 }
 
+/** Of the high bits only the lowest eight are known. */
 export function readSymbol(bytes: Uint8Array, at: number): Symbol56 {
-  return { hi: readUint24(bytes, at), lo: readUint32(bytes, at + 3) };
+  return { hi: bytes[at]!, lo: readUint32(bytes, at + 1) };
+}
+
+/** What `readSymbol` leaves of a symbol, as a key of maps. */
+export function shortSymbolName({ hi, lo }: Symbol56): string {
+  return `${hi & 0xff}:${lo}`;
 }
 
 /** A symbol as a key of maps: exact below 2^53, so its bits are folded into text. */

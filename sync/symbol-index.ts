@@ -11,7 +11,7 @@ import { DigestSum } from './digest.ts';
 import type { BucketRange, DocumentIndex } from './equality.ts';
 import { successorOf } from './key.ts';
 import type { Store } from './port.ts';
-import { Sketch, SymbolHash, symbolName } from './sketch.ts';
+import { Sketch, SymbolHash, shortSymbolName } from './sketch.ts';
 import type { Symbol56 } from './sketch.ts';
 
 /** Cells made while the documents are read. */
@@ -116,16 +116,16 @@ export class SymbolIndex implements DocumentIndex {
     return sketch;
   }
 
-  /** The keys of views by symbol. A document that has another version by now is not found. */
+  /** The keys of views by the short name of their symbol. A document that has another version by now is not found. */
   async find(symbols: readonly Symbol56[]): Promise<Map<string, Uint8Array>> {
-    const wanted = new Set(symbols.map(symbolName));
+    const wanted = new Set(symbols.map(shortSymbolName));
     const found = new Map<string, Uint8Array>();
     for (const mark of this.#marksOf(symbols, wanted)) {
       const lt = this.#marks[mark + 1] ?? successorOf(this.#last!);
       for await (const entries of scanThroughDamage(this.#options.store, { gte: this.#marks[mark]!, lt })) {
         for (const [key, view] of entries) {
           const element = view === null ? null : readElement(view);
-          const name = element === null ? '' : symbolName(this.#hash.of(element));
+          const name = element === null ? '' : shortSymbolName(this.#hash.of(element));
           if (wanted.has(name)) found.set(name, key);
         }
       }
@@ -139,7 +139,7 @@ export class SymbolIndex implements DocumentIndex {
     const marks = new Set<number>();
     for (let i = 0; i < this.#length; i++) {
       if (!los.has(this.#los[i]!)) continue;
-      if (wanted.has(symbolName({ hi: this.#his[i]!, lo: this.#los[i]! })))
+      if (wanted.has(shortSymbolName({ hi: this.#his[i]!, lo: this.#los[i]! })))
         marks.add(Math.floor(i / DOCUMENTS_PER_MARK));
     }
     return marks;

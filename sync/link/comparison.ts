@@ -199,7 +199,7 @@ export class Comparison {
       return this.#sendCells(await index.sketch(cells), 0, cells);
     }
     if (result.estimate > DIFFERENCES_MAX || theirs.length >= CELLS_MAX) this.#narrow(result.estimate);
-    else this.#requestCells(theirs.length, cellsFor(result.estimate * 1.05));
+    else this.#requestCells(theirs.length, cellsFor(result.estimate));
   }
 
   #requestCells(have: number, enough: number): void {
@@ -253,7 +253,7 @@ export class Comparison {
 function answerCells(estimate: number): number {
   // Enough for the opener to see that a part is enough for now.
   if (estimate > DIFFERENCES_MAX) return ROUGH_CELLS;
-  const guess = estimate < ESTIMATE_ROUGH_MIN ? cellsFor(estimate * 1.3) : Math.ceil(1.16 * estimate);
+  const guess = estimate < ESTIMATE_ROUGH_MIN ? cellsFor(estimate * 1.3) : Math.ceil(1.1 * estimate);
   return Math.min(SKETCH_CELLS_MAX, Math.max(guess, FIRST_CELLS + 1));
 }
 

@@ -3,7 +3,7 @@ import type { Equality } from '../../../sync/equality.ts';
 import { encodeFrame } from '../../../sync/protocol/frame.ts';
 import type { Message } from '../../../sync/protocol/message.ts';
 import { portableSha256 } from '../../../sync/sha256.ts';
-import { Sketch, SymbolHash, symbolName } from '../../../sync/sketch.ts';
+import { Sketch, SymbolHash, shortSymbolName } from '../../../sync/sketch.ts';
 import type { Symbol56 } from '../../../sync/sketch.ts';
 import { FakeCluster } from './link-fixture.ts';
 
@@ -106,7 +106,7 @@ class FakeIndex {
   constructor(documents: readonly (readonly [number, number])[], hash: SymbolHash) {
     this.#symbols = documents.map((document) => {
       const symbol = hash.of(portableSha256(utf8.encode(document.join())));
-      this.#names.set(symbolName(symbol), document);
+      this.#names.set(shortSymbolName(symbol), document);
       return symbol;
     });
   }
@@ -122,7 +122,7 @@ class FakeIndex {
   }
 
   find(symbol: Symbol56): readonly [number, number] {
-    return this.#names.get(symbolName(symbol))!;
+    return this.#names.get(shortSymbolName(symbol))!;
   }
 }
 

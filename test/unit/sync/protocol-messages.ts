@@ -99,8 +99,8 @@ export const EXAMPLES: { readonly [T in Message['type']]: Extract<Message, { typ
     cells: bytes(22, 50),
   },
   'sketch-request': { type: 'sketch-request', session: 4, firstCell: 64, cells: 300 },
-  differences: { type: 'differences', session: 4, symbols: bytes(14, 60) },
-  'document-request': { type: 'document-request', session: 4, symbols: bytes(7, 60) },
+  differences: { type: 'differences', session: 4, symbols: bytes(10, 60) },
+  'document-request': { type: 'document-request', session: 4, symbols: bytes(5, 60) },
   'document-fetch': {
     type: 'document-fetch',
     session: 6,
