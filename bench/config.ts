@@ -27,6 +27,7 @@ export interface BenchConfig {
   };
   readonly store: { readonly batches: number; readonly rounds: number };
   readonly memory: { readonly documents: number; readonly settleMs: number };
+  readonly repair: { readonly documents: number };
 }
 
 export const CONFIG: BenchConfig = {
@@ -46,6 +47,7 @@ export const CONFIG: BenchConfig = {
   crdt: { documents: 1_000, overwrites: 100_000, rounds: 5, roundMs: 1_000 },
   store: { batches: 200, rounds: 5 },
   memory: { documents: 100_000, settleMs: 5_000 },
+  repair: { documents: 1_000_000 },
 };
 
 /** For development: shows that everything runs; its numbers mean little. */
@@ -58,6 +60,7 @@ export const QUICK_CONFIG: BenchConfig = {
   crdt: { documents: 200, overwrites: 100_000, rounds: 3, roundMs: 300 },
   store: { batches: 40, rounds: 3 },
   memory: { documents: 20_000, settleMs: 2_000 },
+  repair: { documents: 20_000 },
 };
 
 /** Bounds promised by the project. Rates per second, sizes in bytes, times in milliseconds. */
@@ -76,4 +79,8 @@ export const TARGET = {
   coldWritesPerSecondMin: 5_000,
   hotWritesPerSecondMin: 20_000,
   idleMegabytesMax: 300,
+  find10BytesMax: 1_000,
+  find1000BytesMax: 40_000,
+  findRoundTripsMax: 2,
+  digestMicrosecondsMax: 5,
 } as const;

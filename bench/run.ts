@@ -18,6 +18,7 @@ import { crdtSuite } from './suite/crdt.ts';
 import { httpSuite } from './suite/http.ts';
 import { memorySuite } from './suite/memory.ts';
 import { propagationSuite } from './suite/propagation.ts';
+import { repairSuite } from './suite/repair.ts';
 import { storeSuite } from './suite/store.ts';
 import type { Suite } from './suite/suite.ts';
 
@@ -29,6 +30,7 @@ const SUITES: readonly Suite[] = [
   crdtSuite,
   storeSuite,
   memorySuite,
+  repairSuite,
 ];
 
 const { values: flags } = parseArgs({
