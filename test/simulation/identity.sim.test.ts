@@ -113,6 +113,33 @@ for (const seed of SEEDS) {
     expect(liveMembers).toBeGreaterThanOrEqual(4);
   });
 
+  test(`[ID2] copies that never meet the same peer before a partition heals part then, seed ${seed}`, async () => {
+    const sides = [
+      [0, 1],
+      [2, 3],
+    ] as const;
+    const cuts = sides[0].flatMap((left) =>
+      sides[1].flatMap((right) =>
+        (
+          [
+            [left, right],
+            [right, left],
+          ] as const
+        ).map((direction) => ({ direction, afterMs: 0, forMs: 9000 })),
+      ),
+    );
+    const actions: Action[] = [
+      ...writes(300, 5000, [0, 1, 2]),
+      { at: 5000, type: 'fault', fault: { type: 'partition', cuts } },
+      { at: 5100, type: 'fault', fault: { type: 'copy-directory', node: 1, to: 3 } },
+      ...writes(5500, 24_000, [0, 1, 2, 3]),
+    ];
+    const { nodeIds, incidents, liveMembers } = await run(planFor(seed, [0, 0, 0, NEVER], actions, 25_000));
+    expect(new Set(nodeIds).size).toBe(4);
+    expect(incidents.flat()).toContain('node-id-shared');
+    expect(liveMembers).toBeGreaterThanOrEqual(4);
+  });
+
   test(`[ID3] a machine that is set back while it runs begins a new epoch at its first link, seed ${seed}`, async () => {
     const actions: Action[] = [
       ...writes(300, 4000, [0, 1, 2]),
