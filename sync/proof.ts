@@ -66,6 +66,8 @@ export class Proof {
     this.repair = new Repair({ databaseOf, alarms: this.alarms, clock, sha256, pause });
     const { healing } = this.repair;
     this.#scrub = new Scrub({ ...scrub, clock, timers, databases, healing, pause, fail });
+    // A failed store or a closed database ends it, and shows elsewhere.
+    this.repair.onDamage = (database) => void this.#scrub.read(database).catch(() => undefined);
   }
 
   start(): void {

@@ -38,6 +38,8 @@ export interface PeerComparison {
 
 export class Repair implements Equality {
   readonly healing: Healing;
+  /** Some document of a database is damaged. */
+  onDamage: (database: Database) => void = () => {};
   readonly #options: HealingOptions;
   readonly #vectors = new WeakMap<VersionVector, Uint8Array>();
   readonly #compared = new Map<string, Map<string, PeerComparison>>();
@@ -159,6 +161,11 @@ export class Repair implements Equality {
   async #settle(database: Database, error: SymbolIndex['digestError']): Promise<void> {
     if (error !== null) await this.healing.correctDigest(database, error.was, error.is);
     await this.healing.recount(database);
+  }
+
+  noteDamage(key: string): void {
+    const database = this.#options.databaseOf(key);
+    if (database !== undefined) this.onDamage(database);
   }
 
   quarantined(key: string, peer: string): readonly DocumentName[] {

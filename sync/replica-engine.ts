@@ -105,7 +105,17 @@ export class ReplicaEngine implements Engine {
       await this.#intakeOf(held).settled();
       held.assertOpen();
       const source = await held.parts.commit.between(() => (held.isMerging ? null : snapshotOf(held, this, since)));
-      if (source !== null) return source;
+      if (source !== null) return { ...source, chunks: () => this.#watchDamage(database, source.chunks()) };
+    }
+  }
+
+  /** A damaged document ends a snapshot: the sooner it is found and replaced, the sooner the peer gets one. */
+  async *#watchDamage(database: string, chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    try {
+      yield* chunks;
+    } catch (error) {
+      if (isCorrupt(error)) this.equality?.noteDamage(database);
+      throw error;
     }
   }
 

@@ -101,11 +101,14 @@ export class Scrub {
   }
 
   async #readAll(): Promise<void> {
-    for (const database of this.#dependencies.databases()) {
-      const place = startOf(database);
-      while (!this.#isClosed && (await this.#check(place, PORTION))) await this.#dependencies.pause();
-      await this.#endPass(database);
-    }
+    for (const database of this.#dependencies.databases()) await this.read(database);
+  }
+
+  /** Checks all of one database now. */
+  async read(database: Database): Promise<void> {
+    const place = startOf(database);
+    while (!this.#isClosed && (await this.#check(place, PORTION))) await this.#dependencies.pause();
+    await this.#endPass(database);
   }
 
   async #tick(): Promise<void> {

@@ -54,6 +54,7 @@ export class Reconciler {
   readonly #parts = new Map<string, BucketRange>();
   readonly #comparisons = new Map<number, Comparison>();
   #fetch: Fetch | null = null;
+  #nextFetched = 0;
   #sample: object | null = null;
   #nextSession: number;
   #isClosed = false;
@@ -250,8 +251,12 @@ export class Reconciler {
     const equality = this.#equality;
     if (equality === null || this.#fetch !== null || this.#isClosed) return;
     for (const database of this.#context.engine.databases()) {
-      const documents = equality.quarantined(database, this.#context.peer.nodeId).slice(0, NAMES_PER_FETCH);
-      if (documents.length === 0) continue;
+      const all = equality.quarantined(database, this.#context.peer.nodeId);
+      if (all.length === 0) continue;
+      // What this peer does not have must not keep the others waiting.
+      const first = this.#nextFetched < all.length ? this.#nextFetched : 0;
+      this.#nextFetched = first + NAMES_PER_FETCH;
+      const documents = all.slice(first, this.#nextFetched);
       const session = this.#nextSession;
       this.#nextSession += 2;
       this.#fetch = { session, database, ticks: 0 };

@@ -190,6 +190,28 @@ test('[EQ7] a list that meets a damaged document fails with its name, and works 
   await expect(list()).resolves.toMatchObject({ items: { length: 10 } });
 });
 
+test('[EQ7] a damaged document that ends a snapshot is found, and the next snapshot is whole', async () => {
+  const { a, b, stores } = await openPair(10);
+  const { db } = b.database('app').parts;
+  await stores[1].batch([{ type: 'put', key: viewKey(db, 'c', 'd6'), value: Uint8Array.of(1, 2) }], { sync: true });
+  const take = async (): Promise<number> => {
+    const source = await b.engine.snapshot(KEY, new Map());
+    let chunks = 0;
+    try {
+      for await (const _ of source.chunks()) chunks++;
+    } finally {
+      await source.close();
+    }
+    return chunks;
+  };
+  await expect(take()).rejects.toMatchObject({ code: 'STORAGE_CORRUPT' });
+  await expect.poll(() => b.status().quarantined).toBe(1);
+  const names = b.engine.equality!.quarantined(KEY, a.nodeId);
+  const rows = await a.engine.equality!.readNamed(KEY, names, b.engine.vector(KEY), 1e6);
+  await b.engine.equality!.replace(KEY, rows!, a.nodeId);
+  expect(await take()).toBeGreaterThan(0);
+});
+
 test('[EQ2] buckets of a large database are on disk when it was quiet for a while, and known after a crash', async () => {
   const store = new MemoryStore();
   let tick = (): void => {};
