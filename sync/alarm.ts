@@ -12,6 +12,8 @@ export type AlarmKind =
   | 'content'
   /** A document could not be read from the disk. */
   | 'damage'
+  /** A batch of the log could not be read; peers that need it are given documents instead. */
+  | 'log'
   /** The disk did not hold what was written: entries are gone. */
   | 'loss';
 

@@ -66,6 +66,8 @@ export interface Equality {
   merge(database: string, rows: Uint8Array): Promise<RepairReport>;
   /** A comparison of documents ended. `atPeer`: documents that the peer had to take from us. */
   conclude(database: string, index: DocumentIndex, peer: string, report: RepairReport, atPeer: number): void;
+  /** A batch of the log could not be read. */
+  noteLogDamage(database: string, origin: number): void;
   /** Something of a database could not be read: finds out what. */
   noteDamage(database: string): void;
   /** Documents that are to be fetched from this peer: they cannot be read here, or their content is not the right one. */

@@ -43,6 +43,8 @@ export class Repair implements Equality {
   readonly #options: HealingOptions;
   readonly #vectors = new WeakMap<VersionVector, Uint8Array>();
   readonly #compared = new Map<string, Map<string, PeerComparison>>();
+  /** Database and origin, each told once. */
+  readonly #damagedLogs = new Set<string>();
   /** Databases being compared. */
   readonly #busy = new Set<string>();
 
@@ -161,6 +163,14 @@ export class Repair implements Equality {
   async #settle(database: Database, error: SymbolIndex['digestError']): Promise<void> {
     if (error !== null) await this.healing.correctDigest(database, error.was, error.is);
     await this.healing.recount(database);
+  }
+
+  noteLogDamage(key: string, origin: number): void {
+    const name = `${key} ${origin}`;
+    if (this.#damagedLogs.has(name)) return;
+    this.#damagedLogs.add(name);
+    const examples = [`log of ${origin}`];
+    this.#options.alarms.raise({ kind: 'log', database: key, peer: null, documents: 0, repaired: 0, examples });
   }
 
   noteDamage(key: string): void {

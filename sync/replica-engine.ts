@@ -73,7 +73,14 @@ export class ReplicaEngine implements Engine {
     afterSeq: number,
     bytesMax: number,
   ): Promise<readonly Uint8Array[] | 'floor'> {
-    return (await this.#set.get(database)?.parts.log.read(origin, afterSeq, bytesMax)) ?? [];
+    try {
+      return (await this.#set.get(database)?.parts.log.read(origin, afterSeq, bytesMax)) ?? [];
+    } catch (error) {
+      if (!isCorrupt(error)) throw error;
+      // What cannot be read might as well have been cut: the peer gets the documents.
+      this.equality?.noteLogDamage(database, origin);
+      return 'floor';
+    }
   }
 
   ingest(database: string, batches: readonly Uint8Array[]): Promise<readonly IngestResult[]> {

@@ -7,6 +7,7 @@
 import { CrdtDocument } from '../crdt/index.ts';
 import { changesAfter } from './change-index.ts';
 import type { Change } from './change-index.ts';
+import { isCorrupt } from './damage-scan.ts';
 import type { Database } from './database.ts';
 import { decodeView, statePartsOf } from './document-record.ts';
 import type { DocumentVector, ViewRecord } from './document-record.ts';
@@ -54,7 +55,7 @@ async function* snapshotChunks(giving: Giving, registry: OriginRegistry): AsyncG
   yield encodeSnapshotChunk({ origins: ownersOf(giving.vector.keys(), registry), rows: [] });
   let rows: SnapshotRow[] = [];
   let bytes = 0;
-  for await (const row of (await isScanCheaper(giving)) ? scanRows(giving) : changedRows(giving)) {
+  for await (const row of (await isScanBetter(giving)) ? scanRows(giving) : changedRows(giving)) {
     rows.push(row);
     bytes += row.state.length + row.id.length + row.collection.length;
     if (bytes < SNAPSHOT_CHUNK_BYTES_TARGET) continue;
@@ -132,6 +133,16 @@ async function noteStale(
   if (stale.length >= STALE_MAX) await removeEntries(database.parts, stale.splice(0));
 }
 
+/** A damaged log does not tell what changed, so then there is no other way. */
+async function isScanBetter(giving: Giving): Promise<boolean> {
+  try {
+    return await isScanCheaper(giving);
+  } catch (error) {
+    if (isCorrupt(error)) return true;
+    throw error;
+  }
+}
+
 /** Counts changes, but not further than it matters. */
 async function isScanCheaper({ database, view, vector, since }: Giving): Promise<boolean> {
   const changesMax = Math.max(CHANGES_MIN, database.documents / SCAN_ADVANTAGE);
@@ -139,8 +150,7 @@ async function isScanCheaper({ database, view, vector, since }: Giving): Promise
   for (const [origin, { seq }] of vector) {
     const after = sequenceOf(since, origin);
     if (seq <= after) continue;
-    if (seq - after <= 1) changes++;
-    else for await (const _ of changesAfter(view, database.parts.db, origin, after)) if (++changes > changesMax) break;
+    for await (const _ of changesAfter(view, database.parts.db, origin, after)) if (++changes > changesMax) break;
     if (changes > changesMax) return true;
   }
   return false;

@@ -9,9 +9,10 @@ export interface AlarmAnswer {
   readonly at: string;
   /**
    * `difference`: replicas with equal vectors held different documents. `digest`: the digest was not that of the documents.
-   * `content`: two contents under one version. `damage`: a document could not be read. `loss`: entries are gone from the disk.
+   * `content`: two contents under one version. `damage`: a document could not be read. `log`: nor a
+   * batch of the log. `loss`: entries are gone from the disk.
    */
-  readonly kind: 'difference' | 'digest' | 'content' | 'damage' | 'loss';
+  readonly kind: 'difference' | 'digest' | 'content' | 'damage' | 'log' | 'loss';
   /** Key of the database, `name.generation`. */
   readonly database: string;
   /** Node id of the replica it was compared with. */

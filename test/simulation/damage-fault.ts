@@ -22,7 +22,7 @@ export type DamageFault =
       readonly node: number;
       readonly database: string;
       readonly documents: number;
-      readonly parts: readonly ('view' | 'state')[];
+      readonly parts: readonly ('view' | 'state' | 'log')[];
     }
   /**
    * Crashes a node, and takes documents off its disk without a trace: not in the digest either (`isCounted` false), or still
@@ -69,6 +69,9 @@ async function flip(
     const base = stateKey(db, collection, id);
     if (parts.includes('view')) keys.push(key);
     if (parts.includes('state') && (await content.get(base)) !== undefined) keys.push(base);
+  }
+  if (parts.includes('log')) {
+    for await (const entries of content.range(rangeOf('l', db))) keys.push(...entries.map(([key]) => key));
   }
   node.disk.damage(keys);
   cluster.trace.count('bits flipped', keys.length);

@@ -127,3 +127,18 @@ test.each([9, 10])('[EQ9] other content under one version is found by samples an
   expect(alarms[1]!.some(({ repaired }) => repaired === 1)).toBe(true);
   expect(quarantined).toEqual([0, 0, 0]);
 });
+
+test('[EQ10] a node that was away gets as documents what logs cannot give it any more, because their entries are damaged', async () => {
+  const flip = { type: 'bit-flip', database: DATABASE, documents: 0, parts: ['log'] } as const;
+  const plan = planFor(11, [
+    { ...flip, at: 9000, node: 0 },
+    { ...flip, at: 9000, node: 2 },
+  ]);
+  const away: Action = {
+    type: 'fault',
+    at: 4000,
+    fault: { type: 'crash', node: 1, isPowerLoss: true, unsyncedKept: 0, forMs: 8000 },
+  };
+  const { alarms } = await run({ ...plan, ringBytesMax: 1, actions: [...plan.actions, away] });
+  expect(kindsOf(alarms.flat())).toEqual(['log']);
+});

@@ -80,6 +80,8 @@ class FakeEquality implements Equality {
     this.concluded.push({ repaired, atPeer });
   }
 
+  noteLogDamage(): void {}
+
   noteDamage(): void {}
 
   quarantined(): readonly { collection: string; id: string }[] {
