@@ -38,10 +38,6 @@ export type DamageFault =
   /** Crashes a node and puts other content under the version of a document, as a client id that is used twice does. */
   | { readonly type: 'other-content'; readonly node: number; readonly database: string };
 
-export function isDamageFault(fault: { readonly type: string }): fault is DamageFault {
-  return ['bit-flip', 'lost-documents', 'other-content'].includes(fault.type);
-}
-
 export function injectDamageFault(cluster: Cluster, fault: DamageFault): void {
   const node = cluster.nodes[fault.node]!;
   const database = node.replica?.database(fault.database);
