@@ -26,6 +26,14 @@ export interface BenchConfig {
     readonly roundMs: number;
   };
   readonly store: { readonly batches: number; readonly rounds: number };
+  readonly replication: {
+    readonly documents: number;
+    readonly meshWrites: number;
+    readonly stuckBytes: number;
+    readonly partitionSeconds: number;
+    /** On each side. */
+    readonly perSecond: number;
+  };
   readonly memory: { readonly documents: number; readonly settleMs: number };
   readonly repair: { readonly documents: number };
 }
@@ -46,6 +54,13 @@ export const CONFIG: BenchConfig = {
   catchUp: { documents: 20_000, rounds: 3, updates: 200 },
   crdt: { documents: 1_000, overwrites: 100_000, rounds: 5, roundMs: 1_000 },
   store: { batches: 200, rounds: 5 },
+  replication: {
+    documents: 100_000,
+    meshWrites: 20_000,
+    stuckBytes: 20_000_000,
+    partitionSeconds: 60,
+    perSecond: 500,
+  },
   memory: { documents: 100_000, settleMs: 5_000 },
   repair: { documents: 1_000_000 },
 };
@@ -59,6 +74,13 @@ export const QUICK_CONFIG: BenchConfig = {
   catchUp: { documents: 20_000, rounds: 1, updates: 50 },
   crdt: { documents: 200, overwrites: 100_000, rounds: 3, roundMs: 300 },
   store: { batches: 40, rounds: 3 },
+  replication: {
+    documents: 20_000,
+    meshWrites: 5_000,
+    stuckBytes: 5_000_000,
+    partitionSeconds: 5,
+    perSecond: 200,
+  },
   memory: { documents: 20_000, settleMs: 2_000 },
   repair: { documents: 20_000 },
 };
@@ -78,6 +100,12 @@ export const TARGET = {
   overwrittenBytesMax: 1_024,
   coldWritesPerSecondMin: 5_000,
   hotWritesPerSecondMin: 20_000,
+  joinPerSecondMin: 30_000,
+  reconnectionBytesMax: 300,
+  payloadCopiesMax: 1.05,
+  stuckPeerMebibytesMax: 1.1,
+  healSecondsMax: 15,
+  healP99RatioMax: 2,
   idleMegabytesMax: 300,
   find10BytesMax: 1_000,
   find1000BytesMax: 40_000,

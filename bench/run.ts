@@ -19,6 +19,7 @@ import { httpSuite } from './suite/http.ts';
 import { memorySuite } from './suite/memory.ts';
 import { propagationSuite } from './suite/propagation.ts';
 import { repairSuite } from './suite/repair.ts';
+import { replicationSuite } from './suite/replication.ts';
 import { storeSuite } from './suite/store.ts';
 import type { Suite } from './suite/suite.ts';
 
@@ -27,6 +28,7 @@ const SUITES: readonly Suite[] = [
   bulkSuite,
   propagationSuite,
   catchUpSuite,
+  replicationSuite,
   crdtSuite,
   storeSuite,
   memorySuite,

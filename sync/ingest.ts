@@ -117,8 +117,8 @@ export function learnOrigin(database: Database, registry: OriginRegistry, origin
 /** Merges one document of a snapshot. Synchronous; it leaves with the next commit. */
 export function mergeRow(database: Database, slot: DocumentSlot, row: SnapshotRow): void {
   try {
-    if (slot.vector.size === 0) slot.document = CrdtDocument.load(row.state);
-    else slot.document.apply(row.state);
+    if (slot.vector.size === 0) slot.document = CrdtDocument.create();
+    slot.document.apply(row.state);
     // Read now: a state that cannot be must not be found out by the commit.
     slot.document.view();
   } catch (cause) {

@@ -17,6 +17,8 @@ import type { VectorEntry, VersionVector } from './version-vector.ts';
 
 /** Local records are split into batches of about this size, so that one never fills a frame. */
 const BATCH_BYTES_TARGET = 64 * 1024;
+/** … and this many records, because a receiver merges a batch in one go and its clients wait meanwhile. */
+const BATCH_RECORDS_MAX = 128;
 
 export interface SealedLog {
   readonly operations: readonly StoreOperation[];
@@ -314,7 +316,7 @@ export class DatabaseLog {
 function batchEnd(records: readonly LogRecord[], start: number): number {
   let bytes = 0;
   let end = start;
-  while (end < records.length) {
+  while (end < records.length && end - start < BATCH_RECORDS_MAX) {
     const record = records[end]!;
     bytes += record.kind === 'update' ? record.update.length + record.id.length + 8 : 32;
     if (end > start && bytes > BATCH_BYTES_TARGET) break;

@@ -75,6 +75,15 @@ export class ChildServer {
     return (Number(fields[11]) + Number(fields[12])) / 100;
   }
 
+  /** Stops it without ending it: its sockets stay open and nobody reads from them. */
+  freeze(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.#child.kill('SIGCONT');
+  }
+
   /** Lets the process finish; kills it when it does not. */
   async stop(): Promise<void> {
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), STOP_TIMEOUT_MS);

@@ -10,6 +10,8 @@ export interface ProxyCount {
   /** From the dialing node to the dialed one. */
   readonly forwardBytes: number;
   readonly backwardBytes: number;
+  /** Of these, what connections began with: the request that makes a websocket of one, and its answer. */
+  readonly upgradeBytes: { readonly forward: number; readonly backward: number };
   readonly connections: number;
 }
 
@@ -21,6 +23,7 @@ export class TcpProxy {
   #isCut = false;
   #forwardBytes = 0;
   #backwardBytes = 0;
+  #upgradeBytes = { forward: 0, backward: 0 };
   #connections = 0;
   #onFirstByte: (() => void) | null = null;
 
@@ -61,11 +64,18 @@ export class TcpProxy {
   }
 
   counts(): ProxyCount {
-    return { forwardBytes: this.#forwardBytes, backwardBytes: this.#backwardBytes, connections: this.#connections };
+    const upgradeBytes = { ...this.#upgradeBytes };
+    return {
+      forwardBytes: this.#forwardBytes,
+      backwardBytes: this.#backwardBytes,
+      upgradeBytes,
+      connections: this.#connections,
+    };
   }
 
   resetCounts(): void {
     this.#forwardBytes = this.#backwardBytes = this.#connections = 0;
+    this.#upgradeBytes = { forward: 0, backward: 0 };
   }
 
   /** Resolves when the next byte passes. */
@@ -91,6 +101,8 @@ export class TcpProxy {
     }
     const far = connect({ port: this.targetPort, host: '127.0.0.1', noDelay: true });
     this.#track(far);
+    near.once('data', (chunk: Buffer) => (this.#upgradeBytes.forward += headBytes(chunk)));
+    far.once('data', (chunk: Buffer) => (this.#upgradeBytes.backward += headBytes(chunk)));
     this.#relay(near, far, (bytes) => (this.#forwardBytes += bytes));
     this.#relay(far, near, (bytes) => (this.#backwardBytes += bytes));
   }
@@ -117,4 +129,10 @@ export class TcpProxy {
       if (!this.#isCut) to.end();
     });
   }
+}
+
+/** Bytes of an HTTP head at the beginning of a chunk. */
+function headBytes(chunk: Buffer): number {
+  const end = chunk.indexOf('\r\n\r\n');
+  return end < 0 ? 0 : end + 4;
 }

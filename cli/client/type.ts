@@ -104,6 +104,11 @@ export interface ClusterLink {
   readonly lagging: boolean;
   /** What the peer is not known to hold: log records, bytes, age of the oldest. */
   readonly lag: { readonly entries: number; readonly bytes: number; readonly seconds: number };
+  /** Bytes held in memory because of this peer. */
+  readonly heldBytes: number;
+  /** Batches from the peer that were news here, and that were not. */
+  readonly applied: number;
+  readonly duplicates: number;
   readonly roundTripMs: number | null;
   readonly lastError: string | null;
 }

@@ -18,6 +18,8 @@ export class Cursor {
   /** Lazy sweeps without progress; from `sweepsMin` on we deliver the backlog ourselves. */
   sweeps = 0;
   readonly sweepsMin: number;
+  /** The peer gets this origin from somebody else first: we deliver only when it stays behind. */
+  isPruned = false;
   /** Ticks in which something was in flight and nothing arrived. */
   stallTicks = 0;
   resends = 0;
@@ -47,7 +49,8 @@ export class Cursor {
   advance(seq: number): boolean {
     if (seq <= this.has) return false;
     this.has = seq;
-    this.sweeps = this.sweeps >= this.sweepsMin ? this.sweeps : 0;
+    // What we have not sent came from somebody else: it is their turn again.
+    if (seq > this.sent || this.sweeps < this.sweepsMin) this.sweeps = 0;
     this.stallTicks = 0;
     this.resends = 0;
     this.isFloored = false;

@@ -32,6 +32,9 @@ export type InboxItem =
     }
   | { readonly kind: 'end'; readonly fetch: SnapshotFetch; readonly chunks: number; readonly vector: VersionVector };
 
+/** Records merged at a time: each costs more than its bytes, and clients wait meanwhile. */
+const INGEST_RECORDS_MAX = 128;
+
 export interface InboxHooks {
   settle(token: FlowToken): void;
   /** A batch of `origin` is durable here, by this call or before it. */
@@ -168,10 +171,12 @@ export class Inbox {
   #takeBatches(): ReceivedBatch[] {
     const batches: ReceivedBatch[] = [];
     let bytes = 0;
+    let records = 0;
     for (const item of this.#queue) {
       if (item.kind !== 'batch') break;
       bytes += item.batch.bytes.length;
-      if (batches.length > 0 && bytes > this.#ingestBytesMax) break;
+      records += item.batch.header.count;
+      if (batches.length > 0 && (bytes > this.#ingestBytesMax || records > INGEST_RECORDS_MAX)) break;
       batches.push(item.batch);
     }
     this.#queue.splice(0, batches.length);

@@ -217,6 +217,7 @@ export class Link {
       heldBytes: this.heldBytes,
       clockSkewMs: this.#skewMs,
       roundTripMs: this.#roundTripMs,
+      applied: this.#halves?.receiver.applied ?? 0,
       duplicates: this.#halves?.receiver.duplicates ?? 0,
       snapshots: this.#halves?.receiver.snapshots ?? [],
       comparing: this.#halves?.reconciler.comparing ?? [],

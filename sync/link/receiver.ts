@@ -30,6 +30,7 @@ export class Receiver {
   readonly #inboxes = new Map<string, Inbox>();
   readonly #fetches = new Map<string, SnapshotFetch>();
   #duplicates = 0;
+  #applied = 0;
   #nextTransfer = 1;
   #cancelAck: (() => void) | null = null;
   #cancelPull: (() => void) | null = null;
@@ -40,6 +41,11 @@ export class Receiver {
     this.#flow = flow;
     this.#announcer = announcer;
     this.#hooks = hooks;
+  }
+
+  /** Batches that were news. */
+  get applied(): number {
+    return this.#applied;
   }
 
   get duplicates(): number {
@@ -146,6 +152,7 @@ export class Receiver {
       settle: (token: FlowToken) => this.#flow.settle(token),
       noteDurable: (database, origin, isDuplicate) => {
         if (isDuplicate) this.#duplicates++;
+        else this.#applied++;
         // A peer that sends what we have does not know that we have it.
         if (isDuplicate) this.#announcer.noteForgotten(database, origin);
         this.#announcer.noteChanged(database, [origin]);

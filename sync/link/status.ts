@@ -35,6 +35,8 @@ export interface LinkStatus {
   /** Peer's wall clock minus ours, ms; null until measured. */
   readonly clockSkewMs: number | null;
   readonly roundTripMs: number | null;
+  /** Batches received that were news. */
+  readonly applied: number;
   /** Batches received twice. */
   readonly duplicates: number;
   /** Databases being fetched from this peer as snapshots. */

@@ -1,0 +1,280 @@
+/**
+ * @module
+ * Owns what replication costs where it should cost little: an empty node that joins, replicas that are equal already, a mesh in
+ * which everybody could send everything, a peer that has stopped reading, and a partition that heals under load.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { TARGET } from '../config.ts';
+import { packLines, uploadBulk } from '../harness/bulk-upload.ts';
+import { awaitEqual } from '../harness/convergence.ts';
+import { encodeRequest } from '../harness/http-connection.ts';
+import { NodeProcess } from '../harness/node-process.ts';
+import { PacedLoad } from '../harness/paced-load.ts';
+import { percentile } from '../harness/statistic.ts';
+import { TcpProxy } from '../harness/tcp-proxy.ts';
+import type { Measure } from '../report.ts';
+import { cityLines, loadCities } from '../workload/city.ts';
+import { createFlatRecord } from '../workload/record.ts';
+import { SeededRandom } from '../workload/seeded-random.ts';
+import type { Suite, SuiteContext } from './suite.ts';
+
+const EQUAL_TIMEOUT_MS = 120_000;
+const QUIET_MS = 2_000;
+/** Long enough for a handshake and the exchange of vectors, shorter than the next heartbeat. */
+const RECONNECTION_MS = 500;
+const MESH_NODES = 5;
+
+export const replicationSuite: Suite = {
+  name: 'replication',
+  question: 'What does replication cost where it should cost little, and how soon is a partition forgotten?',
+  async run(context) {
+    return [
+      ...(await measureJoin(context)),
+      await measureMesh(context),
+      await measureStuckPeer(context),
+      ...(await measurePartition(context)),
+    ];
+  },
+};
+
+/** An empty node joins; then both are equal and meet again. */
+async function measureJoin({ config, directory, progress }: SuiteContext): Promise<Measure[]> {
+  const { documents } = config.replication;
+  progress(`an empty node joins one with ${documents} documents`);
+  const cities = loadCities().slice(0, documents);
+  const a = await NodeProcess.start({ name: 'join-a', directory });
+  const proxy = await TcpProxy.listen(a.port);
+  let b: NodeProcess | null = null;
+  try {
+    await a.client().database('app').create();
+    await uploadBulk(a.url, '/v1/app/cities/bulk', packLines(cityLines(cities)), cities.length);
+    const firstByte = proxy.firstByte();
+    b = await NodeProcess.start({ name: 'join-b', directory, join: [proxy.url] });
+    await firstByte;
+    const startMs = performance.now();
+    const clients = [a.client(), b.client()];
+    await awaitEqual(clients, { database: 'app', timeoutMs: EQUAL_TIMEOUT_MS, pollMs: 10, documents: cities.length });
+    const seconds = (performance.now() - startMs) / 1000;
+    const { forwardBytes, backwardBytes } = proxy.counts();
+    return [
+      {
+        name: `an empty node joins: ${cities.length.toLocaleString('en-US')} documents, durable`,
+        value: cities.length / seconds,
+        unit: '/s',
+        target: { of: 'value', atLeast: TARGET.joinPerSecondMin },
+        detail: `${seconds.toFixed(2)} s, ${(forwardBytes + backwardBytes).toLocaleString('en-US')} B`,
+      },
+      ...(await measureReconnection(proxy, cities.length)),
+    ];
+  } finally {
+    await Promise.all([a.stop(), b?.stop()]);
+    await proxy.close();
+  }
+}
+
+/** The HTTP upgrade is not the protocol's, and is counted by a connection that is cut right after it. */
+async function measureReconnection(proxy: TcpProxy, documents: number): Promise<Measure[]> {
+  await delay(QUIET_MS);
+  proxy.resetCounts();
+  const firstByte = proxy.firstByte();
+  proxy.reset();
+  await firstByte;
+  await delay(RECONNECTION_MS);
+  const { forwardBytes, backwardBytes, upgradeBytes } = proxy.counts();
+  return [
+    {
+      name: `reconnection of equal replicas with ${documents.toLocaleString('en-US')} documents, the larger direction`,
+      value: Math.max(forwardBytes - upgradeBytes.forward, backwardBytes - upgradeBytes.backward),
+      unit: 'B',
+      target: { of: 'value', atMost: TARGET.reconnectionBytesMax },
+      detail: `HTTP upgrade not counted: ${upgradeBytes.forward} B and ${upgradeBytes.backward} B`,
+    },
+  ];
+}
+
+/** Everybody is linked to everybody and could send what it hears. */
+async function measureMesh({ config, directory, progress }: SuiteContext): Promise<Measure> {
+  const { meshWrites } = config.replication;
+  progress(`a mesh of ${MESH_NODES} nodes`);
+  const nodes: NodeProcess[] = [];
+  try {
+    for (let i = 0; i < MESH_NODES; i++) {
+      const join = nodes.map(({ url }) => url);
+      nodes.push(await NodeProcess.start({ name: `mesh-${i}`, directory, join }));
+    }
+    const clients = nodes.map((node) => node.client());
+    await clients[0]!.database('app').create();
+    await awaitEqual(clients, { database: 'app', timeoutMs: EQUAL_TIMEOUT_MS });
+    await delay(QUIET_MS);
+    const before = await countReceived(nodes);
+    const lines = cityLines(loadCities().slice(0, meshWrites));
+    const share = Math.ceil(lines.length / nodes.length);
+    await Promise.all(
+      nodes.map(async ({ url }, i) => {
+        const part = lines.slice(i * share, (i + 1) * share);
+        await uploadBulk(url, '/v1/app/cities/bulk', packLines(part), part.length);
+      }),
+    );
+    await awaitEqual(clients, { database: 'app', timeoutMs: EQUAL_TIMEOUT_MS, documents: lines.length });
+    await delay(QUIET_MS);
+    const after = await countReceived(nodes);
+    const useful = after.batches - before.batches;
+    const duplicates = after.duplicates - before.duplicates;
+    return {
+      name: `payload copies a node of a full mesh of ${MESH_NODES} receives`,
+      value: (useful + duplicates) / useful,
+      unit: '×',
+      target: { of: 'value', atMost: TARGET.payloadCopiesMax },
+      detail: `${duplicates} of ${useful + duplicates} batches were there already`,
+    };
+  } finally {
+    await Promise.all(nodes.map((node) => node.stop()));
+  }
+}
+
+interface Received {
+  readonly batches: number;
+  readonly duplicates: number;
+}
+
+async function countReceived(nodes: readonly NodeProcess[]): Promise<Received> {
+  const statuses = await Promise.all(nodes.map((node) => node.client().cluster()));
+  let [batches, duplicates] = [0, 0];
+  for (const { links } of statuses) {
+    for (const link of links) {
+      batches += link.applied;
+      duplicates += link.duplicates;
+    }
+  }
+  return { batches, duplicates };
+}
+
+/** A peer is frozen while its partner takes many writes. */
+async function measureStuckPeer({ config, directory, progress }: SuiteContext): Promise<Measure> {
+  const { stuckBytes } = config.replication;
+  progress('a peer that stops reading');
+  const b = await NodeProcess.start({ name: 'stuck-b', directory });
+  const a = await NodeProcess.start({ name: 'stuck-a', directory, join: [b.url] });
+  try {
+    const clients = [a.client(), b.client()];
+    await clients[0]!.database('app').create();
+    await awaitEqual(clients, { database: 'app', timeoutMs: EQUAL_TIMEOUT_MS });
+    b.server.freeze();
+    const random = new SeededRandom(config.seed);
+    const count = Math.ceil(stuckBytes / config.http.documentBytes);
+    const lines = Array.from({ length: count }, (_, i) =>
+      JSON.stringify({ id: `s${i}`, doc: createFlatRecord(random, config.http.documentBytes) }),
+    );
+    let heldBytes = 0;
+    let isWriting = true;
+    const watch = (async () => {
+      for (; isWriting; await delay(20)) {
+        const { links } = await a.client().cluster();
+        heldBytes = Math.max(heldBytes, ...links.map((link) => link.heldBytes));
+      }
+    })();
+    await uploadBulk(a.url, '/v1/app/stuck/bulk', packLines(lines), lines.length);
+    isWriting = false;
+    await watch;
+    b.server.thaw();
+    await awaitEqual(clients, { database: 'app', timeoutMs: EQUAL_TIMEOUT_MS, documents: count });
+    return {
+      name: `held for a peer that does not read, while ${(stuckBytes / 1e6).toFixed(0)} MB are written`,
+      value: heldBytes / 1024 / 1024,
+      unit: 'MiB',
+      target: { of: 'value', atMost: TARGET.stuckPeerMebibytesMax },
+      detail: 'nothing was lost: equal after it went on',
+    };
+  } finally {
+    b.server.thaw();
+    await Promise.all([a.stop(), b.stop()]);
+  }
+}
+
+/** Both sides of a partition are written to before, during and after it. */
+async function measurePartition({ config, directory, progress }: SuiteContext): Promise<Measure[]> {
+  const { partitionSeconds, perSecond } = config.replication;
+  const b = await NodeProcess.start({ name: 'cut-b', directory });
+  const proxy = await TcpProxy.listen(b.port);
+  const a = await NodeProcess.start({ name: 'cut-a', directory, join: [proxy.url] });
+  try {
+    const clients = [a.client(), b.client()];
+    await clients[0]!.database('app').create();
+    await awaitEqual(clients, { database: 'app', timeoutMs: EQUAL_TIMEOUT_MS });
+    const writers = [createWriter(config.seed, 'a'), createWriter(config.seed + 1, 'b')];
+    const write = (): Promise<PacedLoad[]> =>
+      Promise.all(
+        [a, b].map(({ port }, i) => PacedLoad.start({ port, perSecond, connections: 16, next: writers[i]! })),
+      );
+    progress(`${perSecond} writes a second on each of two linked nodes`);
+    const undisturbed = await run(await write(), () => delay(10_000));
+    progress(`the same, cut off from each other for ${partitionSeconds} s`);
+    proxy.cut();
+    await run(await write(), () => delay(partitionSeconds * 1000));
+    progress('the same, while the partition heals');
+    let healSeconds = 0;
+    const healing = await run(await write(), async () => {
+      const missing = await Promise.all(clients.map((client) => client.database('app').digest()));
+      const startMs = performance.now();
+      proxy.heal();
+      await Promise.all(clients.map((client, i) => awaitCovered(client, missing[1 - i]!.vector)));
+      healSeconds = (performance.now() - startMs) / 1000;
+    });
+    await awaitEqual(clients, { database: 'app', timeoutMs: EQUAL_TIMEOUT_MS });
+    return [
+      {
+        name: `a partition of ${partitionSeconds} s at ${perSecond} writes/s on both sides heals, under the same load`,
+        value: healSeconds,
+        unit: 's',
+        target: { of: 'value', atMost: TARGET.healSecondsMax },
+        detail: `${(partitionSeconds * perSecond * 2).toLocaleString('en-US')} writes were missed, half on each side`,
+      },
+      {
+        name: 'p99 of a durable write while it heals',
+        value: percentile(healing, 0.99),
+        unit: 'ms',
+        yardstick: { name: 'undisturbed, linked', value: percentile(undisturbed, 0.99) },
+        target: { of: 'ratio', atMost: TARGET.healP99RatioMax },
+        detail: `p50 ${percentile(healing, 0.5).toFixed(1)} against ${percentile(undisturbed, 0.5).toFixed(1)} ms`,
+      },
+    ];
+  } finally {
+    await Promise.all([a.stop(), b.stop()]);
+    await proxy.close();
+  }
+}
+
+/** Small changes to many documents, new ones among them. */
+function createWriter(seed: number, name: string): () => Buffer {
+  const random = new SeededRandom(seed);
+  return () => {
+    const bytes = Buffer.from(JSON.stringify({ [`field${random.integer(5)}`]: random.integer(1_000_000) }));
+    const path = `/v1/app/counters/docs/${name}${random.integer(20_000)}`;
+    return encodeRequest('PATCH', path, { type: 'application/merge-patch+json', bytes });
+  };
+}
+
+/** Latencies of all writers, ascending. */
+async function run(loads: readonly PacedLoad[], during: () => Promise<unknown>): Promise<readonly number[]> {
+  try {
+    await during();
+  } finally {
+    await Promise.allSettled(loads.map((load) => load.stop()));
+  }
+  const latencies = await Promise.all(loads.map((load) => load.stop()));
+  return latencies.flat().sort((x, y) => x - y);
+}
+
+/** Resolves when a node holds everything that another one held at a moment. */
+async function awaitCovered(
+  client: ReturnType<NodeProcess['client']>,
+  vector: Readonly<Record<string, number>>,
+): Promise<void> {
+  const deadlineMs = performance.now() + EQUAL_TIMEOUT_MS;
+  for (;;) {
+    const held = (await client.database('app').digest()).vector;
+    if (Object.entries(vector).every(([origin, seq]) => (held[origin] ?? 0) >= seq)) return;
+    if (performance.now() > deadlineMs) throw new Error(`not healed after ${EQUAL_TIMEOUT_MS} ms`);
+    await delay(20);
+  }
+}
