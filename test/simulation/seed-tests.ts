@@ -5,7 +5,7 @@
 import { expect, test } from 'vitest';
 import { addReport, createTotals, explainFailure, runSeed } from './seeds.ts';
 
-const RUNS_DEFAULT = 300;
+const RUNS_DEFAULT = 1000;
 /** Seeds per test: enough to keep the report short, few enough to see where time goes. */
 const SEEDS_PER_TEST = 25;
 
