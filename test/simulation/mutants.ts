@@ -155,6 +155,7 @@ const MUTANTS: readonly Mutant[] = [
     name: 'boundless-window',
     invariant: 'I10',
     bug: 'a sender ignores the window of a slow peer',
+    test: 'test/unit/sync/link.test.ts',
     edits: [
       {
         file: 'sync/link/flow.ts',
