@@ -37,7 +37,7 @@ export interface RepairReport {
 }
 
 export interface Equality {
-  /** Null for a database that is not here, or that cannot be compared now. */
+  /** The same object until something changes. Null for a database that is not here, or that cannot be compared now. */
   fingerprint(database: string): Fingerprint | null;
   /** A peer with the same vector had the same digest, or another one. */
   noteCompared(database: string, peer: string, isEqual: boolean): void;

@@ -36,12 +36,19 @@ export interface PeerComparison {
   readonly at: string;
 }
 
+/** The fingerprint of a database, and what it was made from. */
+interface KnownFingerprint {
+  readonly of: VersionVector;
+  readonly hex: string;
+  readonly fingerprint: Fingerprint;
+}
+
 export class Repair implements Equality {
   readonly healing: Healing;
   /** Some document of a database is damaged. */
   onDamage: (database: Database) => void = () => {};
   readonly #options: HealingOptions;
-  readonly #vectors = new WeakMap<VersionVector, Uint8Array>();
+  readonly #fingerprints = new WeakMap<Database, KnownFingerprint>();
   readonly #compared = new Map<string, Map<string, PeerComparison>>();
   /** Database and origin, each told once. */
   readonly #damagedLogs = new Set<string>();
@@ -57,18 +64,14 @@ export class Repair implements Equality {
     const database = this.#options.databaseOf(key);
     // While a snapshot is merged, documents are ahead of the vector.
     if (database === undefined || database.isMerging) return null;
-    const { log, table } = database.parts;
-    const digest = hexToBytes(table.digest.slice(0, FINGERPRINT_BYTES * 2));
-    return { vector: this.#hashVector(log.durableVector), digest };
-  }
-
-  #hashVector(vector: VersionVector): Uint8Array {
-    let hash = this.#vectors.get(vector);
-    if (hash === undefined) {
-      hash = this.#options.sha256(encodeVector(vector)).slice(0, FINGERPRINT_BYTES);
-      this.#vectors.set(vector, hash);
-    }
-    return hash;
+    const { durableVector } = database.parts.log;
+    const { digest } = database.parts.table;
+    const known = this.#fingerprints.get(database);
+    if (known?.of === durableVector && known.hex === digest) return known.fingerprint;
+    const vector = this.#options.sha256(encodeVector(durableVector)).slice(0, FINGERPRINT_BYTES);
+    const fingerprint = { vector, digest: hexToBytes(digest.slice(0, FINGERPRINT_BYTES * 2)) };
+    this.#fingerprints.set(database, { of: durableVector, hex: digest, fingerprint });
+    return fingerprint;
   }
 
   noteCompared(key: string, peer: string, isEqual: boolean): void {

@@ -47,8 +47,8 @@ export class Reconciler {
   readonly #context: LinkContext;
   readonly #equality: Equality | null;
   /** Database → what was said of it last, and what was true at the last heartbeat. */
-  readonly #told = new Map<string, string>();
-  readonly #previous = new Map<string, string>();
+  readonly #told = new Map<string, Fingerprint>();
+  readonly #previous = new Map<string, Fingerprint>();
   readonly #patience = new Map<string, Patience>();
   /** Where the next comparison of a database with too many differences goes on. */
   readonly #parts = new Map<string, BucketRange>();
@@ -86,11 +86,10 @@ export class Reconciler {
     for (const database of this.#context.engine.databases()) {
       const fingerprint = equality.fingerprint(database);
       if (fingerprint === null) continue;
-      const now = nameOf(fingerprint);
-      const isQuiet = this.#previous.get(database) === now;
-      this.#previous.set(database, now);
-      if (!isQuiet || this.#told.get(database) === now) continue;
-      this.#told.set(database, now);
+      const isQuiet = this.#previous.get(database) === fingerprint;
+      this.#previous.set(database, fingerprint);
+      if (!isQuiet || this.#told.get(database) === fingerprint) continue;
+      this.#told.set(database, fingerprint);
       databases.push({ database, ...fingerprint });
     }
     for (const patience of this.#patience.values()) patience.beats--;
@@ -107,11 +106,13 @@ export class Reconciler {
     this.#sendSample();
   }
 
-  /** Documents that were checked here since the last tick. */
+  /** Documents that were checked here since the last tick. About one of our peers gets each sample, so many cost no more than one. */
   #sendSample(): void {
     const sample = this.#equality?.sample() ?? null;
     if (sample === null || sample === this.#sample) return;
     this.#sample = sample;
+    const peers = Math.max(1, this.#context.linkedNodes().length);
+    if (this.#context.random.bytes(1)[0]! % peers !== 0) return;
     const documents = sample.documents.slice(0, SAMPLE_MAX);
     this.#context.send({ type: 'content', database: sample.database, isAnswer: false, documents });
   }
@@ -299,10 +300,6 @@ export class Reconciler {
       }
     });
   }
-}
-
-function nameOf({ vector, digest }: Fingerprint): string {
-  return `${vector.join()}/${digest.join()}`;
 }
 
 function isSame(a: Uint8Array, b: Uint8Array): boolean {

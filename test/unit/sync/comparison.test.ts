@@ -17,7 +17,7 @@ afterEach(() => cluster?.close());
 class FakeEquality implements Equality {
   readonly documents = new Map<number, number>();
   readonly concluded: { repaired: number; atPeer: number }[] = [];
-  #fingerprint: Uint8Array | null = null;
+  #fingerprint: { vector: Uint8Array; digest: Uint8Array } | null = null;
   readonly #busy = new Set<string>();
 
   set(id: number, version: number): void {
@@ -27,8 +27,8 @@ class FakeEquality implements Equality {
 
   fingerprint(): { vector: Uint8Array; digest: Uint8Array } {
     const text = (): string => JSON.stringify([...this.documents].toSorted(([a], [b]) => a - b));
-    this.#fingerprint ??= portableSha256(utf8.encode(text())).slice(0, 8);
-    return { vector: new Uint8Array(8), digest: this.#fingerprint };
+    this.#fingerprint ??= { vector: new Uint8Array(8), digest: portableSha256(utf8.encode(text())).slice(0, 8) };
+    return this.#fingerprint;
   }
 
   noteCompared(): void {}
