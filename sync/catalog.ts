@@ -7,7 +7,7 @@
  * |---|---|---|
  * | `databases` | name | `{created: {generation: true}, dropped: {generation: true}}`: both only grow, so a drop is final |
  * | `collections` | `database key/collection` | CollectionConfig |
- * | `members` | node id | `{name, url, state, removed: {at, by}}`; `removed` is never taken back |
+ * | `members` | node id | `{name, url, state, databases, removed: {at, by}}`; `removed` is never taken back |
  * | `join-tokens` | token id | `{hash, expiresAt, usedBy}` |
  */
 import type { CollectionConfig } from './collection-config.ts';
@@ -38,6 +38,8 @@ export interface MemberEntry {
   /** Where other members may dial it; `null` = it only dials. */
   readonly url: string | null;
   readonly state: MemberState;
+  /** Names of the databases it holds; `null` = all. */
+  readonly databases: readonly string[] | null;
 }
 
 /** What members know of a join token. */
@@ -107,6 +109,18 @@ export class Catalog {
     return live === null ? undefined : `${name}.${live}`;
   }
 
+  /** Keys of all live databases. */
+  liveKeys(): string[] {
+    return [...this.databases.keys()].flatMap((name) => this.liveKey(name) ?? []);
+  }
+
+  /** Is a member to hold a database? */
+  isPlaced(node: string, databaseKey: string): boolean {
+    const databases = this.members.get(node)?.databases ?? null;
+    if (databases === null || databaseKey === SYSTEM_KEY) return true;
+    return databases.includes(databaseKey.slice(0, databaseKey.lastIndexOf('.')));
+  }
+
   /** True once this generation of the database was dropped: its data must not come back. */
   isDropped(databaseKey: string): boolean {
     const split = databaseKey.lastIndexOf('.');
@@ -159,11 +173,12 @@ export function dropOf(generation: number): Change {
 
 const STATES: readonly unknown[] = ['joining', 'live', 'draining', 'stale'];
 
-function readMember({ name, url, state, removed }: JsonObject): MemberEntry {
+function readMember({ name, url, state, databases, removed }: JsonObject): MemberEntry {
   return {
     name: typeof name === 'string' ? name : '',
     url: typeof url === 'string' ? url : null,
     state: removed !== undefined ? 'removed' : STATES.includes(state) ? (state as MemberState) : 'live',
+    databases: Array.isArray(databases) ? databases.filter((each) => typeof each === 'string') : null,
   };
 }
 

@@ -203,8 +203,13 @@ export class DatabaseSet {
     }
   }
 
-  /** Forgets a database and everything stored of it. Safe to repeat after a crash: its number goes last. */
-  async remove(key: string): Promise<void> {
+  /**
+   * Forgets a database and everything stored of it.
+   *
+   * @param comesBack - It may be opened again under this key, and must then be empty after a crash as well: its number goes first, and
+   *   what is left behind under it is cleared when the number is used again. Else it goes last, so that a removal can be repeated.
+   */
+  async remove(key: string, comesBack: boolean = false): Promise<void> {
     const { commit } = this.#options;
     const database = this.#open.get(key) ?? (await this.#opening.get(key));
     const number = this.#numbers.get(key);
@@ -214,9 +219,11 @@ export class DatabaseSet {
     this.#numbers.delete(key);
     // The group that its last changes are in; others may be written for ever.
     await commit.join(database);
+    const forget = { type: 'del', key: databaseKey(key) } as const;
     await this.#persist(async (store) => {
+      if (comesBack) await store.batch([forget], { sync: true });
       for (const kind of KEY_KINDS) await store.clear(rangeOf(kind, number));
-      await store.batch([{ type: 'del', key: databaseKey(key) }], { sync: true });
+      if (!comesBack) await store.batch([forget], { sync: true });
     });
   }
 

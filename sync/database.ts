@@ -111,6 +111,7 @@ export class Database implements CommitParticipant {
   isMerging = false;
   #token: string | null = null;
   #closed = false;
+  #refusal: SyncError | null = null;
 
   constructor(parts: DatabaseParts) {
     this.parts = parts;
@@ -154,6 +155,7 @@ export class Database implements CommitParticipant {
     try {
       await ready([slot]);
       this.assertOpen();
+      if (this.#refusal !== null) throw this.#refusal;
       try {
         return this.#change(slot, change, options);
       } finally {
@@ -359,6 +361,11 @@ export class Database implements CommitParticipant {
         this.parts.onDurable(sealedLog.batches, documents.slots);
       },
     };
+  }
+
+  /** Refuses writes of clients, not what comes from peers; null takes them again. */
+  refuseWrites(refusal: SyncError | null): void {
+    this.#refusal = refusal;
   }
 
   /** Refuses further writes; what is under way completes. */

@@ -61,6 +61,8 @@ export interface SnapshotSink {
 export interface Engine {
   /** Keys of the databases held here, e.g. `_system.0`, `app.0`. */
   databases(): readonly string[];
+  /** Keys of databases that exist and are not wanted here: they are placed elsewhere. */
+  unwanted(): readonly string[];
   /** The durable version vector; empty for an unknown database. Do not modify. */
   vector(database: string): VersionVector;
   /**

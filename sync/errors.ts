@@ -7,6 +7,7 @@ import { AtollError } from '../crdt/index.ts';
 export type SyncErrorCode =
   | 'SYNC_DATABASE_NOT_FOUND'
   | 'SYNC_DATABASE_NAME_INVALID'
+  | 'SYNC_DATABASE_ELSEWHERE'
   | 'SYNC_COLLECTION_NAME_INVALID'
   | 'SYNC_DOCUMENT_ID_INVALID'
   | 'SYNC_DOCUMENT_NOT_FOUND'

@@ -8,11 +8,13 @@ import { removalOf } from './catalog.ts';
 import type { Catalog, MemberEntry, MemberState } from './catalog.ts';
 import type { Database } from './database.ts';
 import { SyncError } from './errors.ts';
+import { countMissing } from './horizon.ts';
 import type { Epoch } from './identity.ts';
 import type { KnownToken } from './link/handshake.ts';
 import type { Admissions, Peers, PeersEvent } from './link/peers.ts';
 import type { HoldingsSource } from './link/relay.ts';
 import type { Holdings, MemberProgress } from './member-progress.ts';
+import { validateDatabaseName } from './names.ts';
 import type { Clock, Random, Timers } from './port.ts';
 import { fingerprintNode } from './protocol/authentication.ts';
 import { createJoinToken } from './protocol/admission.ts';
@@ -115,6 +117,18 @@ export class Membership implements Admissions, HoldingsSource {
   /** What a member is known to hold: by its own word while it is linked, else by its last. */
   holdingsOf(node: string): Holdings {
     return this.#peers?.holdingsOf(node) ?? this.#parts.progress.holdingsOf(node);
+  }
+
+  /** Does a linked member that is to hold a database have all that is durable of it here? */
+  isHeldElsewhere(database: string): boolean {
+    const linked = this.#peers?.linkedNodes() ?? [];
+    const own = this.#parts.vectorOf(database);
+    return this.others().some(
+      (node) =>
+        linked.includes(node) &&
+        this.#parts.catalog.isPlaced(node, database) &&
+        countMissing(own, this.holdingsOf(node).get(database) ?? new Map()) === 0,
+    );
   }
 
   /** The largest position of an origin, up to what we hold, that others had told us of before their links of now. */
@@ -232,6 +246,20 @@ export class Membership implements Admissions, HoldingsSource {
       throw new SyncError('SYNC_MEMBER_CONFLICT', 'The member was removed; there is nothing to drain.');
     }
     await this.#write(node, { state: 'draining' });
+  }
+
+  /**
+   * Says which databases a member holds: those named, or all of them (`null`).
+   *
+   * @throws SyncError `SYNC_MEMBER_NOT_FOUND`, `SYNC_MEMBER_CONFLICT`, `SYNC_DATABASE_NAME_INVALID`
+   */
+  async place(node: string, databases: readonly string[] | null): Promise<void> {
+    if (this.#require(node).state === 'removed') {
+      throw new SyncError('SYNC_MEMBER_CONFLICT', 'The member was removed: it holds nothing.');
+    }
+    databases?.forEach(validateDatabaseName);
+    const names = databases === null ? null : [...new Set(databases)].sort();
+    await this.#parts.system().writeUnchecked('members', node, { kind: 'merge-patch', patch: { databases: names } });
   }
 
   #require(node: string): MemberEntry {
@@ -364,7 +392,9 @@ export class Membership implements Admissions, HoldingsSource {
     const holdings = this.holdingsOf(node);
     if (holdings.size === 0) return false;
     const held = new Set(databases());
+    const { catalog, epoch } = this.#parts;
     return [...holdings].every(([database, holding]) => {
+      if (!catalog.isPlaced(epoch.nodeId, database)) return true;
       if (!held.has(database)) return ![...holding.values()].some((seq) => seq > 0);
       const vector = vectorOf(database);
       return [...holding].every(([origin, seq]) => (vector.get(origin)?.seq ?? 0) >= seq);

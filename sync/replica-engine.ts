@@ -43,12 +43,21 @@ export class ReplicaEngine implements Engine {
   readonly #listeners = new Set<DurableListener>();
   readonly #intakes = new WeakMap<Database, SnapshotIntake>();
   readonly #watch: OriginWatch;
+  readonly #isPlaced: (database: string) => boolean;
 
-  constructor(set: DatabaseSet, catalog: Catalog, owners: Map<OriginId, string>, watch: OriginWatch) {
+  /** @param isPlaced - Is this node to hold the database? */
+  constructor(
+    set: DatabaseSet,
+    catalog: Catalog,
+    owners: Map<OriginId, string>,
+    watch: OriginWatch,
+    isPlaced: (database: string) => boolean,
+  ) {
     this.#set = set;
     this.#catalog = catalog;
     this.owners = owners;
     this.#watch = watch;
+    this.#isPlaced = isPlaced;
   }
 
   handleForeignEpoch(database: string, origin: OriginId, seq: number): void {
@@ -61,6 +70,19 @@ export class ReplicaEngine implements Engine {
 
   databases(): readonly string[] {
     return this.#set.keys();
+  }
+
+  unwanted(): readonly string[] {
+    return this.#catalog.liveKeys().filter((key) => this.#isElsewhere(key));
+  }
+
+  /** Tells links that a database has left, or is back. */
+  noteMoved(database: string): void {
+    this.#notify(database, []);
+  }
+
+  #isElsewhere(database: string): boolean {
+    return !this.#isPlaced(database) && this.#set.get(database) === undefined;
   }
 
   vector(database: string): VersionVector {
@@ -165,14 +187,14 @@ export class ReplicaEngine implements Engine {
     return intake;
   }
 
-  /** What a peer still sends of a dropped database is taken note of and not kept: it is about to learn of the drop. */
+  /** What a peer still sends of a database that was dropped, or is placed elsewhere, is taken note of and not kept: it is about to learn of the drop. */
   async #unlessDropped<T>(database: string, take: (held: Database) => Promise<T>, noted: T): Promise<T> {
     if (this.#isRefused(database)) return noted;
     try {
       return await take(await this.#set.ensure(database));
     } catch (error) {
-      // Dropped in the meantime.
-      if (this.#catalog.isDropped(database)) return noted;
+      // Dropped in the meantime, or gone to others.
+      if (this.#isRefused(database)) return noted;
       throw error;
     }
   }
@@ -183,7 +205,7 @@ export class ReplicaEngine implements Engine {
         details: { database: database.slice(0, 80) },
       });
     }
-    return this.#catalog.isDropped(database);
+    return this.#catalog.isDropped(database) || this.#isElsewhere(database);
   }
 
   onDurable(listener: DurableListener): () => void {

@@ -27,6 +27,8 @@ export interface MemberStatus {
   readonly name: string;
   readonly url: string | null;
   readonly state: MemberState;
+  /** Names of the databases it holds; null = all. */
+  readonly databases: readonly string[] | null;
   readonly self: boolean;
   /** A live link to it exists now. */
   readonly linked: boolean;
@@ -126,17 +128,18 @@ export function describeReplica(view: ReplicaView): ReplicaStatus {
   };
 }
 
-function describeMember(view: ReplicaView, node: string, { name, url, state }: MemberEntry): MemberStatus {
+function describeMember(view: ReplicaView, node: string, { name, url, state, databases }: MemberEntry): MemberStatus {
   const { replica, peers, membership, nowMs } = view;
   const self = node === replica.nodeId;
   const link = peers.links.find((each) => each.node === node && each.state === 'live');
   const lastSeen = self || link !== undefined ? nowMs : membership.lastSeen(node);
-  const common = { node, name, url, state, self, linked: self || link !== undefined, lastSeen };
+  const common = { node, name, url, state, databases, self, linked: self || link !== undefined, lastSeen };
   if (self || state === 'removed') return { ...common, lag: null };
   if (link !== undefined) return { ...common, lag: link.lag };
   const holdings = membership.holdingsOf(node);
   let entries = 0;
   for (const key of replica.engine.databases()) {
+    if (!view.catalog.isPlaced(node, key)) continue;
     entries += countMissing(replica.engine.vector(key), holdings.get(key) ?? new Map());
   }
   const seconds = entries === 0 || lastSeen === null ? 0 : Math.max(0, nowMs - lastSeen) / 1000;

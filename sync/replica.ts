@@ -4,10 +4,11 @@
  * replication engine; everything it needs from outside is an argument.
  */
 import type { AtollError } from '../crdt/index.ts';
-import { Catalog, SYSTEM_COLLECTIONS, SYSTEM_KEY, collectionId, creationOf, dropOf } from './catalog.ts';
+import { Catalog, SYSTEM_COLLECTIONS, SYSTEM_KEY } from './catalog.ts';
 import type { MemberState } from './catalog.ts';
-import { acceptMissing } from './collection.ts';
 import type { Database } from './database.ts';
+import { createDatabase, dropDatabase, forgetConfigurations } from './database-list.ts';
+import type { DatabaseListParts } from './database-list.ts';
 import { DatabaseSet } from './database-set.ts';
 import { SyncError } from './errors.ts';
 import { GroupCommit } from './group-commit.ts';
@@ -23,6 +24,7 @@ import { createPeers } from './link/peers.ts';
 import { MemberProgress } from './member-progress.ts';
 import { Membership, STALE_AFTER_MS_DEFAULT } from './membership.ts';
 import { validateDatabaseName } from './names.ts';
+import { Placement } from './placement.ts';
 import { Proof } from './proof.ts';
 import type { DoctorReport } from './proof.ts';
 import type { Channel } from './port.ts';
@@ -52,6 +54,7 @@ export class Replica {
   readonly #guard: IdentityGuard;
   readonly #history: OwnHistory;
   readonly #membership: Membership;
+  readonly #placement: Placement;
   readonly #cutter: LogCutter;
   readonly #proof: Proof;
   #secret: Uint8Array | JoinToken;
@@ -68,12 +71,19 @@ export class Replica {
     this.#incidents = new IncidentList(options.clock, (incident) => options.onIncident?.(incident));
     this.#guard = this.#createGuard(parts);
     this.#membership = this.#createMembership(parts);
-    this.engine = new ReplicaEngine(parts.set, parts.catalog, parts.owners, {
-      handleForeignEpoch: (database, origin, seq) =>
-        this.#guard.beginEpoch(origin, `a peer sent record ${seq} of it in ${database}`),
-      handleFork: (database, origin, seq) => this.#guard.handleFork(database, origin, seq),
-      handleOwner: (origin, nodeId) => this.#guard.handleOwner(origin, nodeId),
-    });
+    this.#placement = this.#createPlacement(parts);
+    this.engine = new ReplicaEngine(
+      parts.set,
+      parts.catalog,
+      parts.owners,
+      {
+        handleForeignEpoch: (database, origin, seq) =>
+          this.#guard.beginEpoch(origin, `a peer sent record ${seq} of it in ${database}`),
+        handleFork: (database, origin, seq) => this.#guard.handleFork(database, origin, seq),
+        handleOwner: (origin, nodeId) => this.#guard.handleOwner(origin, nodeId),
+      },
+      (database) => this.#placement.isPlaced(database),
+    );
     this.#proof = this.#createProof(parts.set);
     this.engine.equality = this.#proof.repair;
     this.#peers = this.#createPeers();
@@ -164,6 +174,22 @@ export class Replica {
     });
   }
 
+  #createPlacement({ catalog, set, commit }: ReplicaParts): Placement {
+    return new Placement({
+      catalog,
+      set,
+      commit,
+      timers: this.#options.timers,
+      nodeId: () => this.nodeId,
+      isHeldElsewhere: (key) => this.#membership.isHeldElsewhere(key),
+      onMoved: (key, hasLeft) => {
+        if (hasLeft) this.#guard.handleSetAside(key);
+        this.engine.noteMoved(key);
+      },
+      onFailure: (error) => this.#handleWriteFailure(error),
+    });
+  }
+
   #createPeers(): Peers {
     const { clock, timers, random, dialer, compressor, link } = this.#options;
     return createPeers({
@@ -199,7 +225,9 @@ export class Replica {
   }
 
   #handlePeerEvent(event: PeersEvent): void {
-    this.#guard.handle(event);
+    // What this node wrote in a database before it left comes back with it: nothing is lost.
+    const isReturn = event.type === 'history' && !event.isForked && this.#placement.wasElsewhere(event.database);
+    if (!isReturn) this.#guard.handle(event);
     this.#membership.handleEvent(event);
     if (event.type === 'removed') this.#membership.acceptRemoval(event.node);
     this.#options.onPeerEvent?.(event);
@@ -267,10 +295,10 @@ export class Replica {
     }
     this.#noteRemoval();
     await this.#membership.start(this.#peers);
-    await this.#followCatalog();
+    await this.#placement.follow();
     this.#cutter.start();
     // A drop that a crash cut short, or a configuration from a node that had not heard of it.
-    await this.#forgetConfigurations(this.#catalog.droppedAndConfigured());
+    await forgetConfigurations(this.#list, this.#catalog.droppedAndConfigured());
     this.#proof.start();
   }
 
@@ -283,7 +311,7 @@ export class Replica {
     this.#noteRemoval();
     this.#membership.handleCatalog();
     // A failed removal shows as a failed store; what is left of it is removed at the next start.
-    this.#followCatalog().catch((error: unknown) => this.#commit.fail(error));
+    this.#placement.follow().catch((error: unknown) => this.#commit.fail(error));
   }
 
   /** What a removed node would take from clients could go nowhere. */
@@ -294,24 +322,17 @@ export class Replica {
     this.#incidents.note('removed', this.nodeId, message);
   }
 
-  /** Removes what was dropped, and opens what was created elsewhere, so that a listed database can be used while empty. */
-  async #followCatalog(): Promise<void> {
-    for (const key of this.#set.allKeys()) if (this.#catalog.isDropped(key)) await this.#set.remove(key);
-    for (const name of this.#catalog.databases.keys()) {
-      const key = this.#catalog.liveKey(name);
-      if (key !== undefined) await this.#set.ensure(key);
-    }
-  }
-
   /** Names of the user's databases, sorted. One created elsewhere is among them once it can be used here. */
   databases(): readonly string[] {
-    const isOpen = (key: string | undefined): boolean => key !== undefined && this.#set.get(key) !== undefined;
+    const isOpen = (key: string | undefined): boolean =>
+      key !== undefined && this.#set.get(key) !== undefined && this.#placement.isPlaced(key);
     return [...this.#catalog.databases.keys()].filter((name) => isOpen(this.#catalog.liveKey(name))).sort();
   }
 
   /** @throws SyncError `SYNC_DATABASE_NOT_FOUND`, or `SYNC_DATABASE_NAME_INVALID` for a name that no database can have */
   database(name: string): Database {
     const key = this.#catalog.liveKey(name);
+    if (key !== undefined && !this.#placement.isPlaced(key)) throw this.#placement.elsewhere(name, key);
     const database = key === undefined ? undefined : this.#set.get(key);
     if (database) return database;
     validateDatabaseName(name);
@@ -324,16 +345,7 @@ export class Replica {
   async createDatabase(name: string): Promise<{ created: boolean }> {
     validateDatabaseName(name);
     this.#epoch.assertWritable();
-    const key = this.#catalog.liveKey(name);
-    if (key !== undefined) {
-      await this.#set.ensure(key);
-      return { created: false };
-    }
-    const generation = (this.#catalog.databases.get(name)?.latest ?? -1) + 1;
-    await this.#set.ensure(`${name}.${generation}`);
-    // Another call may have created it meanwhile: then this one changes nothing.
-    const { status } = await this.#system().writeUnchecked('databases', name, creationOf(generation));
-    return { created: status !== 'unchanged' };
+    return createDatabase(this.#list, name);
   }
 
   /**
@@ -343,19 +355,11 @@ export class Replica {
    */
   async dropDatabase(name: string): Promise<void> {
     this.#epoch.assertWritable();
-    const database = this.database(name);
-    const generation = Number(database.key.slice(name.length + 1));
-    await this.#system().writeUnchecked('databases', name, dropOf(generation));
-    await this.#forgetConfigurations([database.key]);
+    await dropDatabase(this.#list, this.database(name));
   }
 
-  /** Deletes what is configured for collections of dropped databases. */
-  async #forgetConfigurations(databaseKeys: readonly string[]): Promise<void> {
-    const change = { kind: 'delete' } as const;
-    const ids = databaseKeys.flatMap((key) =>
-      this.#catalog.configuredCollections(key).map((name) => collectionId(key, name)),
-    );
-    await Promise.all(ids.map((id) => this.#system().writeUnchecked('collections', id, change).catch(acceptMissing)));
+  get #list(): DatabaseListParts {
+    return { catalog: this.#catalog, set: this.#set, placement: this.#placement, system: () => this.#system() };
   }
 
   #system(): Database {
@@ -402,6 +406,7 @@ export class Replica {
   horizon(database: string): Horizon {
     const members = this.#membership
       .others()
+      .filter((node) => this.#catalog.isPlaced(node, database))
       .map((node) => ({ node, holding: this.#membership.holdingsOf(node).get(database) ?? new Map<number, number>() }));
     return computeHorizon(this.engine.vector(database), members);
   }
@@ -423,6 +428,11 @@ export class Replica {
    */
   removeMember(node: string): Promise<void> {
     return this.#membership.remove(node);
+  }
+
+  /** Says which databases a member holds: those named, or all (`null`). @throws SyncError as `removeMember`, and for bad names */
+  placeDatabases(node: string, databases: readonly string[] | null): Promise<void> {
+    return this.#membership.place(node, databases);
   }
 
   /** Announces that a member is about to be stopped. @throws SyncError `SYNC_MEMBER_NOT_FOUND`, `SYNC_MEMBER_CONFLICT` */
@@ -463,6 +473,7 @@ export class Replica {
 
   async #close(): Promise<void> {
     this.#membership.stop();
+    this.#placement.close();
     this.#cutter.close();
     this.#set.close();
     await this.#commit.idle();

@@ -11,6 +11,7 @@ import { formatCount } from '../progress.ts';
 import { findFirstDifference, type Difference } from '../transfer/first-difference.ts';
 
 const LOOK_INTERVAL_MS = 250;
+const NOT_HELD: readonly string[] = ['SYNC_DATABASE_NOT_FOUND', 'SYNC_DATABASE_ELSEWHERE'];
 
 export interface VerifyOptions {
   readonly db?: string;
@@ -29,14 +30,22 @@ interface NodeDigest {
   readonly documents: number;
 }
 
-/** What the nodes say about one database, in the order of the nodes; null = it has no such database. */
+/** What the nodes say about one database, in the order of the nodes; null = no answer, or it does not hold it. */
 interface Comparison {
   readonly database: string;
   /** Every node that answered holds it, with one digest. */
   readonly equal: boolean;
   readonly nodes: readonly (NodeDigest | null)[];
-  /** Names of the nodes that answered and do not hold it. */
+  /** Names of the nodes that answered and do not hold it, though they are to. */
   readonly missing: readonly string[];
+  /** Names of those on which it is not placed. */
+  readonly elsewhere: readonly string[];
+}
+
+interface Holding {
+  readonly digests: ReadonlyMap<string, NodeDigest>;
+  /** Names of the databases placed on the node; null = all. */
+  readonly placed: readonly string[] | null;
 }
 
 interface Look {
@@ -56,8 +65,8 @@ export async function verifyNodes(context: CommandContext, options: VerifyOption
     look = await compareNodes(nodes, options.db);
   }
   const differences = new Map<string, Difference | null>();
-  for (const { database, equal } of look.comparisons) {
-    if (!equal) differences.set(database, await locateDifference(nodes, look, database));
+  for (const { database, equal, elsewhere } of look.comparisons) {
+    if (!equal) differences.set(database, await locateDifference(nodes, look, database, elsewhere));
   }
   await report(context, nodes, look, differences);
   return look.equal === false ? EXIT.degraded : EXIT.ok;
@@ -95,49 +104,66 @@ function ignoreUnreachable(error: unknown): null {
 async function compareNodes(nodes: readonly VerifiedNode[], only: string | undefined): Promise<Look> {
   const results = await Promise.allSettled(nodes.map((node) => readDigests(node, only)));
   const failures = results.map((result) => (result.status === 'rejected' ? describe(result.reason) : null));
-  const names = new Set(results.flatMap((result) => (result.status === 'fulfilled' ? [...result.value.keys()] : [])));
+  const names = new Set(
+    results.flatMap((result) => (result.status === 'fulfilled' ? [...result.value.digests.keys()] : [])),
+  );
   if (only !== undefined) names.add(only);
   const comparisons = [...names].sort().map((database): Comparison => {
-    const digests = results.map((result) =>
-      result.status === 'fulfilled' ? (result.value.get(database) ?? null) : null,
-    );
-    const missing = nodes.flatMap(({ label }, at) => (failures[at] === null && digests[at] === null ? [label] : []));
+    const digests: (NodeDigest | null)[] = [];
+    const missing: string[] = [];
+    const elsewhere: string[] = [];
+    results.forEach((result, at) => {
+      const holding = result.status === 'fulfilled' ? result.value : null;
+      const found = holding?.digests.get(database) ?? null;
+      digests.push(found);
+      if (holding === null || found !== null) return;
+      (holding.placed?.includes(database) === false ? elsewhere : missing).push(nodes[at]?.label ?? '');
+    });
     const held = digests.filter((found) => found !== null);
     const equal = held.length > 0 && missing.length === 0 && new Set(held.map(({ digest }) => digest)).size === 1;
-    return { database, nodes: digests, missing, equal };
+    return { database, nodes: digests, missing, elsewhere, equal };
   });
   const allAnswered = failures.every((failure) => failure === null);
-  if (allAnswered && only !== undefined && comparisons.every(({ missing }) => missing.length === nodes.length)) {
+  if (
+    allAnswered &&
+    only !== undefined &&
+    comparisons.every(({ nodes: found }) => found.every((each) => each === null))
+  ) {
     throw new ClientError('SYNC_DATABASE_NOT_FOUND', `no node has a database ${only}`, { status: 404 });
   }
   if (allAnswered && comparisons.length === 0) return { comparisons, failures, equal: null };
   return { comparisons, failures, equal: allAnswered && comparisons.every(({ equal }) => equal) };
 }
 
-async function readDigests(node: VerifiedNode, only: string | undefined): Promise<Map<string, NodeDigest>> {
+async function readDigests(node: VerifiedNode, only: string | undefined): Promise<Holding> {
   if (node.client === null) throw new Error('its address is not known here; name every node with --url');
+  const { members } = await node.client.cluster();
+  const placed = members.find(({ self }) => self)?.databases ?? null;
   const found = new Map<string, NodeDigest>();
   for (const name of only === undefined ? await node.client.databases() : [only]) {
     try {
       const { digest, documents } = await node.client.database(name).digest();
       found.set(name, { digest, documents });
     } catch (error) {
-      if (!(error instanceof ClientError) || error.code !== 'SYNC_DATABASE_NOT_FOUND') throw error;
+      if (!(error instanceof ClientError) || !NOT_HELD.includes(error.code)) throw error;
     }
   }
-  return found;
+  return { digests: found, placed };
 }
 
 async function locateDifference(
   nodes: readonly VerifiedNode[],
   look: Look,
   database: string,
+  elsewhere: readonly string[],
 ): Promise<Difference | null> {
-  const answering = nodes.map((node, index) => (look.failures[index] === null ? node.client : null));
+  const answering = nodes.map(({ client, label }, index) =>
+    look.failures[index] === null && !elsewhere.includes(label) ? client : null,
+  );
   const present = answering.filter((client) => client !== null);
   const found = await findFirstDifference(present.map((client) => client.database(database)));
   if (found === null) return null;
-  // Back to one place per node, also for nodes that did not answer.
+  // Back to one place per node, also for nodes that did not answer or do not hold it.
   let at = 0;
   return { ...found, etags: answering.map((client) => (client === null ? null : (found.etags[at++] ?? null))) };
 }
@@ -162,11 +188,13 @@ async function report(
     })),
   };
   await output.result(value, () => {
-    const rows = look.comparisons.flatMap(({ database, equal, nodes: found }) =>
+    const rows = look.comparisons.flatMap(({ database, equal, nodes: found, elsewhere }) =>
       nodes.map(({ label }, index) => [
         database,
         label,
-        ...cells(found[index] ?? null, look.failures[index] ?? null),
+        ...(elsewhere.includes(label)
+          ? ['-', 'placed elsewhere']
+          : cells(found[index] ?? null, look.failures[index] ?? null)),
         verdict(output, equal, look.failures[index] ?? null),
       ]),
     );

@@ -13,6 +13,8 @@ export interface MemberAnswer {
   readonly name: string;
   readonly url: string | null;
   readonly state: MemberStateName;
+  /** Names of the databases it holds; null = all. */
+  readonly databases: readonly string[] | null;
   readonly self: boolean;
   readonly linked: boolean;
   readonly lag: { readonly entries: number; readonly bytes: number; readonly seconds: number } | null;

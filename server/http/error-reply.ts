@@ -49,6 +49,7 @@ const REPLIES: Readonly<Record<KnownCode, readonly [status: number, title: strin
   CRDT_UPDATE_GAP: [500, 'Update with a gap'],
   CRDT_UPDATE_FORBIDDEN: [500, 'Forbidden update'],
   SYNC_DATABASE_NOT_FOUND: [404, 'No such database'],
+  SYNC_DATABASE_ELSEWHERE: [421, 'Database is elsewhere'],
   SYNC_DATABASE_NAME_INVALID: [400, 'Invalid database name'],
   SYNC_COLLECTION_NAME_INVALID: [400, 'Invalid collection name'],
   SYNC_DOCUMENT_ID_INVALID: [400, 'Invalid document id'],

@@ -50,11 +50,20 @@ export class Announcer {
     this.#arm();
   }
 
-  /** We want nothing of this database (it was dropped here). */
+  /** We want nothing of this database: it was dropped, or is placed elsewhere. */
   decline(database: string): void {
     if (this.#declined.has(database)) return;
     this.#declined.add(database);
+    this.#changed.delete(database);
+    this.#told.delete(database);
     this.#send({ complete: false, databases: [{ database, kind: 'declined', positions: [] }] });
+  }
+
+  /** We hold a database again that we declined: the peer gets to know how little. */
+  want(database: string): void {
+    if (!this.#declined.has(database)) return;
+    const vector = this.#context.engine.vector(database);
+    this.#send({ complete: false, databases: [this.#describe(database, 'full', vector, vector.keys())] });
   }
 
   /** Entries that moved and that the peer has not been told, which the caller is going to tell it. */
@@ -74,8 +83,8 @@ export class Announcer {
   announceAll(): void {
     const held = new Set(this.#context.engine.databases());
     const databases: DatabasePositions[] = [];
+    for (const database of this.#context.engine.unwanted()) this.#declined.add(database);
     for (const database of held) {
-      this.#declined.delete(database);
       const vector = this.#context.engine.vector(database);
       databases.push(this.#describe(database, 'full', vector, vector.keys()));
     }
@@ -112,6 +121,7 @@ export class Announcer {
     origins: Iterable<OriginId>,
   ): DatabasePositions {
     const positions: Position[] = [];
+    this.#declined.delete(database);
     for (const origin of origins) {
       const entry = vector.get(origin);
       if (entry === undefined) continue;

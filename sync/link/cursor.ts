@@ -102,6 +102,19 @@ export class PeerDatabase {
     this.#drawSweeps = drawSweeps;
   }
 
+  /** The peer holds nothing of it any more. Should it want it again one day, it begins from nothing. */
+  decline(): void {
+    if (this.isDeclined) return;
+    this.isDeclined = true;
+    this.isKnown = false;
+    this.isFresh = true;
+    this.behind.clear();
+    this.cursors.clear();
+    this.donor?.cancel();
+    this.donor = null;
+    this.choice = 'records';
+  }
+
   cursor(origin: OriginId): Cursor {
     let cursor = this.cursors.get(origin);
     if (cursor === undefined) this.cursors.set(origin, (cursor = new Cursor(origin, this.#drawSweeps())));

@@ -190,7 +190,10 @@ export class Link {
     const halves = this.#halves;
     if (halves === null) return;
     this.#guard(() => {
-      halves.announcer.noteChanged(database, this.#setup.shared.engine.vector(database).keys());
+      const { engine } = this.#setup.shared;
+      if (engine.unwanted().includes(database)) return halves.announcer.decline(database);
+      if (engine.databases().includes(database)) halves.announcer.want(database);
+      halves.announcer.noteChanged(database, engine.vector(database).keys());
       halves.sender.handleVectorMoved(database);
       halves.receiver.handleDurable(database);
     });

@@ -84,6 +84,7 @@ export class Receiver {
     const { database } = message;
     const { fetches, engine } = this.#context;
     if (fetches.has(database) || engine.isMerging(database)) return;
+    if (engine.unwanted().includes(database)) return this.#announcer.decline(database);
     fetches.set(database, this);
     const fetch = new SnapshotFetch(database, this.#nextTransfer++, engine.receiveSnapshot(database));
     this.#fetches.set(database, fetch);

@@ -95,8 +95,9 @@ export class Sender {
   handlePositions(entries: readonly DatabasePositions[]): void {
     for (const entry of entries) {
       const database = this.#database(entry.database);
-      database.isDeclined = entry.kind === 'declined';
-      if (database.isDeclined) continue;
+      if (entry.kind === 'declined') database.decline();
+      if (entry.kind === 'declined') continue;
+      database.isDeclined = false;
       this.#joinPositions(database, entry.positions);
       if (entry.kind !== 'full') continue;
       database.isKnown = true;

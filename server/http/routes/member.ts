@@ -1,6 +1,6 @@
 /**
  * @module
- * Owns the routes of members: list, join, remove, drain, join tokens, and what only this node holds. SPEC.md HT21.
+ * Owns the routes of members: list, join, remove, drain, place databases, join tokens, and what only this node holds. SPEC.md HT21.
  */
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
@@ -29,6 +29,13 @@ export function memberRoutes(app: FastifyInstance, { replica, documentLimits }: 
   app.delete('/v1/_cluster/members/:node', async (request: MemberRequest, reply) => {
     await replica.removeMember(request.params.node);
     return reply.code(204).send();
+  });
+
+  app.put('/v1/_cluster/members/:node/databases', async (request: MemberRequest) => {
+    const { node } = request.params;
+    const databases = readDatabases(objectBody(request, [JSON_TYPE], documentLimits));
+    await replica.placeDatabases(node, databases);
+    return { node, databases };
   });
 
   app.post('/v1/_cluster/members/:node/drain', async (request: MemberRequest, reply) => {
@@ -70,6 +77,13 @@ function readUrl({ url, ...rest }: JsonObject): string {
   } catch (error) {
     throw invalid('/url', (error as Error).message);
   }
+}
+
+function readDatabases({ databases, ...rest }: JsonObject): readonly string[] | null {
+  refuseOthers(rest);
+  if (databases === null) return null;
+  if (Array.isArray(databases) && databases.every((name) => typeof name === 'string')) return databases as string[];
+  throw invalid('/databases', 'must be a list of names, or null for all');
 }
 
 function readSeconds({ expiresSeconds = TOKEN_SECONDS_DEFAULT, ...rest }: JsonObject): number {

@@ -22,6 +22,15 @@ const lacking = (name: string): Routes => ({
   'GET /v1/app/_digest': missing,
 });
 
+/** Holds nothing because it is to hold nothing. */
+const apart = (name: string): Routes => ({
+  ...lacking(name),
+  'GET /v1/_cluster': {
+    body: { node: name, name, url: null, members: [{ node: name, name, self: true, databases: [] }], links: [] },
+  },
+  'GET /v1/app/_digest': { ...missing, status: 421, body: { ...missing.body, code: 'SYNC_DATABASE_ELSEWHERE' } },
+});
+
 const nodes: FakeNode[] = [];
 let n1: FakeNode;
 let n2: FakeNode;
@@ -71,4 +80,23 @@ test('[CL17] without any database there is nothing to compare, and verify says s
   expect(JSON.parse(result.stdout)).toMatchObject({ equal: null, databases: [] });
   expect(result.stderr).toContain('no node holds a database');
   expect(result.stderr).not.toContain('the same');
+});
+
+test('[CL17] a node on which a database is not placed does not lack it', async () => {
+  const away = await FakeNode.open(apart('n4'));
+  const twin = await FakeNode.open(holding('n5', 'd1'));
+  nodes.push(away, twin);
+  for (const args of [['--json'], ['--json', '--db', 'app']]) {
+    const result = await verify([n1.url, twin.url, away.url], ...args);
+    expect(result.code).toBe(EXIT.ok);
+    expect(JSON.parse(result.stdout)).toMatchObject({
+      equal: true,
+      databases: [{ database: 'app', equal: true, missing: [], elsewhere: ['n4'] }],
+    });
+  }
+  const different = await verify([n1.url, n2.url, away.url], '--json');
+  expect(JSON.parse(different.stdout)).toMatchObject({
+    equal: false,
+    databases: [{ missing: ['n2'], elsewhere: ['n4'] }],
+  });
 });

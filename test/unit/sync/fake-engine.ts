@@ -56,6 +56,10 @@ export class FakeEngine implements Engine {
     owners.set(origin, nodeId);
   }
 
+  unwanted(): readonly string[] {
+    return [];
+  }
+
   databases(): readonly string[] {
     return [...this.#databases.keys()].sort();
   }
