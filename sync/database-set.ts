@@ -36,7 +36,7 @@ export interface SetAside {
 }
 
 /** Kinds of keys that belong to one database. */
-const KEY_KINDS = ['v', 'l', 'j', 'y', 's', 'g', 'b', 'c', 'i', 'f', 'x'];
+const KEY_KINDS = ['v', 'l', 'j', 'y', 's', 'g', 'b', 'c', 'i', 'f', 'x', 't'];
 
 export class DatabaseSet {
   readonly #options: DatabaseSetOptions;

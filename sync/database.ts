@@ -15,7 +15,7 @@ import type { DocumentTable, SealedDocuments } from './document-table.ts';
 import { decodeView, etagOf } from './document-record.ts';
 import type { StoredDocument } from './document-record.ts';
 import type { DocumentSlot } from './document-slot.ts';
-import type { DurableBatch, OriginId } from './engine.ts';
+import type { DurableBatch, OriginId, SnapshotProgress } from './engine.ts';
 import { SyncError } from './errors.ts';
 import type { CommitParticipant, GroupCommit, SealedChanges } from './group-commit.ts';
 import type { HybridClock } from './hybrid-clock.ts';
@@ -109,6 +109,8 @@ export class Database implements CommitParticipant {
   extraOperations: StoreOperation[] = [];
   /** A snapshot is being merged: until it is, some documents are newer than the vector says, and digests prove nothing. */
   isMerging = false;
+  /** How far a snapshot has got that is on its way in. */
+  snapshot: SnapshotProgress | null = null;
   #token: string | null = null;
   #closed = false;
   #refusal: SyncError | null = null;

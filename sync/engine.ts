@@ -43,8 +43,28 @@ export interface SnapshotSource {
   close(): Promise<void>;
 }
 
+/** What a replica holds of a snapshot that was interrupted: all documents up to one, as of the moment that the vector says. */
+export interface HeldPart {
+  /** `collection NUL id` of the last document. */
+  readonly until: Uint8Array;
+  readonly vector: VersionVector;
+}
+
+/** How far a snapshot has got that is on its way in. */
+export interface SnapshotProgress {
+  readonly phase: 'receiving' | 'merging';
+  /** Received, or merged, by phase. */
+  readonly documents: number;
+  /** To be expected in this phase: the donor's estimate, or exact. */
+  readonly documentsTotal: number;
+  /** Bytes received. */
+  readonly bytes: number;
+}
+
 /** A snapshot on its way in. Nothing of it shows in the database before it is complete. */
 export interface SnapshotSink {
+  /** What an interrupted transfer left, newest last; to be told to the donor, who may leave it out. */
+  readonly held: readonly HeldPart[];
   /** Keeps one chunk; resolves when durable. In any order, repetition does no harm. */
   add(index: number, chunk: Uint8Array): Promise<void>;
   /**
@@ -54,8 +74,8 @@ export interface SnapshotSink {
    * @throws SyncError `SYNC_BATCH_MALFORMED`: the sender is broken.
    */
   complete(vector: VersionVector): Promise<void>;
-  /** Forgets what was added, unless it was complete. */
-  discard(): Promise<void>;
+  /** The transfer is over. What was added stays for the next one if that can go on from there, unless it was complete. */
+  close(): Promise<void>;
 }
 
 export interface Engine {
@@ -85,8 +105,8 @@ export interface Engine {
   onDurable(listener: (database: string, batches: readonly DurableBatch[]) => void): () => void;
   /** Would the documents that changed after a position cost a peer clearly less than the records it misses? An estimate. */
   prefersDocuments(database: string, since: (origin: OriginId) => number): Promise<boolean>;
-  /** The documents that are newer than `since`. Waits while a snapshot is being merged here. */
-  snapshot(database: string, since: VersionVector): Promise<SnapshotSource>;
+  /** The documents that are newer than `since` and not in `held`. Waits while a snapshot is being merged here. */
+  snapshot(database: string, since: VersionVector, held: readonly HeldPart[]): Promise<SnapshotSource>;
   /** A place for the snapshot of a peer; creates an unknown database. */
   receiveSnapshot(database: string): SnapshotSink;
   /** A snapshot is being merged: some documents are newer than the vector says, so none is to be given or asked for. */

@@ -18,7 +18,8 @@
  * | `g` db | digest of the database |
  * | `b` db page | 256 buckets of the digest (bucket-digest.ts) |
  * | `c` db stage index | chunk of a snapshot that has not been merged |
- * | `i` db | intention to merge a staged snapshot: its stage and vector |
+ * | `t` db stage | how far a stage has got, so that an interrupted snapshot can be gone on with (snapshot-stage.ts) |
+ * | `i` db | intention to merge staged snapshots: their stages, and the vector |
  * | `q` db | what is set aside under that number: whose it was, and what of it others hold (database-set.ts) |
  */
 const encoder = new TextEncoder();
@@ -156,6 +157,16 @@ export function chunkKey(db: number, stage: number, index: number): Uint8Array {
   view.setUint32(5, stage);
   view.setUint32(9, index);
   return key;
+}
+
+export function stageKey(db: number, stage: number): Uint8Array {
+  const key = prefixed('t', db, 4);
+  new DataView(key.buffer).setUint32(5, stage);
+  return key;
+}
+
+export function stageOf(key: Uint8Array): number {
+  return new DataView(key.buffer, key.byteOffset).getUint32(5);
 }
 
 export function intentionKey(db: number): Uint8Array {

@@ -6,7 +6,7 @@ import type { Catalog } from './catalog.ts';
 import { prefersDocuments } from './coalescing.ts';
 import type { Database } from './database.ts';
 import type { DatabaseSet } from './database-set.ts';
-import type { DurableBatch, Engine, IngestResult, OriginId, SnapshotSink, SnapshotSource } from './engine.ts';
+import type { DurableBatch, Engine, HeldPart, IngestResult, OriginId, SnapshotSink, SnapshotSource } from './engine.ts';
 import { isCorrupt } from './damage-scan.ts';
 import type { Equality } from './equality.ts';
 import { SyncError } from './errors.ts';
@@ -15,7 +15,6 @@ import { isDatabaseKey } from './names.ts';
 import { SnapshotIntake } from './snapshot-intake.ts';
 import { snapshotOf } from './snapshot-source.ts';
 import type { VersionVector } from './version-vector.ts';
-import { sequenceOf } from './version-vector.ts';
 
 type DurableListener = (database: string, batches: readonly DurableBatch[]) => void;
 
@@ -127,13 +126,15 @@ export class ReplicaEngine implements Engine {
     return held !== undefined && !held.isMerging && (await prefersDocuments(held, since));
   }
 
-  async snapshot(database: string, since: VersionVector): Promise<SnapshotSource> {
+  async snapshot(database: string, since: VersionVector, held: readonly HeldPart[] = []): Promise<SnapshotSource> {
     for (;;) {
-      const held = this.#set.get(database);
-      if (held === undefined) return NO_SNAPSHOT;
-      await this.#intakeOf(held).settled();
-      held.assertOpen();
-      const source = await held.parts.commit.between(() => (held.isMerging ? null : snapshotOf(held, this, since)));
+      const from = this.#set.get(database);
+      if (from === undefined) return NO_SNAPSHOT;
+      await this.#intakeOf(from).settled();
+      from.assertOpen();
+      const source = await from.parts.commit.between(() =>
+        from.isMerging ? null : snapshotOf(from, this, since, held),
+      );
       if (source !== null) return { ...source, chunks: () => this.#watchDamage(database, source.chunks()) };
     }
   }
@@ -149,24 +150,16 @@ export class ReplicaEngine implements Engine {
   }
 
   receiveSnapshot(database: string): SnapshotSink {
-    let sink: SnapshotSink | null = null;
-    const take = (run: (open: SnapshotSink, held: Database) => Promise<void>): Promise<void> =>
-      this.#unlessDropped(database, (held) => run((sink ??= this.#intakeOf(held).open()), held), undefined);
+    const known = this.#set.get(database);
+    let sink = known === undefined ? null : this.#intakeOf(known).open();
+    const take = (run: (open: SnapshotSink) => Promise<void>): Promise<void> =>
+      this.#unlessDropped(database, (into) => run((sink ??= this.#intakeOf(into).open())), undefined);
     return {
+      held: sink?.held ?? [],
       add: (index, chunk) => take((open) => open.add(index, chunk)),
-      complete: (vector) =>
-        take((open, held) => {
-          this.#inspectEpoch(held, vector);
-          return open.complete(vector);
-        }),
-      discard: async () => sink?.discard(),
+      complete: (vector) => take((open) => open.complete(vector)),
+      close: async () => sink?.close(),
     };
-  }
-
-  /** A snapshot that holds more of our epoch than we wrote is not of our making. */
-  #inspectEpoch({ key, parts: { epoch, log } }: Database, vector: VersionVector): void {
-    const seq = sequenceOf(vector, epoch.origin);
-    if (seq > sequenceOf(log.durableVector, epoch.origin)) this.handleForeignEpoch(key, epoch.origin, seq);
   }
 
   isMerging(database: string): boolean {

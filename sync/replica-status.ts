@@ -4,6 +4,7 @@
  */
 import type { Catalog, MemberEntry, MemberState } from './catalog.ts';
 import type { DatabaseSet } from './database-set.ts';
+import type { SnapshotProgress } from './engine.ts';
 import { countMissing } from './horizon.ts';
 import type { Horizon } from './horizon.ts';
 import type { Incident } from './incident.ts';
@@ -57,6 +58,8 @@ export interface DatabaseStatus {
   readonly digest: string;
   /** Origin → sequence held. */
   readonly vector: Readonly<Record<string, number>>;
+  /** A snapshot on its way in; `null` when there is none. */
+  readonly snapshot: SnapshotProgress | null;
   /** Bytes of history kept. */
   readonly logBytes: number;
   /** A snapshot is being merged: some documents are newer than the vector says, and the digest proves nothing. */
@@ -115,6 +118,7 @@ export function describeReplica(view: ReplicaView): ReplicaStatus {
           bytes: database.bytes,
           logBytes: database.parts.log.bytes,
           merging: database.isMerging,
+          snapshot: database.snapshot,
           ...database.digest(),
           horizon,
         },

@@ -2,7 +2,8 @@
  * @module
  * Owns snapshots on their way in. Chunks are *staged*: kept as they are until the whole snapshot is durable here. Then the
  * intention to merge is made durable, and from there on the merge is finished whatever happens, also after a crash; its last
- * commit adopts the vector. So a donor that is lost half-way leaves no document that runs ahead of the vector.
+ * commit adopts the vector. So a donor that is lost half-way leaves no document that runs ahead of the vector, and the next
+ * one goes on where it ended.
  */
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
@@ -14,9 +15,11 @@ import type { SnapshotSink } from './engine.ts';
 import { StorageError } from './errors.ts';
 import { learnOrigin, mergeRow } from './ingest.ts';
 import type { OriginRegistry } from './ingest.ts';
-import { chunkKey, intentionKey, rangeOf } from './key.ts';
+import { chunkKey, compareBytes, intentionKey, rangeOf, stageKey, stageOf } from './key.ts';
 import type { StoreEntry } from './port.ts';
 import { decodeSnapshotChunk } from './snapshot.ts';
+import { NO_CHAIN, Stage, chainOf, decodeStageRecord, encodeStageRecord, reachOf } from './snapshot-stage.ts';
+import type { Chain, StageRecord } from './snapshot-stage.ts';
 import { dominates, readVector, writeVector } from './version-vector.ts';
 import type { VersionVector } from './version-vector.ts';
 
@@ -25,16 +28,26 @@ const INDEX_MAX = 2 ** 32 - 1;
 
 /** What is recorded before a snapshot is merged. */
 export interface Intention {
-  readonly stage: number;
+  /** Oldest first. */
+  readonly stages: readonly number[];
   readonly vector: VersionVector;
 }
+
+/** A transfer that broke off more often begins anew. */
+const STAGES_MAX = 8;
 
 /** The snapshots of one database. */
 export class SnapshotIntake {
   readonly #database: Database;
   readonly #registry: OriginRegistry;
   readonly #onAdopted: () => void;
+  /** Of stages that are kept. */
+  readonly #records = new Map<number, StageRecord>();
+  /** Being filled. */
+  readonly #active = new Set<Stage>();
   #nextStage = 1;
+  /** Being merged. */
+  #intended: readonly number[] = [];
   #merging: Promise<void> | null = null;
 
   /** @param onAdopted - The vector moved without batches. */
@@ -49,26 +62,28 @@ export class SnapshotIntake {
     while (this.#merging !== null) await this.#merging.catch(() => undefined);
   }
 
-  /** At the start: goes on with the merge that was under way, in the background, and forgets every other stage. */
+  /** At the start: goes on with the merge that was under way, in the background, or keeps what the next transfer can go on from. */
   async recover(): Promise<void> {
     const { store, db } = this.#database.parts;
+    for await (const entries of store.range(rangeOf('t', db))) {
+      for (const [key, value] of entries) this.#records.set(stageOf(key), decodeStageRecord(value));
+    }
     const value = await store.get(intentionKey(db));
     const intention = value === undefined ? null : decodeIntention(value);
-    const all = rangeOf('c', db);
-    if (intention === null) return this.#clear(all);
-    this.#nextStage = intention.stage + 1;
-    await this.#clear({ gte: all.gte, lt: chunkKey(db, intention.stage, 0) });
-    await this.#clear({ gte: chunkKey(db, intention.stage + 1, 0), lt: all.lt });
+    this.#nextStage = Math.max(0, ...this.#records.keys(), ...(intention?.stages ?? [])) + 1;
+    await this.#keepOnly(intention?.stages ?? this.#best().stages);
     // Who waits are those who ask for `settled`; storage that fails is reported by the commit.
-    this.#merge(intention).catch(() => undefined);
+    if (intention !== null) this.#merge(intention).catch(() => undefined);
   }
 
   /** A place for one more snapshot. */
   open(): SnapshotSink {
-    const stage = this.#nextStage++;
+    const stage = new Stage(this.#nextStage++, this.#best());
     const writes = new Set<Promise<void>>();
     let isClosed = false;
+    this.#active.add(stage);
     return {
+      held: stage.base.parts,
       add: (index, chunk) => {
         if (isClosed) return Promise.resolve();
         const write = this.#stage(stage, index, chunk);
@@ -78,30 +93,59 @@ export class SnapshotIntake {
       complete: async (vector) => {
         if (isClosed) return;
         isClosed = true;
-        await this.#adopt({ stage, vector });
+        await this.settled();
+        this.#active.delete(stage);
+        await this.#adopt({ stages: stage.stages, vector });
       },
-      discard: async () => {
+      close: async () => {
         if (isClosed) return;
         isClosed = true;
         await Promise.allSettled(writes);
-        await this.#clearStage(stage);
+        this.#active.delete(stage);
+        this.#database.snapshot = null;
+        await this.#keepOnly(this.#best().stages);
       },
     };
   }
 
-  async #stage(stage: number, index: number, chunk: Uint8Array): Promise<void> {
+  /** What reaches furthest, of what is not known by other ways meanwhile. */
+  #best(): Chain {
+    const { durableVector } = this.#database.parts.log;
+    let best = NO_CHAIN;
+    for (const [number, { vector }] of this.#records) {
+      const chain = chainOf(number, this.#records);
+      if (dominates(durableVector, vector) || chain.stages.length >= STAGES_MAX) continue;
+      if ([...this.#active].some((stage) => stage.number === number)) continue;
+      if (compareBytes(reachOf(chain), reachOf(best)) > 0) best = chain;
+    }
+    return best;
+  }
+
+  async #stage(stage: Stage, index: number, bytes: Uint8Array): Promise<void> {
     const { db, commit } = this.#database.parts;
     this.#database.assertOpen();
-    decodeSnapshotChunk(chunk);
-    this.#database.extraOperations.push({ type: 'put', key: chunkKey(db, stage, index), value: chunk });
+    stage.note(index, decodeSnapshotChunk(bytes), bytes.length);
+    const { documents, documentsTotal, record } = stage;
+    this.#database.snapshot = { phase: 'receiving', documents, documentsTotal, bytes: stage.bytes };
+    this.#database.extraOperations.push({ type: 'put', key: chunkKey(db, stage.number, index), value: bytes });
+    if (record !== null) {
+      this.#database.extraOperations.push({
+        type: 'put',
+        key: stageKey(db, stage.number),
+        value: encodeStageRecord(record),
+      });
+    }
     await commit.join(this.#database);
+    if (record !== null) this.#records.set(stage.number, record);
   }
 
   async #adopt(intention: Intention): Promise<void> {
-    await this.settled();
     const { db, log, commit } = this.#database.parts;
     this.#database.assertOpen();
-    if (dominates(log.durableVector, intention.vector)) return this.#clearStage(intention.stage);
+    if (dominates(log.durableVector, intention.vector)) {
+      this.#database.snapshot = null;
+      return this.#keepOnly([]);
+    }
     this.#database.extraOperations.push({ type: 'put', key: intentionKey(db), value: encodeIntention(intention) });
     const recorded = commit.join(this.#database);
     await this.#merge(intention, recorded);
@@ -109,9 +153,10 @@ export class SnapshotIntake {
 
   #merge(intention: Intention, recorded: Promise<void> = Promise.resolve()): Promise<void> {
     this.#database.isMerging = true;
+    this.#intended = intention.stages;
     const merging = recorded
       .then(() => this.#mergeAll(intention))
-      .catch((error: unknown) => this.#abandon(intention, error))
+      .catch((error: unknown) => this.#abandon(error))
       .finally(() => {
         this.#merging = null;
       });
@@ -119,20 +164,28 @@ export class SnapshotIntake {
     return merging;
   }
 
-  async #mergeAll({ stage, vector }: Intention): Promise<void> {
+  async #mergeAll({ stages, vector }: Intention): Promise<void> {
     const { db, log, commit } = this.#database.parts;
-    for (let index = 0; ;) {
-      const entry = await this.#firstChunk(stage, index);
-      if (entry === null) break;
-      index = indexOf(entry[0]) + 1;
-      await this.#mergeChunk(entry);
+    const { documents: documentsTotal = 0, bytes = 0 } = this.#database.snapshot ?? {};
+    let documents = 0;
+    for (const stage of stages) {
+      for (let index = 0; ;) {
+        const entry = await this.#firstChunk(stage, index);
+        if (entry === null) break;
+        index = indexOf(entry[0]) + 1;
+        documents += await this.#mergeChunk(entry);
+        this.#database.snapshot = { phase: 'merging', documents, documentsTotal, bytes };
+      }
     }
     this.#database.assertOpen();
     log.adopt(vector);
     this.#database.extraOperations.push({ type: 'del', key: intentionKey(db) });
     await commit.join(this.#database);
+    this.#intended = [];
     this.#database.isMerging = false;
+    this.#database.snapshot = null;
     this.#onAdopted();
+    await this.#keepOnly([]);
   }
 
   /** One at a time: chunks may be as large as a message. */
@@ -145,7 +198,7 @@ export class SnapshotIntake {
   }
 
   /** The chunk leaves the stage with the commit that carries what was in it, and what no log here will say of it (I7). */
-  async #mergeChunk([key, chunk]: StoreEntry): Promise<void> {
+  async #mergeChunk([key, chunk]: StoreEntry): Promise<number> {
     const database = this.#database;
     const { table, commit } = database.parts;
     const { origins, rows } = decodeSnapshotChunk(chunk);
@@ -160,6 +213,7 @@ export class SnapshotIntake {
       }
       database.extraOperations.push({ type: 'del', key });
       await commit.join(database);
+      return rows.length;
     } finally {
       for (const slot of slots) table.release(slot);
     }
@@ -169,19 +223,35 @@ export class SnapshotIntake {
    * What cannot be merged will not be merged the next time either, so it is forgotten, and another snapshot covers the documents
    * that were merged already. Everything else (a closing node, a failed disk) leaves the intention for the next start.
    */
-  async #abandon({ stage }: Intention, error: unknown): Promise<never> {
+  async #abandon(error: unknown): Promise<never> {
     if (isHopeless(error)) {
       this.#database.extraOperations.push({ type: 'del', key: intentionKey(this.#database.parts.db) });
       await this.#database.parts.commit.join(this.#database);
+      this.#intended = [];
       this.#database.isMerging = false;
-      await this.#clearStage(stage);
+      this.#database.snapshot = null;
+      await this.#keepOnly([]);
     }
     throw error;
   }
 
-  #clearStage(stage: number): Promise<void> {
+  /** Removes every stage but these and those in use, also what a crash left of one. The record of a stage goes first. */
+  async #keepOnly(wanted: readonly number[]): Promise<void> {
     const { db } = this.#database.parts;
-    return this.#clear({ gte: chunkKey(db, stage, 0), lt: chunkKey(db, stage + 1, 0) });
+    const inUse = [...this.#active].flatMap(({ number, base }) => [number, ...base.stages]);
+    const stages = [...new Set([...wanted, ...inUse, ...this.#intended])].sort((a, b) => a - b);
+    for (const stage of this.#records.keys()) {
+      if (stages.includes(stage)) continue;
+      this.#records.delete(stage);
+      await this.#clear({ gte: stageKey(db, stage), lt: stageKey(db, stage + 1) });
+    }
+    const { lt } = rangeOf('c', db);
+    let { gte } = rangeOf('c', db);
+    for (const stage of stages) {
+      await this.#clear({ gte, lt: chunkKey(db, stage, 0) });
+      gte = chunkKey(db, stage + 1, 0);
+    }
+    await this.#clear({ gte, lt });
   }
 
   /** Written outside the commit groups; a failure ends those too. */
@@ -203,11 +273,12 @@ function indexOf(key: Uint8Array): number {
   return new DataView(key.buffer, key.byteOffset).getUint32(9);
 }
 
-/** Bytes: u8 format | varUint stage | vector. */
-function encodeIntention({ stage, vector }: Intention): Uint8Array {
+/** Bytes: u8 format | varUint n, n × varUint stage | vector. */
+function encodeIntention({ stages, vector }: Intention): Uint8Array {
   const encoder = encoding.createEncoder();
   encoding.writeUint8(encoder, INTENTION_FORMAT);
-  encoding.writeVarUint(encoder, stage);
+  encoding.writeVarUint(encoder, stages.length);
+  for (const stage of stages) encoding.writeVarUint(encoder, stage);
   writeVector(encoder, vector);
   return encoding.toUint8Array(encoder);
 }
@@ -220,5 +291,6 @@ export function decodeIntention(bytes: Uint8Array): Intention {
       details: { format },
     });
   }
-  return { stage: decoding.readVarUint(decoder), vector: readVector(decoder) };
+  const stages = Array.from({ length: decoding.readVarUint(decoder) }, () => decoding.readVarUint(decoder));
+  return { stages, vector: readVector(decoder) };
 }

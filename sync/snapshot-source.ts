@@ -11,16 +11,16 @@ import { isCorrupt } from './damage-scan.ts';
 import type { Database } from './database.ts';
 import { decodeView, statePartsOf } from './document-record.ts';
 import type { DocumentVector, ViewRecord } from './document-record.ts';
-import type { OriginId, SnapshotSource } from './engine.ts';
+import type { HeldPart, OriginId, SnapshotSource } from './engine.ts';
 import type { OriginRegistry } from './ingest.ts';
-import { documentOf, stateKey, viewKey } from './key.ts';
+import { compareBytes, documentOf, stateKey, viewKey } from './key.ts';
 import { removeEntries } from './log-cutter.ts';
 import type { StoreSnapshot } from './port.ts';
 import { readDocuments } from './stored-document.ts';
 import { SNAPSHOT_CHUNK_BYTES_TARGET, encodeSnapshotChunk } from './snapshot.ts';
 import type { SnapshotRow } from './snapshot.ts';
 import type { VersionVector } from './version-vector.ts';
-import { sequenceOf } from './version-vector.ts';
+import { dominates, sequenceOf } from './version-vector.ts';
 
 /** A change costs a read of its own, a scan reads documents in order: it is this many times cheaper per document. */
 const SCAN_ADVANTAGE = 4;
@@ -31,54 +31,93 @@ const VERSIONS_MAX = 4096;
 /** Stale entries of the index are removed so many at a time. */
 const STALE_MAX = 256;
 
+/** Documents passed over in a scan until something is sent all the same: the receiver waits for a sign of life. */
+const SILENT_DOCUMENTS_MAX = 10_000;
+const NO_NAME = new Uint8Array(0);
+const utf8 = new TextEncoder();
+
 /** One snapshot being given. */
 interface Giving {
   readonly database: Database;
   readonly view: StoreSnapshot;
   readonly vector: VersionVector;
   readonly since: VersionVector;
+  /** What the receiver has of an interrupted transfer, if what is here goes on from there. */
+  readonly held: readonly HeldPart[];
+}
+
+/** A document to be sent, or `null` for a look at one that is not; and its name, where they come in the order of names. */
+interface Step {
+  readonly row: SnapshotRow | null;
+  readonly until: Uint8Array;
 }
 
 /** See `Engine.snapshot`. To be called while no commit is in flight: then the store holds what the vector says, and no more. */
-export function snapshotOf(database: Database, registry: OriginRegistry, since: VersionVector): SnapshotSource {
+export function snapshotOf(
+  database: Database,
+  registry: OriginRegistry,
+  since: VersionVector,
+  held: readonly HeldPart[],
+): SnapshotSource {
   const { log, store } = database.parts;
   const vector = log.durableVector;
   const view = store.snapshot();
+  // What is held may not be newer than what is adopted in the end.
+  const isContinued = held.every((part) => dominates(vector, part.vector));
   return {
     vector,
-    chunks: () => snapshotChunks({ database, view, vector, since }, registry),
+    chunks: () => snapshotChunks({ database, view, vector, since, held: isContinued ? held : [] }, registry),
     close: () => view.close(),
   };
 }
 
 async function* snapshotChunks(giving: Giving, registry: OriginRegistry): AsyncGenerator<Uint8Array> {
-  yield encodeSnapshotChunk({ origins: ownersOf(giving.vector.keys(), registry), rows: [] });
+  const { vector, database, held } = giving;
+  const changes = await countChanges(giving);
+  const isScan = changes === null;
+  const begin = { vector, continues: held.length > 0, documents: changes ?? database.documents };
+  yield encodeSnapshotChunk({ begin, until: NO_NAME, origins: ownersOf(vector.keys(), registry), rows: [] });
   let rows: SnapshotRow[] = [];
   let bytes = 0;
-  for await (const row of (await isScanBetter(giving)) ? scanRows(giving) : changedRows(giving)) {
-    rows.push(row);
-    bytes += row.state.length + row.id.length + row.collection.length;
-    if (bytes < SNAPSHOT_CHUNK_BYTES_TARGET) continue;
-    yield chunkOf(rows, registry);
+  let passed = 0;
+  let last: Uint8Array = NO_NAME;
+  for await (const { row, until } of isScan ? scanRows(giving) : changedRows(giving)) {
+    last = until;
+    passed++;
+    if (row !== null) {
+      rows.push(row);
+      bytes += row.state.length + row.id.length + row.collection.length;
+    }
+    if (bytes < SNAPSHOT_CHUNK_BYTES_TARGET && passed < SILENT_DOCUMENTS_MAX) continue;
+    yield chunkOf(rows, until, registry);
     rows = [];
     bytes = 0;
+    passed = 0;
   }
-  if (rows.length > 0) yield chunkOf(rows, registry);
+  if (rows.length > 0) yield chunkOf(rows, last, registry);
 }
 
 /** Every document, in the order of keys. */
-async function* scanRows({ database, view, since }: Giving): AsyncGenerator<SnapshotRow> {
-  for await (const { key, record, base } of readDocuments(view, database.parts.db)) {
-    if (!isCovered(record.vector, since))
-      yield { ...documentOf(key), vector: record.vector, state: stateOf(record, base) };
+async function* scanRows(giving: Giving): AsyncGenerator<Step> {
+  for await (const { key, record, base } of readDocuments(giving.view, giving.database.parts.db)) {
+    const until = key.subarray(5);
+    const { vector } = record;
+    const row = isHeld(giving, until, vector) ? null : { ...documentOf(key), vector, state: stateOf(record, base) };
+    yield { row, until };
   }
+}
+
+/** The receiver has this version of a document, in its database or aside. */
+function isHeld({ since, held }: Giving, name: Uint8Array, version: DocumentVector): boolean {
+  if (isCovered(version, since)) return true;
+  return held.some(({ until, vector }) => compareBytes(name, until) <= 0 && isCovered(version, since, vector));
 }
 
 /**
  * The documents that changed, through log and index. A document that several origins changed is given with the first of them, and
  * one that an origin changed several times with the last change, so nothing has to be remembered.
  */
-async function* changedRows(giving: Giving): AsyncGenerator<SnapshotRow> {
+async function* changedRows(giving: Giving): AsyncGenerator<Step> {
   const { database, view, vector, since } = giving;
   const { db } = database.parts;
   const versions = new Map<string, DocumentVector>();
@@ -100,8 +139,9 @@ async function* changedRows(giving: Giving): AsyncGenerator<SnapshotRow> {
       remember(versions, name, version);
       if (isTurn(version, since, origin, change.seq)) {
         const { collection, id } = change;
+        if (isHeld(giving, utf8.encode(name), version)) continue;
         const base = record.isFirst ? undefined : await view.get(stateKey(db, collection, id));
-        yield { collection, id, vector: version, state: stateOf(record, base) };
+        yield { row: { collection, id, vector: version, state: stateOf(record, base) }, until: NO_NAME };
       } else {
         await noteStale(database, change, version.get(origin) ?? 0, stale);
       }
@@ -133,27 +173,26 @@ async function noteStale(
   if (stale.length >= STALE_MAX) await removeEntries(database.parts, stale.splice(0));
 }
 
-/** A damaged log does not tell what changed, so then there is no other way. */
-async function isScanBetter(giving: Giving): Promise<boolean> {
+/** A damaged log does not tell what changed, so then there is no other way than a scan. */
+async function countChanges(giving: Giving): Promise<number | null> {
   try {
-    return await isScanCheaper(giving);
+    return await countUpTo(giving, Math.max(CHANGES_MIN, giving.database.documents / SCAN_ADVANTAGE));
   } catch (error) {
-    if (isCorrupt(error)) return true;
+    if (isCorrupt(error)) return null;
     throw error;
   }
 }
 
-/** Counts changes, but not further than it matters. */
-async function isScanCheaper({ database, view, vector, since }: Giving): Promise<boolean> {
-  const changesMax = Math.max(CHANGES_MIN, database.documents / SCAN_ADVANTAGE);
+/** Changes to be looked up; `null` when there are so many that a scan is cheaper. */
+async function countUpTo({ database, view, vector, since }: Giving, changesMax: number): Promise<number | null> {
   let changes = 0;
   for (const [origin, { seq }] of vector) {
     const after = sequenceOf(since, origin);
     if (seq <= after) continue;
     for await (const _ of changesAfter(view, database.parts.db, origin, after)) if (++changes > changesMax) break;
-    if (changes > changesMax) return true;
+    if (changes > changesMax) return null;
   }
-  return false;
+  return changes;
 }
 
 function stateOf(record: ViewRecord, base: Uint8Array | undefined): Uint8Array {
@@ -161,14 +200,14 @@ function stateOf(record: ViewRecord, base: Uint8Array | undefined): Uint8Array {
   return parts.length === 1 ? parts[0] : CrdtDocument.load(...parts).encode();
 }
 
-function isCovered(document: DocumentVector, since: VersionVector): boolean {
-  for (const [origin, seq] of document) if (seq > sequenceOf(since, origin)) return false;
+function isCovered(document: DocumentVector, ...vectors: readonly VersionVector[]): boolean {
+  for (const [origin, seq] of document) if (vectors.every((vector) => sequenceOf(vector, origin) < seq)) return false;
   return true;
 }
 
-function chunkOf(rows: readonly SnapshotRow[], registry: OriginRegistry): Uint8Array {
+function chunkOf(rows: readonly SnapshotRow[], until: Uint8Array, registry: OriginRegistry): Uint8Array {
   const origins = new Set(rows.flatMap((row) => [...row.vector.keys()]));
-  return encodeSnapshotChunk({ origins: ownersOf(origins, registry), rows });
+  return encodeSnapshotChunk({ begin: null, until, origins: ownersOf(origins, registry), rows });
 }
 
 function ownersOf(origins: Iterable<OriginId>, registry: OriginRegistry): Map<OriginId, string> {

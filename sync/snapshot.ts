@@ -2,8 +2,8 @@
  * @module
  * Owns the chunks of a snapshot: whole documents for a replica whose gap no log can fill. Opaque to links.
  *
- * Bytes: u8 format | varUint n, n × (varUint origin, varString node id) | varUint n, n × row. Row: varString collection,
- * varString id, document vector, varBytes Yjs v1 state.
+ * Bytes: u8 format | u8 0, or 1 | u8 continues | varUint documents | vector in the first chunk | varBytes until | varUint n, n × (varUint origin,
+ * varString node id) | varUint n, n × row. Row: varString collection, varString id, document vector, varBytes Yjs v1 state.
  */
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
@@ -11,6 +11,8 @@ import { encodeDocumentVector, readDocumentVector } from './document-record.ts';
 import type { DocumentVector } from './document-record.ts';
 import type { OriginId } from './engine.ts';
 import { SyncError } from './errors.ts';
+import { readVector, writeVector } from './version-vector.ts';
+import type { VersionVector } from './version-vector.ts';
 
 const FORMAT = 1;
 /** Rows are added to a chunk until it has this size; one row may exceed it. */
@@ -23,15 +25,37 @@ export interface SnapshotRow {
   readonly state: Uint8Array;
 }
 
+/** What the first chunk says of the whole. */
+export interface SnapshotBegin {
+  readonly vector: VersionVector;
+  /** What the receiver said it holds of an earlier transfer is not sent again. */
+  readonly continues: boolean;
+  /** Documents to come, estimated. */
+  readonly documents: number;
+}
+
 export interface SnapshotChunk {
+  readonly begin: SnapshotBegin | null;
+  /**
+   * `collection NUL id`: of all documents up to this one, what was asked for is in the chunks so far. Empty when the documents are
+   * not in the order of their names.
+   */
+  readonly until: Uint8Array;
   /** Who owns the origins named in the rows and in the snapshot's vector. */
   readonly origins: ReadonlyMap<OriginId, string>;
   readonly rows: readonly SnapshotRow[];
 }
 
-export function encodeSnapshotChunk({ origins, rows }: SnapshotChunk): Uint8Array {
+export function encodeSnapshotChunk({ begin, until, origins, rows }: SnapshotChunk): Uint8Array {
   const encoder = encoding.createEncoder();
   encoding.writeUint8(encoder, FORMAT);
+  encoding.writeUint8(encoder, begin === null ? 0 : 1);
+  if (begin !== null) {
+    encoding.writeUint8(encoder, begin.continues ? 1 : 0);
+    encoding.writeVarUint(encoder, begin.documents);
+    writeVector(encoder, begin.vector);
+  }
+  encoding.writeVarUint8Array(encoder, until);
   encoding.writeVarUint(encoder, origins.size);
   for (const [origin, nodeId] of origins) {
     encoding.writeVarUint(encoder, origin);
@@ -52,6 +76,8 @@ export function decodeSnapshotChunk(bytes: Uint8Array): SnapshotChunk {
   try {
     const decoder = decoding.createDecoder(bytes);
     if (decoding.readUint8(decoder) !== FORMAT) throw new Error('unknown format');
+    const begin = decoding.readUint8(decoder) === 1 ? readBegin(decoder) : null;
+    const until = decoding.readVarUint8Array(decoder).slice();
     const origins = new Map<OriginId, string>();
     const originCount = decoding.readVarUint(decoder);
     for (let i = 0; i < originCount; i++) {
@@ -61,10 +87,16 @@ export function decodeSnapshotChunk(bytes: Uint8Array): SnapshotChunk {
     const rows: SnapshotRow[] = [];
     const rowCount = decoding.readVarUint(decoder);
     for (let i = 0; i < rowCount; i++) rows.push(readRow(decoder));
-    return { origins, rows };
+    return { begin, until, origins, rows };
   } catch (cause) {
     throw new SyncError('SYNC_BATCH_MALFORMED', 'A snapshot chunk could not be decoded.', { cause });
   }
+}
+
+function readBegin(decoder: decoding.Decoder): SnapshotBegin {
+  const continues = decoding.readUint8(decoder) === 1;
+  const documents = decoding.readVarUint(decoder);
+  return { vector: readVector(decoder), continues, documents };
 }
 
 function readRow(decoder: decoding.Decoder): SnapshotRow {

@@ -137,11 +137,23 @@ export interface ClusterIncident {
 }
 
 /** A database as the answering node holds it. */
+export interface ClusterSnapshot {
+  readonly phase: 'receiving' | 'merging';
+  /** Received or merged. */
+  readonly documents: number;
+  /** To be expected; an estimate while receiving. */
+  readonly documentsTotal: number;
+  /** Bytes received. */
+  readonly bytes: number;
+}
+
 export interface ClusterDatabase {
   readonly name: string;
   readonly documents: number;
   readonly bytes: number;
   readonly digest: string;
+  /** A snapshot on its way in. Absent in answers of older nodes. */
+  readonly snapshot?: ClusterSnapshot | null;
   /** What keeps it from forgetting: records that some member is not known to hold, and which members. */
   readonly horizon: {
     readonly entries: number;

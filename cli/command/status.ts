@@ -3,7 +3,7 @@
  * Owns `atoll status`: the cluster as the answering node sees it. SPEC.md CL5.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { AtollClient, ClusterLink, ClusterMember, ClusterStatus } from '../client.ts';
+import type { AtollClient, ClusterLink, ClusterMember, ClusterSnapshot, ClusterStatus } from '../client.ts';
 import type { CommandContext } from '../context.ts';
 import { EXIT, type ExitCode } from '../exit-code.ts';
 import type { Output } from '../output.ts';
@@ -95,7 +95,13 @@ export function renderStatus(output: Output, status: ClusterStatus): string {
   ]);
   if (databases.length > 0)
     lines.push('', output.table({ columns: ['DATABASE', 'DOCUMENTS', 'BYTES', 'DIGEST'], rows: databases }));
+  for (const { name, snapshot } of status.databases) if (snapshot) lines.push(describeSnapshot(name, snapshot));
   return lines.join('\n');
+}
+
+function describeSnapshot(name: string, { phase, documents, documentsTotal, bytes }: ClusterSnapshot): string {
+  const total = phase === 'receiving' ? `about ${formatCount(documentsTotal)}` : formatCount(documentsTotal);
+  return `${name} is being filled from another node: ${phase}, ${formatCount(documents)} of ${total} documents, ${formatCount(bytes)} bytes`;
 }
 
 function memberRows(status: ClusterStatus, output: Output): string[][] {

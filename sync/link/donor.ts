@@ -28,7 +28,7 @@ export class Donor {
     this.#flow = flow;
     this.#transfer = request.transfer;
     this.#onProgress = onProgress;
-    context.engine.snapshot(request.database, request.since).then(
+    context.engine.snapshot(request.database, request.since, request.held).then(
       (source) => this.#handleOpen(source),
       (error: unknown) => this.#fail(error),
     );

@@ -95,6 +95,7 @@ export class Receiver {
       database,
       transfer: fetch.transfer,
       since: engine.vector(database),
+      held: fetch.held,
     });
   }
 

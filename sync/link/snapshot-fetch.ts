@@ -2,7 +2,7 @@
  * @module
  * Owns the receiving side of one snapshot: which chunks are durable, and when it is complete.
  */
-import type { SnapshotSink } from '../engine.ts';
+import type { HeldPart, SnapshotSink } from '../engine.ts';
 import type { VersionVector } from '../version-vector.ts';
 
 export class SnapshotFetch {
@@ -47,11 +47,16 @@ export class SnapshotFetch {
     return true;
   }
 
-  /** Nothing more will be done for it; what is incomplete is forgotten. */
+  /** What need not be sent. */
+  get held(): readonly HeldPart[] {
+    return this.#sink.held;
+  }
+
+  /** Nothing more will be done for it. */
   end(): void {
     if (this.#isOver) return;
     this.#isOver = true;
     // A failed disk is reported by those who write to it.
-    this.#sink.discard().catch(() => undefined);
+    this.#sink.close().catch(() => undefined);
   }
 }

@@ -4,7 +4,7 @@
  */
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
-import type { SequenceRange } from '../engine.ts';
+import type { HeldPart, SequenceRange } from '../engine.ts';
 import { SyncError } from '../errors.ts';
 import { readVector, writeVector } from '../version-vector.ts';
 import {
@@ -69,7 +69,8 @@ export function writeMessage(to: encoding.Encoder, message: Message): void {
     case 'snapshot-request':
       encoding.writeVarString(to, message.database);
       encoding.writeVarUint(to, message.transfer);
-      return writeVector(to, message.since);
+      writeVector(to, message.since);
+      return writeList(to, message.held, writeHeldPart);
     case 'snapshot-chunk':
       for (const field of [message.transfer, message.index, message.offset, message.weight]) {
         encoding.writeVarUint(to, field);
@@ -161,6 +162,7 @@ const READERS: { readonly [T in MessageType]: Reader<T> } = {
     database: readDatabase(from),
     transfer: decoding.readVarUint(from),
     since: readVector(from),
+    held: readList(from, readHeldPart),
   }),
   'snapshot-chunk': (from) => ({
     type: 'snapshot-chunk',
@@ -427,6 +429,15 @@ function readPayload(from: decoding.Decoder): Payload {
   const codec = CODECS[decoding.readUint8(from)];
   if (codec === undefined) throw malformed('unknown codec');
   return { codec, bytes: readRest(from) };
+}
+
+function writeHeldPart(to: encoding.Encoder, { until, vector }: HeldPart): void {
+  encoding.writeVarUint8Array(to, until);
+  writeVector(to, vector);
+}
+
+function readHeldPart(from: decoding.Decoder): HeldPart {
+  return { until: decoding.readVarUint8Array(from).slice(), vector: readVector(from) };
 }
 
 function writeList<T>(to: encoding.Encoder, items: readonly T[], write: (to: encoding.Encoder, item: T) => void): void {

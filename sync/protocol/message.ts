@@ -2,7 +2,7 @@
  * @module
  * Owns the messages between two linked replicas, as values. Their bytes are in codec.ts, their meaning in PROTOCOL.md.
  */
-import type { OriginId, SequenceRange } from '../engine.ts';
+import type { HeldPart, OriginId, SequenceRange } from '../engine.ts';
 import type { VersionVector } from '../version-vector.ts';
 import type { RepairMessage } from './repair-message.ts';
 
@@ -161,6 +161,7 @@ export interface SnapshotRequestMessage {
   /** Chosen by the requester; a new one replaces a transfer of the same database. */
   readonly transfer: number;
   readonly since: VersionVector;
+  readonly held: readonly HeldPart[];
 }
 
 export interface SnapshotChunkMessage {

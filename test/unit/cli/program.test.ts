@@ -30,7 +30,16 @@ const STATUS = {
       lastError: null,
     },
   ],
-  databases: [{ name: 'app', documents: 2, bytes: 40, digest: 'abcdef' }],
+  databases: [
+    { name: 'app', documents: 2, bytes: 40, digest: 'abcdef', snapshot: null },
+    {
+      name: 'big',
+      documents: 0,
+      bytes: 0,
+      digest: '0',
+      snapshot: { phase: 'receiving', documents: 1500, documentsTotal: 9000, bytes: 700 },
+    },
+  ],
   incidents: [{ kind: 'history-lost', subject: '1', message: 'this node had lost records', since: 1, at: 1, count: 2 }],
 };
 const LAG = { entries: 70, bytes: 7000, seconds: 90 };
@@ -185,6 +194,7 @@ test('[CL5] status shows members, links and lag, and its exit code tells when so
   expect(well.stdout).toContain('n2\tlive\tlive\t1,234 writes\t1.3 s\t0.5 ms');
   expect(well.stdout).not.toContain('n3');
   expect(well.stdout).toContain('this node had lost records (2 times)');
+  expect(well.stdout).toMatch(/big is being filled .*: receiving, 1,500 of about 9,000 documents, 700 bytes/);
   const away = await runCli(['status', '--url', cut.url]);
   expect(away.code).toBe(EXIT.degraded);
   expect(away.stdout).toContain('it has no link to n2');

@@ -112,15 +112,20 @@ test('[DB12] document records decode to what was encoded, and damage is a coded 
 
 test('[DB12] a snapshot chunk decodes to what was encoded', () => {
   const chunk = {
+    begin: null,
+    until: Uint8Array.of(99, 0, 7),
     origins: new Map([[2 ** 35, 'node']]),
     rows: [{ collection: 'c', id: 'ü', vector: new Map([[2 ** 35, 4]]), state: Uint8Array.of(7, 8) }],
   };
-  const bytes = encodeSnapshotChunk(chunk);
-  expect(decodeSnapshotChunk(bytes)).toEqual(chunk);
-  for (let length = 0; length < bytes.length; length++) {
-    expect(() => decodeSnapshotChunk(bytes.subarray(0, length))).toThrow(
-      expect.objectContaining({ code: 'SYNC_BATCH_MALFORMED' }),
-    );
+  const vector = new Map([[2 ** 35, { seq: 4, chain: GENESIS_CHAIN.slice() }]]);
+  for (const begin of [null, { vector, continues: true, documents: 300 }]) {
+    const bytes = encodeSnapshotChunk({ ...chunk, begin });
+    expect(decodeSnapshotChunk(bytes)).toEqual({ ...chunk, begin });
+    for (let length = 0; length < bytes.length; length++) {
+      expect(() => decodeSnapshotChunk(bytes.subarray(0, length))).toThrow(
+        expect.objectContaining({ code: 'SYNC_BATCH_MALFORMED' }),
+      );
+    }
   }
 });
 

@@ -106,7 +106,7 @@ test('[DB9] a damaged document in a snapshot is refused, and the node goes on', 
   const { replica, database, gate } = await openGated();
   await database.write('c', 'x', put(1));
   const row = { collection: 'c', id: 'y', vector: new Map([[2 ** 40, 1]]), state: Uint8Array.of(1, 1, 9, 0, 77, 1) };
-  const chunk = encodeSnapshotChunk({ origins: new Map(), rows: [row] });
+  const chunk = encodeSnapshotChunk({ begin: null, until: new Uint8Array(), origins: new Map(), rows: [row] });
   const sink = replica.engine.receiveSnapshot(database.key);
   await sink.add(0, chunk);
   const vector = new Map([[2 ** 40, { seq: 1, chain: GENESIS_CHAIN }]]);

@@ -36,7 +36,7 @@ export class FakeEngine implements Engine {
   ingestCalls = 0;
   snapshotsGiven = 0;
   snapshotsClosed = 0;
-  snapshotsDiscarded = 0;
+  snapshotsEnded = 0;
   chunksIngested = 0;
   estimates = 0;
   isCoalescing = false;
@@ -173,7 +173,8 @@ export class FakeEngine implements Engine {
         this.#adopt(this.#get(database), vector);
         for (const listener of this.#listeners) listener(database, []);
       },
-      discard: async () => void this.snapshotsDiscarded++,
+      held: [],
+      close: async () => void this.snapshotsEnded++,
     };
   }
 

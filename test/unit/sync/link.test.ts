@@ -325,7 +325,7 @@ describe('snapshots', () => {
     await cluster.time.until(() => chunks > 8);
     cluster.network.cut.add('a|b');
     await cluster.time.advance(20_000);
-    expect(b.engine.snapshotsDiscarded).toBe(1);
+    expect(b.engine.snapshotsEnded).toBe(1);
     expect(a.engine.snapshotsClosed).toBe(1);
     expect(b.engine.vector(DATABASE).size).toBe(0);
     chunks = 100;

@@ -2,6 +2,7 @@
  * Snapshots between engines: what they show while they come in, what a crash leaves of them, and of which moment they are.
  */
 import { expect, test } from 'vitest';
+import type { HeldPart } from '../../../sync/engine.ts';
 import { rangeOf } from '../../../sync/key.ts';
 import { MemoryStore, Replica } from '../../../sync/index.ts';
 import type { Database, StoreAccess } from '../../../sync/index.ts';
@@ -46,7 +47,7 @@ async function countKeys(store: MemoryStore, kinds: string): Promise<number> {
   return keys;
 }
 
-test('[AE14] of a snapshot nothing shows before it is whole, and what is incomplete leaves nothing behind', async () => {
+test('[AE14] of a snapshot nothing shows before it is whole, and what nobody can go on from is removed', async () => {
   const { donor } = await openDonor();
   const store = new MemoryStore();
   const receiver = await openReplica(store);
@@ -57,20 +58,110 @@ test('[AE14] of a snapshot nothing shows before it is whole, and what is incompl
   for (const [index, chunk] of chunks.slice(0, -1).entries()) await sink.add(index, chunk);
   expect(database.documents).toBe(0);
   expect(receiver.engine.vector(KEY).size).toBe(0);
+  expect(receiver.status().databases[0]!.snapshot).toMatchObject({ phase: 'receiving', documentsTotal: 300 });
+  // Without its first chunk a stage is of no use.
+  const useless = receiver.engine.receiveSnapshot(KEY);
+  await useless.add(1, chunks[1]!);
+  await useless.close();
+  await useless.add(2, chunks[2]!);
+  await useless.complete(vector);
+  expect(await countKeys(store, 'c')).toBe(chunks.length - 1);
   const afterCrash = store.crash();
-  expect(await countKeys(afterCrash, 'c')).toBe(chunks.length - 1);
   const again = await openReplica(afterCrash);
-  expect(await countKeys(afterCrash, 'ciyj')).toBe(await countKeys(afterCrash, 'yj'));
   expect(again.database('app').documents).toBe(0);
   expect(again.engine.isMerging(KEY)).toBe(false);
-  const given = again.engine.receiveSnapshot(KEY);
-  await given.add(0, chunks[0]!);
-  await given.discard();
-  await given.add(1, chunks[1]!);
-  await given.complete(vector);
-  expect(await countKeys(afterCrash, 'c')).toBe(0);
   expect(again.engine.vector(KEY).size).toBe(0);
+  // It is filled by other ways meanwhile.
+  const log = (await donor.engine.readLog(KEY, donor.origin, 0, 1 << 24)) as Uint8Array[];
+  await again.engine.ingest(KEY, log);
+  await again.engine.receiveSnapshot(KEY).close();
+  expect(await countKeys(afterCrash, 'cti')).toBe(0);
 });
+
+/** What a node answers to somebody who asks for a snapshot and says what it holds: names and whether it goes on. */
+async function askFor(donor: Replica, sink: { readonly held: readonly HeldPart[] }) {
+  const source = await donor.engine.snapshot(KEY, new Map(), sink.held);
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of source.chunks()) chunks.push(chunk);
+  await source.close();
+  const decoded = chunks.map(decodeSnapshotChunk);
+  const ids = decoded.flatMap(({ rows }) => rows.map(({ id }) => id));
+  return { vector: source.vector, chunks, ids, continues: decoded[0]!.begin!.continues };
+}
+
+test('[AE20] a snapshot that broke off is gone on with, also by another donor and after a crash of the receiver', async () => {
+  const { donor, database: theirs } = await openDonor(700);
+  const other = await openReplica();
+  await openDatabase(other);
+  await copy(donor, other);
+  const store = new MemoryStore();
+  let receiver = await openReplica(store);
+  await openDatabase(receiver);
+  const first = receiver.engine.receiveSnapshot(KEY);
+  expect(first.held).toEqual([]);
+  const whole = await askFor(donor, first);
+  expect(whole.ids).toHaveLength(700);
+  const half = whole.chunks.length >> 1;
+  for (const [index, chunk] of whole.chunks.slice(0, half).entries()) await first.add(index, chunk);
+  const staged = whole.chunks.slice(0, half).flatMap((chunk) => decodeSnapshotChunk(chunk).rows.map(({ id }) => id));
+  // Changes behind and before the point where it broke off.
+  await theirs.write('c', staged[0]!, put(-1));
+  await theirs.write('c', whole.ids.at(-1)!, put(-2));
+  await copy(donor, other);
+  const survivor = store.crash();
+  receiver = await openReplica(survivor);
+  const second = receiver.engine.receiveSnapshot(KEY);
+  expect(second.held).toHaveLength(1);
+  const rest = await askFor(other, second);
+  expect(rest.continues).toBe(true);
+  expect(rest.ids.sort()).toEqual([staged[0]!, ...whole.ids.filter((id) => !staged.includes(id))].sort());
+  // It breaks off once more, at its first full chunk.
+  for (const [index, chunk] of rest.chunks.slice(0, 2).entries()) await second.add(index, chunk);
+  await second.close();
+  const third = receiver.engine.receiveSnapshot(KEY);
+  const last = await askFor(donor, third);
+  expect(last.continues).toBe(true);
+  expect(last.ids.length).toBeLessThan(rest.ids.length);
+  for (const [index, chunk] of last.chunks.entries()) await third.add(index, chunk);
+  await third.complete(last.vector);
+  expect(receiver.database('app').digest()).toEqual(theirs.digest());
+  expect(await countKeys(survivor, 'cti')).toBe(0);
+});
+
+test('[AE20] a donor that lacks what was given before begins anew, and what reached further stays until that is whole', async () => {
+  const { donor } = await openDonor(600);
+  const behind = await openReplica();
+  await openDatabase(behind);
+  await copy(donor, behind);
+  await donor.database('app').write('c', 'd7', put(-1));
+  const store = new MemoryStore();
+  const receiver = await openReplica(store);
+  await openDatabase(receiver);
+  const first = receiver.engine.receiveSnapshot(KEY);
+  const { chunks } = await askFor(donor, first);
+  for (const [index, chunk] of chunks.slice(0, 4).entries()) await first.add(index, chunk);
+  await first.close();
+  const second = receiver.engine.receiveSnapshot(KEY);
+  const anew = await askFor(behind, second);
+  expect(anew.continues).toBe(false);
+  expect(anew.ids).toHaveLength(600);
+  for (const [index, chunk] of anew.chunks.slice(0, 2).entries()) await second.add(index, chunk);
+  await second.close();
+  expect(await countKeys(store, 'c')).toBe(4);
+  const third = receiver.engine.receiveSnapshot(KEY);
+  expect((await askFor(donor, third)).continues).toBe(true);
+  for (const [index, chunk] of anew.chunks.entries()) await third.add(index, chunk);
+  await third.complete(anew.vector);
+  expect(receiver.database('app').digest()).toEqual(behind.database('app').digest());
+  expect(await countKeys(store, 'cti')).toBe(0);
+});
+
+async function copy(from: Replica, to: Replica): Promise<void> {
+  const { vector, chunks } = await chunksFor(from, to);
+  const sink = to.engine.receiveSnapshot(KEY);
+  for (const [index, chunk] of chunks.entries()) await sink.add(index, chunk);
+  await sink.complete(vector);
+}
 
 test('[AE15] a merge that a crash interrupts at any commit is finished after the start', async () => {
   const { donor, database: theirs } = await openDonor(150);
@@ -103,12 +194,12 @@ test('[AE15] a merge that a crash interrupts at any commit is finished after the
     const again = await openReplica(survivor!);
     if (failAt === 1) {
       expect(again.database('app').documents).toBe(0);
-      expect(await countKeys(survivor!, 'ci')).toBe(0);
+      expect(await countKeys(survivor!, 'i')).toBe(0);
       continue;
     }
     await expect.poll(() => again.engine.isMerging(KEY)).toBe(false);
     expect(again.database('app').digest()).toEqual(theirs.digest());
-    expect(await countKeys(survivor!, 'ci')).toBe(0);
+    expect(await countKeys(survivor!, 'cti')).toBe(0);
   }
 });
 
