@@ -196,6 +196,45 @@ const MUTANTS: readonly Mutant[] = [
     bug: 'a commit does not wait for the disk',
     edits: [{ file: 'sync/group-commit.ts', find: '{ sync: true }', replace: '{ sync: false }' }],
   },
+  {
+    name: 'deaf-to-digests',
+    invariant: 'I9',
+    bug: 'replicas whose digests differ under one vector stay different',
+    test: 'test/simulation/repair.sim.test.ts',
+    edits: [
+      {
+        file: 'sync/link/reconciler.ts',
+        find: '    const isEqual = isSame(ours.digest, theirs.digest);\n',
+        replace: '    const isEqual = isSame(ours.vector, theirs.vector);\n',
+      },
+    ],
+  },
+  {
+    name: 'trusting-scrub',
+    invariant: 'I9',
+    bug: 'documents that are gone from a disk are missed by nobody',
+    test: 'test/simulation/repair.sim.test.ts',
+    edits: [
+      {
+        file: 'sync/healing.ts',
+        find: '    if (isEqual) return this.#correctStats(database, before, stats);\n',
+        replace: '    return this.#correctStats(database, before, stats);\n',
+      },
+    ],
+  },
+  {
+    name: 'one-sided-content',
+    invariant: 'I9',
+    bug: 'two contents under one version are kept for ever',
+    test: 'test/simulation/repair.sim.test.ts',
+    edits: [
+      {
+        file: 'sync/healing.ts',
+        find: "      if (order < 0) this.quarantine(database, name, 'content', peer);\n",
+        replace: "      if (order > 300) this.quarantine(database, name, 'content', peer);\n",
+      },
+    ],
+  },
 ];
 
 function applyEdit(root: string, { file, find, replace }: Edit): void {
