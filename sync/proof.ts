@@ -16,9 +16,9 @@ import type { ScrubOptions, ScrubStatus } from './scrub.ts';
 export interface DoctorCheck {
   /**
    * `storage`: writes are taken. `digest`: the documents on disk add up to the digest. `documents`: all can be read. `peers`: who
-   * has the same vector has the same digest.
+   * has the same vector has the same digest. `scrub`: stored documents can be checked.
    */
-  readonly check: 'storage' | 'digest' | 'documents' | 'peers';
+  readonly check: 'storage' | 'digest' | 'documents' | 'peers' | 'scrub';
   readonly database: string | null;
   readonly ok: boolean;
   readonly detail: string;
@@ -86,7 +86,11 @@ export class Proof {
 
   report(): DoctorReport {
     const { databases, clock } = this.#dependencies;
-    const checks = [this.#checkStorage(), ...databases().flatMap((database) => this.#checkDatabase(database))];
+    const checks = [
+      this.#checkStorage(),
+      this.#checkScrub(),
+      ...databases().flatMap((database) => this.#checkDatabase(database)),
+    ];
     return {
       at: new Date(clock.now()).toISOString(),
       healthy: checks.every(({ ok }) => ok),
@@ -104,6 +108,12 @@ export class Proof {
     const failure = this.#dependencies.failure();
     const detail = failure === null ? 'takes writes' : `failed with ${failure}; restart the node`;
     return { check: 'storage', database: null, ok: failure === null, detail };
+  }
+
+  #checkScrub(): DoctorCheck {
+    const { lastError, checked } = this.#scrub.status();
+    const detail = lastError === null ? `${checked} documents checked since the start` : `it failed: ${lastError}`;
+    return { check: 'scrub', database: null, ok: lastError === null, detail };
   }
 
   #checkDatabase(database: Database): DoctorCheck[] {

@@ -34,6 +34,8 @@ export interface ScrubStatus {
   readonly checked: number;
   /** Database being read. */
   readonly database: string | null;
+  /** What ended the last attempt although it should not have; null = nothing. */
+  readonly lastError: string | null;
   /** Database → when a pass over it ended, ISO 8601. */
   readonly passes: Readonly<Record<string, string>>;
 }
@@ -55,6 +57,7 @@ export class Scrub {
   readonly #digests = new WeakMap<Database, string>();
   #place: Place | null = null;
   #checked = 0;
+  #lastError: string | null = null;
   #running: Promise<void> | null = null;
   #isBusy = false;
   #isClosed = false;
@@ -88,6 +91,7 @@ export class Scrub {
       running: this.#running !== null,
       checked: this.#checked,
       database: this.#place?.database.key ?? null,
+      lastError: this.#lastError,
       passes: Object.fromEntries(this.#passes),
     };
   }
@@ -174,9 +178,9 @@ export class Scrub {
   }
 
   #handleFailure(error: unknown): void {
-    // A closed store or database: the node is going down, or the database was dropped. Anything else shows in what failed.
     this.#place = null;
-    if (!this.#isClosed && !isExpected(error)) throw error;
+    // A closed store or database: the node is going down, or the database was dropped.
+    if (!this.#isClosed && !isExpected(error)) this.#lastError = error instanceof Error ? error.message : String(error);
   }
 }
 

@@ -26,7 +26,7 @@ export interface AlarmAnswer {
 
 /** Something that must hold. */
 export interface CheckAnswer {
-  readonly check: 'storage' | 'digest' | 'documents' | 'peers';
+  readonly check: 'storage' | 'digest' | 'documents' | 'peers' | 'scrub';
   readonly database: string | null;
   readonly ok: boolean;
   readonly detail: string;
@@ -61,6 +61,8 @@ export interface DoctorAnswer {
     /** Documents checked since the start of the process. */
     readonly checked: number;
     readonly database: string | null;
+    /** What ended the last attempt although it should not have. */
+    readonly lastError: string | null;
     /** Key of a database → when it was last read whole, ISO 8601. */
     readonly passes: Readonly<Record<string, string>>;
   };

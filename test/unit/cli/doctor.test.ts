@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { FakeNode, runCli } from './fake-node.ts';
 
-const SCRUB = { documentsPerSecond: 20, running: false, checked: 12, database: null, passes: {} };
+const SCRUB = { documentsPerSecond: 20, running: false, checked: 12, database: null, lastError: null, passes: {} };
 const HEALTHY = {
   node: 'id1',
   name: 'n1',
