@@ -19,6 +19,7 @@ import type { Clock, Random, Timers } from './port.ts';
 import { fingerprintNode } from './protocol/authentication.ts';
 import { createJoinToken } from './protocol/admission.ts';
 import type { HoldingsEntry } from './protocol/message.ts';
+import { MESH_MAX, neighboursOf } from './overlay.ts';
 import type { VersionVector } from './version-vector.ts';
 
 /** A member that nobody has seen for so long is not waited for. */
@@ -27,6 +28,8 @@ export const STALE_AFTER_MS_DEFAULT: number = 7 * 24 * 3_600_000;
 const TICK_MS = 1000;
 /** Ticks between two looks at what linked members hold, for the time when they are gone. */
 const PROGRESS_TICKS = 15;
+/** Ticks between two looks at the overlay. */
+const SHAPE_TICKS = 5;
 /** Ticks a process runs before it declares anybody stale: it may have been away itself. */
 const STALE_TICKS_MIN = 60;
 /** Ticks after which a stale node that lacks nothing is live without a proof, which a database that never rests cannot give. */
@@ -70,6 +73,8 @@ export class Membership implements Admissions, HoldingsSource {
   #tickedMs: number | null = null;
   #announcedTick = -ANNOUNCE_TICKS;
   #isWriting = false;
+  /** Null while everybody is linked to everybody. */
+  #neighbours: ReadonlySet<string> | null = null;
   /** Since when this process knows that it was given up and lacks nothing. */
   #stale: { readonly sinceMs: number; readonly tick: number } | null = null;
   /** Tokens being exchanged, and by whom: the mark on the disk comes later. */
@@ -169,12 +174,31 @@ export class Membership implements Admissions, HoldingsSource {
   /** The member list changed. */
   handleCatalog(): void {
     const { catalog, epoch } = this.#parts;
+    this.#shape();
     for (const [node, { url, state }] of catalog.members) {
       if (node === epoch.nodeId) continue;
       if (state === 'removed') this.#forget(node);
-      else if (url !== null) this.#peers?.learn(url, node);
+      else if (url !== null && this.#isNeighbour(node)) this.#peers?.learn(url, node);
     }
     this.#peers?.expelRemoved();
+  }
+
+  #isNeighbour(node: string): boolean {
+    return this.#neighbours === null || this.#neighbours.has(node);
+  }
+
+  /** Beyond a full mesh: whom to be linked to. Learns new neighbours, and lets go of others. */
+  #shape(): void {
+    const { catalog, epoch } = this.#parts;
+    const peers = this.#peers;
+    const nodes = [epoch.nodeId, ...this.others()];
+    if (peers === null || (nodes.length <= MESH_MAX && this.#neighbours === null)) return;
+    this.#neighbours = neighboursOf(epoch.nodeId, nodes, (node) => peers.isAway(node));
+    for (const node of this.#neighbours) {
+      const url = catalog.members.get(node)?.url ?? null;
+      if (url !== null) peers.learn(url, node);
+    }
+    peers.shape(this.#neighbours);
   }
 
   #forget(node: string): void {
@@ -334,6 +358,7 @@ export class Membership implements Admissions, HoldingsSource {
     this.#followClock();
     if (this.#peers === null || this.isRemoved(this.#parts.epoch.nodeId)) return;
     if (this.#ticks % PROGRESS_TICKS === 0) this.#noteProgress(this.#peers);
+    if (this.#ticks % SHAPE_TICKS === 0) this.#shape();
     if (!this.#isWriting) this.#correctList(this.#peers);
   }
 

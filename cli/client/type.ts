@@ -117,7 +117,8 @@ export interface ClusterLink {
 export interface ClusterDial {
   readonly url: string;
   readonly node: string | null;
-  readonly state: 'linked' | 'dialing' | 'waiting' | 'stopped';
+  /** `resting`: not needed, because other links are enough. */
+  readonly state: 'linked' | 'dialing' | 'waiting' | 'stopped' | 'resting';
   readonly attempts: number;
   readonly lastError: string | null;
 }

@@ -47,7 +47,12 @@ async function look(client: AtollClient, output: Output): Promise<string> {
 export function isDegraded(status: ClusterStatus): boolean {
   const isOut = status.members.some(({ self, state }) => self && state === 'removed');
   const isCut = status.members.some(isAway);
-  return status.failure !== null || isOut || isCut || status.dials.some(({ state }) => state !== 'linked');
+  return (
+    status.failure !== null ||
+    isOut ||
+    isCut ||
+    status.dials.some(({ state }) => state !== 'linked' && state !== 'resting')
+  );
 }
 
 /** A member that should be linked and is not. */
@@ -116,7 +121,9 @@ function memberRows(status: ClusterStatus, output: Output): string[][] {
       return [name, state, ...linkCells(link, lag, output), link?.url ?? url ?? '', link?.lastError ?? ''];
     });
   const known = new Set(status.members.map(({ node }) => node));
-  const dials = status.dials.filter(({ node, state }) => state !== 'linked' && (node === null || !known.has(node)));
+  const dials = status.dials.filter(
+    ({ node, state }) => state !== 'linked' && state !== 'resting' && (node === null || !known.has(node)),
+  );
   return [
     ...rows,
     ...dials.map((dial) => ['?', '', output.paint('yellow', dial.state), '', '', '', dial.url, dial.lastError ?? '']),

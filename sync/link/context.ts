@@ -49,6 +49,8 @@ export interface LinkShared {
   readonly fetches: Map<string, object>;
   /** Who this process writes as now; may change at any time. */
   ownOrigin(): OriginId;
+  /** Database and origin → the link that delivered it last: who delivers the same later is pruned. */
+  readonly upstreams: Map<string, object>;
   /** The node that owns an origin, from the engine or from a HELLO. */
   nodeOf(origin: OriginId): string | undefined;
   /** What is known of members beyond our links; without it nothing is passed on. */

@@ -23,6 +23,9 @@ export interface DialSetPorts {
   readonly options: LinkOptions;
 }
 
+/** Dials without an answer after which a member counts as away. */
+const AWAY_ATTEMPTS = 3;
+
 export class DialSet {
   readonly #ports: DialSetPorts;
   readonly #hooks: DialSetHooks;
@@ -52,6 +55,25 @@ export class DialSet {
   /** A removed member is not dialed any more. */
   forget(node: string): void {
     for (const dial of this.#dials.values()) if (dial.node === node) this.#drop(dial);
+  }
+
+  /** The overlay does without a link to this node. */
+  rest(node: string): void {
+    for (const dial of this.#dials.values()) {
+      if (dial.node !== node) continue;
+      if (dial.source === 'learned') this.#drop(dial);
+      else dial.rest();
+    }
+  }
+
+  wakeAll(): void {
+    for (const dial of this.#dials.values()) dial.wake();
+  }
+
+  /** A member that was dialed again and again without an answer. */
+  isAway(node: string): boolean {
+    const dials = [...this.#dials.values()].filter((dial) => dial.node === node).map((dial) => dial.status());
+    return dials.some(({ state, attempts }) => state !== 'linked' && attempts >= AWAY_ATTEMPTS);
   }
 
   /** The last link to a node is gone: its addresses have to carry it now. */

@@ -80,7 +80,7 @@ export class Dial {
   /** Tries an address again that was given up. */
   restart(): void {
     if (this.#state === 'stopped') this.#state = 'waiting';
-    if (this.#state === 'waiting') this.start();
+    if (this.#state === 'waiting' || this.#state === 'resting') this.start();
   }
 
   /** The link at this address proved itself. */
@@ -101,7 +101,7 @@ export class Dial {
 
   /** The link at this address is gone. */
   handleClosed(code: number, reason: string): void {
-    if (this.#state === 'stopped') return;
+    if (this.#state === 'stopped' || this.#state === 'resting') return;
     this.#lastError = `${describeCloseCode(code)}${reason === '' ? '' : `: ${reason}`}`;
     this.#cancelTimer();
     if (isPermanent(code)) this.#state = 'stopped';
@@ -111,6 +111,19 @@ export class Dial {
   /** Another link to this node closed: this address has to carry it now. */
   handleNodeLost(): void {
     if (this.#state === 'linked') this.#schedule();
+  }
+
+  /** Nobody needs this address now: the overlay has others. */
+  rest(): void {
+    if (this.#state === 'stopped') return;
+    this.#state = 'resting';
+    this.#generation++;
+    this.#cancelTimer();
+  }
+
+  /** Links are few: every address counts again. */
+  wake(): void {
+    if (this.#state === 'resting') this.#schedule();
   }
 
   stop(): void {

@@ -335,6 +335,8 @@ export class Link {
         });
       case 'pong':
         return this.#handlePong(sender, message);
+      case 'prune':
+        return sender.handlePrune(message.database, message.origins);
       case 'holdings':
         return relay.receive(message.entries);
       case 'bye':

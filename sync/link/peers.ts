@@ -109,6 +109,10 @@ export interface Peers {
   nodesBeyond(): ReadonlySet<string>;
   /** Database → origin → sequence that a linked node is known to hold durably; null without a link. */
   holdingsOf(node: string): ReadonlyMap<string, ReadonlyMap<OriginId, number>> | null;
+  /** Keeps links to these nodes, and of others only those that they dialed, or that an operator wants while there are few. */
+  shape(wanted: ReadonlySet<string>): void;
+  /** A member that does not answer. */
+  isAway(node: string): boolean;
   /** The list of removed nodes changed: their links end at once, their addresses are forgotten. */
   expelRemoved(): void;
   /** We have become another node: every link begins anew. */
@@ -134,6 +138,8 @@ class PeerSet implements Peers, LinkOwner {
   readonly #origins = new Map<OriginId, string>();
   readonly #unsubscribe: () => void;
   #linkedNodes: readonly string[] = [];
+  /** The neighbours in an overlay; null while everybody is linked to everybody. */
+  #wanted: ReadonlySet<string> | null = null;
   #isClosed = false;
 
   constructor(dependencies: PeersDependencies) {
@@ -150,6 +156,7 @@ class PeerSet implements Peers, LinkOwner {
       payloads: new PayloadCodec(compressor, this.#options.compressBytesMin),
       ring: new Ring(this.#options.ringBytesMax),
       fetches: new Map(),
+      upstreams: new Map(),
       ownOrigin: () => dependencies.identity().origin,
       nodeOf: (origin) => engine.nodeOf(origin) ?? this.#origins.get(origin),
       linkedNodes: () => this.#linkedNodes,
@@ -207,6 +214,25 @@ class PeerSet implements Peers, LinkOwner {
     );
   }
 
+  isAway(node: string): boolean {
+    return !this.#isLinked(node) && this.#dials.isAway(node);
+  }
+
+  shape(wanted: ReadonlySet<string>): void {
+    this.#wanted = wanted;
+    const live = this.#liveLinks();
+    if (live.length < LINKS_WANTED_MIN) this.#dials.wakeAll();
+    const isEnough = live.filter((link) => wanted.has(link.peer!.nodeId)).length >= LINKS_WANTED_MIN;
+    if (!isEnough) return;
+    for (const link of live) {
+      const node = link.peer!.nodeId;
+      if (wanted.has(node)) continue;
+      this.#dials.rest(node);
+      // The other side may need it, if it was it who dialed.
+      if (link.role === 'dialer') link.close(CLOSE_CODES.GOING_AWAY, 'other links are enough');
+    }
+  }
+
   expelRemoved(): void {
     const { isRemoved } = this.#dependencies;
     if (isRemoved === undefined) return;
@@ -258,7 +284,7 @@ class PeerSet implements Peers, LinkOwner {
     this.#dialOf.get(link)?.handleLive(nodeId);
     this.#refreshLinkedNodes();
     this.#emit({ type: 'live', node: nodeId, name, url, origin });
-    if (url !== null) this.learn(url, nodeId);
+    if (url !== null && this.#wanted?.has(nodeId) !== false) this.learn(url, nodeId);
   }
 
   admit(tokenId: string, nodeId: string): Promise<void> {
@@ -440,4 +466,6 @@ class PeerSet implements Peers, LinkOwner {
   }
 }
 
+/** With fewer links every address is dialed. */
+const LINKS_WANTED_MIN = 4;
 const REMOVED = 'this node was removed from the cluster';

@@ -29,6 +29,8 @@ export class Receiver {
   readonly #announcer: Announcer;
   readonly #inboxes = new Map<string, Inbox>();
   readonly #fetches = new Map<string, SnapshotFetch>();
+  /** Told to the peer since the last tick. */
+  readonly #pruned = new Set<string>();
   #duplicates = 0;
   #applied = 0;
   #nextTransfer = 1;
@@ -124,6 +126,7 @@ export class Receiver {
   }
 
   tick(): void {
+    this.#pruned.clear();
     for (const [database, fetch] of this.#fetches) {
       if (this.#inboxes.get(database)?.isWorking === true) continue;
       if (++fetch.stallTicks >= this.#context.options.snapshotStallTicks) this.#endFetch(fetch);
@@ -133,6 +136,7 @@ export class Receiver {
 
   close(): void {
     this.#isClosed = true;
+    for (const [name, link] of this.#context.upstreams) if (link === this) this.#context.upstreams.delete(name);
     this.#cancelAck?.();
     this.#cancelPull?.();
     for (const inbox of this.#inboxes.values()) inbox.close();
@@ -157,6 +161,7 @@ export class Receiver {
         else this.#applied++;
         // A peer that sends what we have does not know that we have it.
         if (isDuplicate) this.#announcer.noteForgotten(database, origin);
+        this.#noteSource(database, origin, isDuplicate);
         this.#announcer.noteChanged(database, [origin]);
       },
       handleProgress: (isIdle) => {
@@ -168,6 +173,20 @@ export class Receiver {
       handleFetched: (fetch) => this.#endFetch(fetch),
       handleFailure: (error) => this.#handleFailure(error),
     };
+  }
+
+  /** One upstream per origin: of two that deliver the same, the later one is told to wait. Never the owner itself. */
+  #noteSource(database: string, origin: OriginId, isDuplicate: boolean): void {
+    const { upstreams, peer } = this.#context;
+    const name = `${database} ${origin}`;
+    if (!isDuplicate) {
+      upstreams.set(name, this);
+      return;
+    }
+    const isOwner = origin === peer.origin || this.#context.nodeOf(origin) === peer.nodeId;
+    if (isOwner || (upstreams.get(name) ?? this) === this || this.#pruned.has(name)) return;
+    this.#pruned.add(name);
+    this.#context.send({ type: 'prune', database, origins: [origin] });
   }
 
   /** A peer that ignores our window is cut off: what it sends would be ours to hold. */

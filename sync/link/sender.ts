@@ -8,13 +8,13 @@ import { fingerprintNode } from '../protocol/authentication.ts';
 import { CLOSE_CODES } from '../protocol/close-code.ts';
 import type { DatabasePositions, Position, PullMessage, SnapshotRequestMessage } from '../protocol/message.ts';
 import { sequenceOf } from '../version-vector.ts';
-import type { VersionVector } from '../version-vector.ts';
 import type { LinkContext } from './context.ts';
 import { PeerDatabase } from './cursor.ts';
 import type { Cursor } from './cursor.ts';
 import { Donor } from './donor.ts';
 import { OutgoingFlow } from './flow.ts';
 import { Gatherer } from './gatherer.ts';
+import { inspectPosition } from './inspection.ts';
 import type { LinkLag } from './status.ts';
 
 /** Snapshots are offered again after this many ticks. */
@@ -258,7 +258,7 @@ export class Sender {
     const vector = this.#context.engine.vector(database.name);
     for (const position of positions) {
       this.#advance(database, position.origin, position.seq);
-      this.#inspectFork(vector, database, position);
+      inspectPosition(this.#context, database.name, vector, position);
     }
   }
 
@@ -269,27 +269,6 @@ export class Sender {
     if (cursor.has < sequenceOf(this.#context.engine.vector(database.name), origin)) return;
     database.behind.delete(origin);
     cursor.settle();
-  }
-
-  /** A process that was set back, or that has a copy, finds out here: others know more of it, or something else. */
-  #inspectFork(vector: VersionVector, database: PeerDatabase, { origin, seq, chainPrefix }: Position): void {
-    const ours = vector.get(origin);
-    const held = ours?.seq ?? 0;
-    if (seq < held) return;
-    const isForked = seq === held && !chainPrefix.every((byte, i) => byte === ours?.chain[i]);
-    if (seq === held && !isForked) return;
-    // Of a database that was dropped here, others know more for a while.
-    if (this.#isOurs(origin) && this.#context.engine.databases().includes(database.name)) {
-      this.#context.reportHistory({ database: database.name, origin, seq, held, isForked });
-    }
-    if (isForked) {
-      this.#context.close(CLOSE_CODES.CHAIN_FORKED, `${database.name} origin ${origin} differs at ${seq}`);
-    }
-  }
-
-  #isOurs(origin: OriginId): boolean {
-    const context = this.#context;
-    return origin === context.ownOrigin() || context.nodeOf(origin) === context.selfNode;
   }
 
   peerLinks(): readonly string[] {
@@ -319,8 +298,19 @@ export class Sender {
     const { selfNode, peer } = this.#context;
     if (cursor.origin === this.#context.ownOrigin()) return true;
     const owner = cursor.origin === peer.origin ? peer.nodeId : this.#context.nodeOf(cursor.origin);
-    if (owner === undefined || owner === selfNode) return true;
-    return owner !== peer.nodeId && !this.#peerLinks.has(this.#fingerprint(owner));
+    if (owner === selfNode) return true;
+    if (owner === undefined) return !cursor.isPruned;
+    return owner !== peer.nodeId && !cursor.isPruned && !this.#peerLinks.has(this.#fingerprint(owner));
+  }
+
+  /** The peer got batches of these origins from somebody else before they came from us. */
+  handlePrune(name: string, origins: readonly OriginId[]): void {
+    const database = this.#database(name);
+    for (const origin of origins) {
+      const cursor = database.cursor(origin);
+      cursor.isPruned = true;
+      cursor.sweeps = 0;
+    }
   }
 
   #fingerprint(nodeId: string): string {
@@ -347,6 +337,8 @@ export class Sender {
         const cursor = database.cursor(origin);
         if (cursor.isFloored || cursor.isStarved || this.#isEligible(cursor)) continue;
         cursor.sweeps += sweeps;
+        // Nobody else delivers: from now on we do.
+        if (cursor.sweeps >= cursor.sweepsMin) cursor.isPruned = false;
         isAny = true;
       }
     }

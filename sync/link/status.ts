@@ -51,7 +51,8 @@ export interface DialStatus {
   readonly url: string;
   readonly node: string | null;
   readonly source: 'join' | 'learned';
-  readonly state: 'linked' | 'dialing' | 'waiting' | 'stopped';
+  /** `resting`: not needed, because other links are enough. */
+  readonly state: 'linked' | 'dialing' | 'waiting' | 'stopped' | 'resting';
   readonly attempts: number;
   readonly lastError: string | null;
 }

@@ -97,6 +97,9 @@ export function writeMessage(to: encoding.Encoder, message: Message): void {
       return encoding.writeUint8Array(to, message.sealed);
     case 'holdings':
       return writeList(to, message.entries, writeHoldings);
+    case 'prune':
+      encoding.writeVarString(to, message.database);
+      return writeList(to, message.origins, encoding.writeVarUint);
     default:
       return writeRepairMessage(to, message);
   }
@@ -194,6 +197,11 @@ const READERS: { readonly [T in MessageType]: Reader<T> } = {
   }),
   bye: (from) => ({ type: 'bye', code: decoding.readVarUint(from), reason: readText(from, REASON_BYTES_MAX) }),
   admission: (from) => ({ type: 'admission', sealed: readRest(from) }),
+  prune: (from) => ({
+    type: 'prune',
+    database: readDatabase(from),
+    origins: readList(from, decoding.readVarUint),
+  }),
   holdings: (from) => ({ type: 'holdings', entries: readList(from, readHoldings) }),
   digest: (from) => ({ type: 'digest', databases: readList(from, readFingerprint) }),
   sketch: readSketch,

@@ -24,6 +24,7 @@ export const MESSAGE_TYPES = {
   bye: 14,
   admission: 15,
   holdings: 16,
+  prune: 17,
   digest: 20,
   sketch: 21,
   'sketch-request': 22,
@@ -86,6 +87,13 @@ export interface HoldingsEntry {
 export interface HoldingsMessage {
   readonly type: 'holdings';
   readonly entries: readonly HoldingsEntry[];
+}
+
+/** Do not send these origins at once: the sender gets them from somebody else first. */
+export interface PruneMessage {
+  readonly type: 'prune';
+  readonly database: string;
+  readonly origins: readonly OriginId[];
 }
 
 /** One entry of a durable vector, with enough of its chain to notice a fork. */
@@ -229,4 +237,5 @@ export type Message =
   | PartMessage
   | ByeMessage
   | AdmissionMessage
-  | HoldingsMessage;
+  | HoldingsMessage
+  | PruneMessage;

@@ -17,14 +17,13 @@ export { FakeEngine } from './fake-engine.ts';
 
 interface Timer {
   dueMs: number;
-  readonly order: number;
-  readonly run: () => void;
+  /** Null once cancelled. */
+  run: (() => void) | null;
 }
 
 /** A clock that moves only in `advance`, and timers that follow it. */
 export class VirtualTime implements Clock, Timers {
   #nowMs = 1_700_000_000_000;
-  #order = 0;
   #timers: Timer[] = [];
 
   now(): number {
@@ -32,11 +31,23 @@ export class VirtualTime implements Clock, Timers {
   }
 
   after(delayMs: number, run: () => void): () => void {
-    const timer = { dueMs: this.#nowMs + delayMs, order: this.#order++, run };
-    this.#timers.push(timer);
+    const timer: Timer = { dueMs: this.#nowMs + delayMs, run };
+    this.#insert(timer);
     return () => {
-      this.#timers = this.#timers.filter((each) => each !== timer);
+      timer.run = null;
     };
+  }
+
+  /** Keeps timers in the order in which they are due. */
+  #insert(timer: Timer): void {
+    let low = 0;
+    let high = this.#timers.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#timers[middle]!.dueMs <= timer.dueMs) low = middle + 1;
+      else high = middle;
+    }
+    this.#timers.splice(low, 0, timer);
   }
 
   /** The wall clock moves; no timer notices. */
@@ -49,11 +60,10 @@ export class VirtualTime implements Clock, Timers {
     const endMs = this.#nowMs + ms;
     await settle();
     for (;;) {
-      const next = this.#timers
-        .filter((timer) => timer.dueMs <= endMs)
-        .sort((a, b) => a.dueMs - b.dueMs || a.order - b.order)[0];
-      if (next === undefined) break;
-      this.#timers.splice(this.#timers.indexOf(next), 1);
+      const next = this.#timers[0];
+      if (next === undefined || next.dueMs > endMs) break;
+      this.#timers.shift();
+      if (next.run === null) continue;
       this.#nowMs = Math.max(this.#nowMs, next.dueMs);
       next.run();
       await settle();

@@ -314,3 +314,27 @@ describe('members that are away', () => {
     expect(cluster.network.passed.some(({ message }) => message.type === 'holdings')).toBe(false);
   });
 });
+
+describe('many members', () => {
+  test('[OV1] beyond sixteen members links are few, whoever was joined, and everything still arrives everywhere', async () => {
+    cluster = new ReplicaCluster();
+    const first = await cluster.start('m0');
+    const members = [first];
+    for (let i = 1; i < 24; i++) {
+      members.push(await cluster.start(`m${i}`, ['m0']));
+      await cluster.time.advance(500);
+    }
+    const linksOf = ({ replica }: Member): number =>
+      replica.status().links.filter(({ state }) => state === 'live').length;
+    const sees = ({ replica }: Member): number =>
+      replica.status().members.filter(({ state }) => state === 'live').length;
+    await cluster.until(() => members.every((member) => sees(member) === 24), 300_000);
+    await cluster.until(() => members.every((member) => linksOf(member) <= 8), 300_000);
+    await write(first, 'x');
+    await cluster.until(() => members.every(({ replica }) => replica.databases().includes('app')));
+    await cluster.until(() => members.every(({ replica }) => replica.database('app').documents === 1));
+    await cluster.until(() => first.replica.horizon('app.0').entries === 0, 600_000);
+    expect(Math.max(...members.map(linksOf))).toBeLessThanOrEqual(8);
+    expect(Math.min(...members.map(linksOf))).toBeGreaterThanOrEqual(6);
+  }, 60_000);
+});

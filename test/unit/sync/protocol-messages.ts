@@ -80,6 +80,7 @@ export const EXAMPLES: { readonly [T in Message['type']]: Extract<Message, { typ
   part: { type: 'part', id: 1, index: 0, count: 2, bytes: bytes(10) },
   bye: { type: 'bye', code: 4500, reason: 'shutting down' },
   admission: { type: 'admission', sealed: bytes(48) },
+  prune: { type: 'prune', database: 'app.0', origins: [ORIGIN, 7] },
   holdings: {
     type: 'holdings',
     entries: [
