@@ -27,7 +27,7 @@ const ROUGH_CELLS = 1024;
 const DOCUMENTS_BYTES_TARGET: number = 48 * 1024;
 /** Documents asked for at a time. */
 const SYMBOLS_PER_REQUEST = 512;
-/** Above this estimate the first guess is a little low on purpose: the second one, from more cells, is exact. */
+/** Above this estimate, which may be off by a fifth, the first answer is too short on purpose: from its cells the rest is known well. */
 const ESTIMATE_ROUGH_MIN = 300;
 /** Differences that a sketch of the largest size decodes. */
 const DIFFERENCES_MAX: number = Math.floor(CELLS_MAX / 1.45);
@@ -199,7 +199,7 @@ export class Comparison {
       return this.#sendCells(await index.sketch(cells), 0, cells);
     }
     if (result.estimate > DIFFERENCES_MAX || theirs.length >= CELLS_MAX) this.#narrow(result.estimate);
-    else this.#requestCells(theirs.length, cellsFor(result.estimate));
+    else this.#requestCells(theirs.length, cellsFor(result.estimate * 1.02));
   }
 
   #requestCells(have: number, enough: number): void {
@@ -253,7 +253,7 @@ export class Comparison {
 function answerCells(estimate: number): number {
   // Enough for the opener to see that a part is enough for now.
   if (estimate > DIFFERENCES_MAX) return ROUGH_CELLS;
-  const guess = estimate < ESTIMATE_ROUGH_MIN ? cellsFor(estimate * 1.3) : Math.ceil(1.1 * estimate);
+  const guess = estimate < ESTIMATE_ROUGH_MIN ? cellsFor(estimate * 1.3) : Math.ceil(estimate);
   return Math.min(SKETCH_CELLS_MAX, Math.max(guess, FIRST_CELLS + 1));
 }
 
