@@ -103,6 +103,17 @@ export class Catalog {
     return [...keys].filter((key) => this.isDropped(key));
   }
 
+  /** Of the databases that a node holds and not all others do: who holds them. Every group once. */
+  holderGroups(node: string, nodes: readonly string[]): string[][] {
+    if (![...this.members.values()].some(({ databases }) => databases !== null)) return [];
+    const groups = new Map<string, string[]>();
+    for (const key of this.liveKeys()) {
+      const holders = nodes.filter((each) => this.isPlaced(each, key));
+      if (holders.length < nodes.length && holders.includes(node)) groups.set(holders.join(), holders);
+    }
+    return [...groups.values()];
+  }
+
   /** Key of a live database, or `undefined`. */
   liveKey(name: string): string | undefined {
     const live = this.databases.get(name)?.live ?? null;

@@ -193,7 +193,10 @@ export class Membership implements Admissions, HoldingsSource {
     const peers = this.#peers;
     const nodes = [epoch.nodeId, ...this.others()];
     if (peers === null || (nodes.length <= MESH_MAX && this.#neighbours === null)) return;
-    this.#neighbours = neighboursOf(epoch.nodeId, nodes, (node) => peers.isAway(node));
+    // Who does not hold a database does not forward it: its holders have an overlay of their own.
+    const groups = [nodes, ...catalog.holderGroups(epoch.nodeId, nodes)];
+    const isAway = (node: string): boolean => peers.isAway(node);
+    this.#neighbours = new Set(groups.flatMap((group) => [...neighboursOf(epoch.nodeId, group, isAway)]));
     for (const node of this.#neighbours) {
       const url = catalog.members.get(node)?.url ?? null;
       if (url !== null) peers.learn(url, node);

@@ -3,6 +3,7 @@
  * Clusters beyond a full mesh: bounded degree, few hops, about one copy of every payload per node, and little to say when idle.
  */
 import { expect, test } from 'vitest';
+import { Catalog } from '../../sync/catalog.ts';
 import { neighboursOf } from '../../sync/overlay.ts';
 import { FakeCluster, urlOf } from '../unit/sync/link-fixture.ts';
 
@@ -50,6 +51,20 @@ test('[OV1] with a third of the members away the others are still connected', ()
     for (const next of neighboursOf(node, NODES, (each) => away.has(each))) if (!away.has(next)) reached.add(next);
   }
   expect(reached.size).toBe(alive.length);
+});
+
+test('[OV1] the holders of a database that not all hold are linked among themselves', () => {
+  const catalog = new Catalog();
+  const write = (collection: string, id: string, json: object): unknown =>
+    catalog.update(collection, id, new TextEncoder().encode(JSON.stringify(json)));
+  write('databases', 'app', { created: { 0: true } });
+  write('databases', 'log', { created: { 0: true } });
+  NODES.forEach((node, i) => write('members', node, { name: node, ...(i % 5 !== 0 && { databases: ['log'] }) }));
+  const holders = NODES.filter((_, i) => i % 5 === 0);
+  const groups = catalog.holderGroups(holders[0]!, NODES);
+  expect(groups).toEqual([holders]);
+  expect(catalog.holderGroups(NODES[1]!, NODES)).toEqual([]);
+  expect(diameterOf(holders)).toBeLessThanOrEqual(6);
 });
 
 test('[OV2] of a hundred nodes each gets about one copy of every payload, soon, and they are quiet when idle', async () => {
