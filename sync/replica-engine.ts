@@ -13,7 +13,8 @@ import { SyncError } from './errors.ts';
 import { ingestBatches } from './ingest.ts';
 import { isDatabaseKey } from './names.ts';
 import { SnapshotIntake } from './snapshot-intake.ts';
-import { snapshotOf } from './snapshot-source.ts';
+import { DEFAULT_SNAPSHOT_OPTIONS, snapshotOf } from './snapshot-source.ts';
+import type { SnapshotOptions } from './snapshot-source.ts';
 import type { VersionVector } from './version-vector.ts';
 
 type DurableListener = (database: string, batches: readonly DurableBatch[]) => void;
@@ -39,6 +40,7 @@ export class ReplicaEngine implements Engine {
   readonly #catalog: Catalog;
   readonly owners: Map<OriginId, string>;
   equality?: Equality;
+  snapshotOptions: SnapshotOptions = DEFAULT_SNAPSHOT_OPTIONS;
   readonly #listeners = new Set<DurableListener>();
   readonly #intakes = new WeakMap<Database, SnapshotIntake>();
   readonly #watch: OriginWatch;
@@ -133,7 +135,7 @@ export class ReplicaEngine implements Engine {
       await this.#intakeOf(from).settled();
       from.assertOpen();
       const source = await from.parts.commit.between(() =>
-        from.isMerging ? null : snapshotOf(from, this, since, held),
+        from.isMerging ? null : snapshotOf(from, this, since, held, this.snapshotOptions),
       );
       if (source !== null) return { ...source, chunks: () => this.#watchDamage(database, source.chunks()) };
     }

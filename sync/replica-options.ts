@@ -11,6 +11,7 @@ import type { PeersEvent } from './link/peers.ts';
 import type { Clock, Compressor, Dialer, Random, Sha256, Store, Timers } from './port.ts';
 import { parseJoinToken } from './protocol/admission.ts';
 import type { JoinToken } from './protocol/admission.ts';
+import type { SnapshotOptions } from './snapshot-source.ts';
 
 export interface ReplicaOptions {
   readonly store: Store;
@@ -42,6 +43,8 @@ export interface ReplicaOptions {
   readonly link?: Partial<LinkOptions>;
   /** How much history is kept. */
   readonly log?: Partial<LogRetention>;
+  /** How documents are given to who lacks them. */
+  readonly snapshot?: Partial<SnapshotOptions>;
   /** Storage failed: the replica acknowledges nothing more and should be closed. Called once. */
   readonly onFailure?: (error: AtollError) => void;
   readonly onPeerEvent?: (event: PeersEvent) => void;

@@ -84,6 +84,7 @@ export class Replica {
       },
       (database) => this.#placement.isPlaced(database),
     );
+    this.engine.snapshotOptions = { ...this.engine.snapshotOptions, ...options.snapshot };
     this.#proof = this.#createProof(parts.set);
     this.engine.equality = this.#proof.repair;
     this.#peers = this.#createPeers();

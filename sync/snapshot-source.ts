@@ -17,15 +17,13 @@ import { compareBytes, documentOf, stateKey, viewKey } from './key.ts';
 import { removeEntries } from './log-cutter.ts';
 import type { StoreSnapshot } from './port.ts';
 import { readDocuments } from './stored-document.ts';
-import { SNAPSHOT_CHUNK_BYTES_TARGET, encodeSnapshotChunk } from './snapshot.ts';
+import { encodeSnapshotChunk } from './snapshot.ts';
 import type { SnapshotRow } from './snapshot.ts';
 import type { VersionVector } from './version-vector.ts';
 import { dominates, sequenceOf } from './version-vector.ts';
 
 /** A change costs a read of its own, a scan reads documents in order: it is this many times cheaper per document. */
 const SCAN_ADVANTAGE = 4;
-/** So few changes are always looked up. */
-const CHANGES_MIN = 500;
 /** Documents whose version is remembered, because the log names them again and again. */
 const VERSIONS_MAX = 4096;
 /** Stale entries of the index are removed so many at a time. */
@@ -36,8 +34,18 @@ const SILENT_DOCUMENTS_MAX = 10_000;
 const NO_NAME = new Uint8Array(0);
 const utf8 = new TextEncoder();
 
+export interface SnapshotOptions {
+  /** Documents are added to a chunk until it has this size; one document may exceed it. Default 192 KiB. */
+  readonly chunkBytes: number;
+  /** So few changes are looked up, whatever a scan would cost. Default 500. */
+  readonly changesMin: number;
+}
+
+export const DEFAULT_SNAPSHOT_OPTIONS: SnapshotOptions = { chunkBytes: 192 * 1024, changesMin: 500 };
+
 /** One snapshot being given. */
 interface Giving {
+  readonly options: SnapshotOptions;
   readonly database: Database;
   readonly view: StoreSnapshot;
   readonly vector: VersionVector;
@@ -58,6 +66,7 @@ export function snapshotOf(
   registry: OriginRegistry,
   since: VersionVector,
   held: readonly HeldPart[],
+  options: SnapshotOptions,
 ): SnapshotSource {
   const { log, store } = database.parts;
   const vector = log.durableVector;
@@ -66,13 +75,13 @@ export function snapshotOf(
   const isContinued = held.every((part) => dominates(vector, part.vector));
   return {
     vector,
-    chunks: () => snapshotChunks({ database, view, vector, since, held: isContinued ? held : [] }, registry),
+    chunks: () => snapshotChunks({ options, database, view, vector, since, held: isContinued ? held : [] }, registry),
     close: () => view.close(),
   };
 }
 
 async function* snapshotChunks(giving: Giving, registry: OriginRegistry): AsyncGenerator<Uint8Array> {
-  const { vector, database, held } = giving;
+  const { vector, database, held, options } = giving;
   const changes = await countChanges(giving);
   const isScan = changes === null;
   const begin = { vector, continues: held.length > 0, documents: changes ?? database.documents };
@@ -88,7 +97,7 @@ async function* snapshotChunks(giving: Giving, registry: OriginRegistry): AsyncG
       rows.push(row);
       bytes += row.state.length + row.id.length + row.collection.length;
     }
-    if (bytes < SNAPSHOT_CHUNK_BYTES_TARGET && passed < SILENT_DOCUMENTS_MAX) continue;
+    if (bytes < options.chunkBytes && passed < SILENT_DOCUMENTS_MAX) continue;
     yield chunkOf(rows, until, registry);
     rows = [];
     bytes = 0;
@@ -176,7 +185,7 @@ async function noteStale(
 /** A damaged log does not tell what changed, so then there is no other way than a scan. */
 async function countChanges(giving: Giving): Promise<number | null> {
   try {
-    return await countUpTo(giving, Math.max(CHANGES_MIN, giving.database.documents / SCAN_ADVANTAGE));
+    return await countUpTo(giving, Math.max(giving.options.changesMin, giving.database.documents / SCAN_ADVANTAGE));
   } catch (error) {
     if (isCorrupt(error)) return null;
     throw error;

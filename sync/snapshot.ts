@@ -15,8 +15,6 @@ import { readVector, writeVector } from './version-vector.ts';
 import type { VersionVector } from './version-vector.ts';
 
 const FORMAT = 1;
-/** Rows are added to a chunk until it has this size; one row may exceed it. */
-export const SNAPSHOT_CHUNK_BYTES_TARGET: number = 192 * 1024;
 
 export interface SnapshotRow {
   readonly collection: string;

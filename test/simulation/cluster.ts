@@ -124,6 +124,7 @@ export class Cluster {
         messageBytesTarget: plan.messageBytesTarget,
       },
       log: plan.log,
+      snapshot: plan.snapshot ?? {},
       // Addresses beyond these are learned from the member list, as in production.
       joins: neighbours.filter((other) => other < index || this.#random.chance(0.3)),
       complain: (problem) => this.complain(problem),

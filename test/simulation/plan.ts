@@ -6,6 +6,7 @@
 import type { DamageFault } from './damage-fault.ts';
 import type { IdentityFault } from './identity-fault.ts';
 import type { LogRetention } from '../../sync/log-cutter.ts';
+import type { SnapshotOptions } from '../../sync/snapshot-source.ts';
 import type { DiskProfile } from './sim-disk.ts';
 import type { NetworkProfile } from './sim-channel.ts';
 import { SeededRandom } from './seeded-random.ts';
@@ -97,6 +98,7 @@ export interface Plan {
   /** A peer that misses so many records may get documents instead. */
   readonly coalesceRecordsMin: number;
   readonly log: Partial<LogRetention>;
+  readonly snapshot?: Partial<SnapshotOptions>;
   readonly windowBytes: number;
   /** Small: peers are served from the log, not from memory. */
   readonly ringBytesMax: number;
@@ -168,7 +170,7 @@ export function makePlan(seed: number, options: PlanOptions = {}): Plan {
 }
 
 /** In a third of the runs nothing is cut. */
-function makeRetention(random: SeededRandom): Pick<Plan, 'coalesceRecordsMin' | 'log'> {
+function makeRetention(random: SeededRandom): Pick<Plan, 'coalesceRecordsMin' | 'log' | 'snapshot'> {
   const log = {
     bytesMin: random.pick([0, 3000, Infinity]),
     bytesMax: random.pick([1000, 20_000, Infinity]),
@@ -178,6 +180,8 @@ function makeRetention(random: SeededRandom): Pick<Plan, 'coalesceRecordsMin' | 
   return {
     coalesceRecordsMin: random.pick([5, 5000]),
     log: random.chance(0.3) ? { bytesMin: Infinity } : log,
+    // Small chunks of scans: what breaks off can be gone on with.
+    snapshot: random.chance(0.5) ? { chunkBytes: 1000, changesMin: 0 } : {},
   };
 }
 

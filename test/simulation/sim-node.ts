@@ -9,6 +9,7 @@ import type { Compressor, Random } from '../../sync/port.ts';
 import { BOOT_NONCE_BYTES } from '../../sync/protocol/limit.ts';
 import type { LinkOptions } from '../../sync/link/options.ts';
 import type { LogRetention } from '../../sync/log-cutter.ts';
+import type { SnapshotOptions } from '../../sync/snapshot-source.ts';
 import type { NodePlan } from './plan.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import type { SimDisk } from './sim-disk.ts';
@@ -42,6 +43,7 @@ export interface SimNodeParts {
   readonly link: Partial<LinkOptions>;
   readonly scrubPerSecond: number;
   readonly log: Partial<LogRetention>;
+  readonly snapshot: Partial<SnapshotOptions>;
   /** Whom it is told to join. */
   readonly joins: readonly number[];
   readonly complain: (problem: string) => void;
@@ -104,7 +106,7 @@ export class SimNode {
   }
 
   async #open(process: SimProcess): Promise<void> {
-    const { time, network, trace, compressor, link, log, joins } = this.#parts;
+    const { time, network, trace, compressor, link, log, snapshot, joins } = this.#parts;
     const { host } = process;
     const after = (delayMs: number, run: () => void): (() => void) => runInProcess(time, host, delayMs, run);
     const replica = await Replica.open({
@@ -121,6 +123,7 @@ export class SimNode {
       scrubPerSecond: this.#parts.scrubPerSecond,
       link,
       log,
+      snapshot,
       onFailure: (error) => {
         trace.event(time.now, `storage failed on ${this.index}: ${error.code}`);
         if (error.code.startsWith('STORAGE_')) this.#parts.onFailure(this);

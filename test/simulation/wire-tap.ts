@@ -80,7 +80,8 @@ export class WireTap {
     } else if (message.type === 'snapshot-request') {
       this.#transfers.set(`${node} ${to} ${message.transfer}`, message.database);
     } else if (message.type === 'snapshot-chunk') {
-      const { rows } = decodeSnapshotChunk(this.#payloads.decodeChunk(message.payload));
+      const { rows, begin } = decodeSnapshotChunk(this.#payloads.decodeChunk(message.payload));
+      if (begin?.continues === true) this.#trace.count('snapshots gone on with');
       this.#trace.count('documents in snapshots', rows.length);
     } else if (message.type === 'snapshot-end') {
       const database = this.#transfers.get(`${to} ${node} ${message.transfer}`) ?? '';
