@@ -11,6 +11,11 @@ import { sequenceOf } from '../version-vector.ts';
 import type { VersionVector } from '../version-vector.ts';
 import type { LinkContext } from './context.ts';
 
+/** Databases that a heartbeat lists in turn, beside those that moved lately. */
+const BEAT_DATABASES = 64;
+/** Heartbeats that list a database after it moved: should a message about it be lost, the next one heals it. */
+const BEATS_AFTER_CHANGE = 6;
+
 export class Announcer {
   readonly #context: LinkContext;
   readonly #takeOffset: () => number;
@@ -18,6 +23,11 @@ export class Announcer {
   readonly #changed = new Map<string, Set<OriginId>>();
   readonly #told = new Map<string, Map<OriginId, number>>();
   readonly #declined = new Set<string>();
+  /** Database → heartbeats that still list it. */
+  readonly #recent = new Map<string, number>();
+  #isAnnounced = false;
+  /** Of the databases in turn, the next. */
+  #turn = 0;
   #areLinksChanged = false;
   #cancel: (() => void) | null = null;
   #isClosed = false;
@@ -32,6 +42,7 @@ export class Announcer {
     let changed = this.#changed.get(database);
     if (changed === undefined) this.#changed.set(database, (changed = new Set()));
     for (const origin of origins) changed.add(origin);
+    this.#recent.set(database, BEATS_AFTER_CHANGE);
     this.#arm();
   }
 
@@ -81,7 +92,28 @@ export class Announcer {
 
   /** Sends our whole vector. */
   announceAll(): void {
-    const held = new Set(this.#context.engine.databases());
+    this.#isAnnounced = true;
+    this.#changed.clear();
+    this.#announce(this.#context.engine.databases(), true);
+  }
+
+  /** The heartbeat: our whole vector, or of many databases those that moved lately and some of the rest in turn. */
+  beat(): void {
+    const held = this.#context.engine.databases();
+    if (!this.#isAnnounced || held.length <= BEAT_DATABASES) return this.announceAll();
+    const known = new Set(held);
+    const listed = new Set<string>();
+    for (let count = 0; count < BEAT_DATABASES; count++) listed.add(held[(this.#turn + count) % held.length]!);
+    this.#turn = (this.#turn + BEAT_DATABASES) % held.length;
+    for (const [database, left] of this.#recent) {
+      if (known.has(database)) listed.add(database);
+      if (left > 1) this.#recent.set(database, left - 1);
+      else this.#recent.delete(database);
+    }
+    this.#announce(listed, false);
+  }
+
+  #announce(held: Iterable<string>, complete: boolean): void {
     const databases: DatabasePositions[] = [];
     for (const database of this.#context.engine.unwanted()) this.#declined.add(database);
     for (const database of held) {
@@ -89,9 +121,8 @@ export class Announcer {
       databases.push(this.#describe(database, 'full', vector, vector.keys()));
     }
     for (const database of this.#declined) databases.push({ database, kind: 'declined', positions: [] });
-    this.#changed.clear();
     this.#areLinksChanged = true;
-    this.#send({ complete: true, databases });
+    this.#send({ complete, databases });
   }
 
   close(): void {

@@ -421,7 +421,7 @@ export class Link {
   }
 
   #beat(): void {
-    this.#halves?.announcer.announceAll();
+    this.#halves?.announcer.beat();
     this.#halves?.reconciler.beat();
     this.#halves?.relay.beat();
     this.#ping(false);

@@ -25,6 +25,46 @@ describe('a link', () => {
     expect(cluster.isConverged(DATABASE)).toBe(true);
   });
 
+  test('[SY29] a link of many databases begins with all of them, and its heartbeats list a share in turn', async () => {
+    createCluster(['a', 'b']);
+    for (let n = 0; n < 200; n++) cluster.get('a').engine.write(`db${n}.0`);
+    await cluster.time.advance(100);
+    await cluster.link('a', 'b');
+    await cluster.time.until(() => cluster.get('b').engine.databases().length === 200);
+    await cluster.time.advance(60_000);
+    cluster.network.passed.length = 0;
+    const vectors = (): string[][] =>
+      cluster.network.passed.flatMap(({ to, message }) =>
+        to === 'b' && message.type === 'vector' ? [message.databases.map(({ database }) => database)] : [],
+      );
+    await cluster.time.advance(20_500);
+    expect(vectors()).toHaveLength(4);
+    for (const listed of vectors()) expect(listed.length).toBe(64);
+    expect(new Set(vectors().flat()).size).toBe(200);
+    cluster.get('a').engine.write('db7.0');
+    await cluster.time.advance(1000);
+    cluster.network.passed.length = 0;
+    await cluster.time.advance(20_000);
+    const beats = vectors().filter((listed) => listed.length >= 64);
+    expect(beats).toHaveLength(4);
+    for (const listed of beats) expect(listed).toContain('db7.0');
+  });
+
+  test('[SY29] what a peer was not told because messages were lost, a heartbeat tells', async () => {
+    createCluster(['a', 'b']);
+    for (let n = 0; n < 200; n++) cluster.get('a').engine.write(`db${n}.0`);
+    await cluster.time.advance(100);
+    await cluster.link('a', 'b');
+    await cluster.time.until(() => cluster.get('b').engine.databases().length === 200);
+    await cluster.time.advance(60_000);
+    cluster.network.filter = ({ message }): boolean => message.type !== 'data' && message.type !== 'vector';
+    cluster.get('a').engine.write('db7.0');
+    await cluster.time.advance(1000);
+    cluster.network.filter = () => true;
+    await cluster.time.until(() => cluster.isConverged('db7.0'));
+    expect(cluster.isConverged('db7.0')).toBe(true);
+  });
+
   test('[I1] sends nothing about a write before it is durable, neither data nor acknowledgement', async () => {
     createCluster(['a', 'b']);
     await cluster.link('a', 'b');
