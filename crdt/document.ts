@@ -17,6 +17,7 @@ import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { mergePatch } from './merge-patch.ts';
 import { createModel, type ElementId, type Model } from './model.ts';
 import { plainOrder, readPlainState } from './plain-state.ts';
+import { applyPlainUpdate } from './plain-update.ts';
 import { bury, dropTombstones, exists, startAnew } from './tombstone.ts';
 import { Transaction } from './transaction.ts';
 import { admitUpdate, checkContiguous, inspectUpdate, type UpdateAdmission, type UpdateInspection } from './update.ts';
@@ -93,6 +94,7 @@ export class CrdtDocument {
       this.#view = null;
       return;
     }
+    if (this.#applyPlain(update)) return;
     const inspection = inspectUpdate(update);
     const doc = this.#merge();
     checkContiguous(inspection, clocksOf(doc));
@@ -241,10 +243,7 @@ export class CrdtDocument {
       this.#order = plainOrder(0, 0);
       return (this.#model = createModel());
     }
-    const [only] = this.#pending;
-    if (this.#doc === null && this.#pending.length === 1 && this.#readPlain(only as Uint8Array))
-      return this.#model as unknown as Model;
-    this.#model = readDoc(this.#merge());
+    this.#model = this.#readParts() ?? readDoc(this.#merge());
     return this.#model;
   }
 
@@ -266,6 +265,28 @@ export class CrdtDocument {
     this.#pending = [];
     this.#order = null;
     return doc;
+  }
+
+  /** A write to members, from elsewhere, without a Y.Doc. */
+  #applyPlain(update: Uint8Array): boolean {
+    const model = this.#model ?? this.#readParts();
+    if (model === null || !applyPlainUpdate(model, update)) return false;
+    this.#keep(update);
+    this.#pending.push(update);
+    this.#model = model;
+    this.#order = null;
+    this.#view = null;
+    return true;
+  }
+
+  /** Reads the model of a state, and of updates that follow it, if that takes no Y.Doc. */
+  #readParts(): Model | null {
+    const [state, ...updates] = this.#pending;
+    if (this.#doc !== null || state === undefined) return null;
+    const plain = readPlainState(state);
+    if (plain === null || !updates.every((update) => applyPlainUpdate(plain.model, update))) return null;
+    this.#order = updates.length === 0 ? plain.order : null;
+    return plain.model;
   }
 
   /** The first write of most documents, from elsewhere, without a model. */

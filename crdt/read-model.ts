@@ -33,14 +33,22 @@ const PATH_SEGMENTS_MAX = 1000;
  * Builds a model from elements given client by client, in clock order within a client.
  */
 export class ModelReader {
-  readonly model: Model = createModel();
+  readonly model: Model;
+  readonly #isAddition: boolean;
   readonly #elementNodes = new Map<string, Node>();
   readonly #lists: List[] = [];
   readonly #moves: { readonly name: string; readonly move: Move }[] = [];
   #run: Run = { client: 0, clock: 0, stamp: 0, creation: false, live: 0 };
-  #context: Node = this.model.root;
+  #context: Node;
   #header: Entry | null = null;
   #slotsEnd = 0;
+
+  /** @param model - To be added to; elements that need no completion only. */
+  constructor(model: Model | null = null) {
+    this.model = model ?? createModel();
+    this.#isAddition = model !== null;
+    this.#context = this.model.root;
+  }
 
   /** Starts the elements of one client. */
   startClient(client: number): void {
@@ -156,6 +164,8 @@ export class ModelReader {
   #add(kind: Kind, node: Node, clock: number, value: JsonScalar, seen: SeenTallies | null): Entry {
     const entry: Entry = { kind, node, run: this.#run, clock, value, seen, list: null, slots: 0 };
     node.entries.push(entry);
+    // Up to the root: nodes in between may be as new as this one.
+    if (this.#isAddition) for (let at: Node | null = node; at !== null; at = at.parent) at.text = undefined;
     return entry;
   }
 

@@ -4,7 +4,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { canonicalOrder } from '../../crdt/canonical-json.ts';
-import { CrdtDocument, restoreFirstState, type JsonObject } from '../../crdt/index.ts';
+import { CrdtDocument, normaliseState, restoreFirstState, type JsonObject } from '../../crdt/index.ts';
 import { createModel } from '../../crdt/model.ts';
 import { plainOrder } from '../../crdt/plain-state.ts';
 import { Transaction } from '../../crdt/transaction.ts';
@@ -60,4 +60,58 @@ test('[CR14] compacting a document changes nothing that can be seen', () => {
     document.compact();
     expect(document.weight).toBeLessThan(weight);
   }
+});
+
+test('[CR14] updates put into a model without a Y.Doc leave what a Y.Doc would show, and what comes next is written the same', () => {
+  const key = fc.constantFrom('a', 'b', 'c', 'd');
+  const scalar = fc.oneof(fc.integer({ min: 0, max: 9 }), fc.constantFrom('x', 'y'), fc.boolean());
+  const member = fc.oneof(
+    scalar,
+    fc.constant(null),
+    fc.dictionary(key, fc.oneof(scalar, fc.constant(null))),
+    fc.array(scalar),
+  );
+  const write = fc.record({
+    replica: fc.integer({ min: 0, max: 2 }),
+    patch: fc.dictionary(key, member, { minKeys: 1 }),
+    by: fc.option(fc.integer({ min: 1, max: 5 }), { freq: 4 }),
+    /** Which of the others hear of it at once. */
+    heard: fc.tuple(fc.boolean(), fc.boolean(), fc.boolean()),
+  });
+  fc.assert(
+    fc.property(fc.array(write, { minLength: 1, maxLength: 30 }), (writes) => {
+      const replicas = [0, 1, 2].map(() => CrdtDocument.create());
+      const waiting: Uint8Array[][] = [[], [], []];
+      const author = (replica: number, stamp: number) => ({ client: 2 ** 33 + replica, stamp });
+      const first = replicas[0]!.change({ kind: 'replace', value: { a: 1, b: { c: 2 }, n: 0 } }, author(0, 1))!;
+      for (const other of [1, 2]) replicas[other]!.apply(first);
+      const catchUp = (replica: number): void => {
+        for (const update of waiting[replica]!.splice(0)) replicas[replica]!.apply(update);
+      };
+      writes.forEach(({ replica, patch, by, heard }, index) => {
+        const change =
+          by === null
+            ? ({ kind: 'merge-patch', patch: patch as JsonObject } as const)
+            : ({ kind: 'operations', operations: [{ op: 'increment', path: '/n', value: by }] } as const);
+        if (heard[replica]) catchUp(replica);
+        const update = replicas[replica]!.change(change, author(replica, index + 2));
+        if (update !== null) waiting.forEach((queue, other) => other !== replica && queue.push(update));
+        heard.forEach((isHeard, other) => isHeard && catchUp(other));
+      });
+      for (const replica of [0, 1, 2]) catchUp(replica);
+      const again = { kind: 'merge-patch', patch: { a: 'last', b: null, e: { f: 1 } } } as const;
+      const seen = replicas.map((replica) => {
+        const plain = CrdtDocument.load(normaliseState(replica.encode()));
+        expect(replica.view()).toEqual(plain.view());
+        expect(replica.conflicts()).toEqual(plain.conflicts());
+        const updates = [replica, plain].map((each) => each.change(again, author(5, 1000)));
+        expect(replica.view()).toEqual(plain.view());
+        expect(normaliseState(replica.encode())).toEqual(normaliseState(plain.encode()));
+        expect(updates[0] === null).toBe(updates[1] === null);
+        return replica.view().json;
+      });
+      expect(new Set(seen).size).toBe(1);
+    }),
+    { seed: Number(process.env['SEED'] ?? 7), numRuns: Number(process.env['RUNS'] ?? 400) },
+  );
 });
