@@ -56,6 +56,8 @@ export class LogCutter {
   readonly #retention: LogRetention;
   /** Entries added to the index since it was swept. */
   readonly #added = new WeakMap<Database, number>();
+  /** Of the oldest batch of every origin, as of its floor: it is looked at again and again. */
+  readonly #ages = new WeakMap<Database, Map<OriginId, { readonly seq: number; readonly ms: number }>>();
   #cancel: () => void = () => {};
   #isClosed = false;
 
@@ -100,7 +102,9 @@ export class LogCutter {
       while (log.bytes > bytesMin && (await this.#step(database, origin, seq)));
     }
     const before = this.#parts.clock.now() - ageMsMax;
-    for (const origin of log.durableVector.keys()) while (await this.#step(database, origin, Infinity, before));
+    for (const origin of log.durableVector.keys()) {
+      while ((await this.#ageOf(database, origin)) < before && (await this.#step(database, origin, Infinity, before)));
+    }
     while (log.bytes > bytesMax) {
       const oldest = await this.#oldestOrigin(database);
       if (oldest === null || !(await this.#step(database, oldest))) return;
@@ -108,10 +112,19 @@ export class LogCutter {
   }
 
   /** Wall clock, ms, of the oldest batch of an origin; `Infinity` when there is none. */
-  async #ageOf({ parts: { log } }: Database, origin: OriginId): Promise<number> {
+  async #ageOf(database: Database, origin: OriginId): Promise<number> {
+    const { log } = database.parts;
     if (log.bytesOf(origin) <= 0) return Infinity;
+    let ages = this.#ages.get(database);
+    if (ages === undefined) this.#ages.set(database, (ages = new Map()));
+    const { seq } = log.floorOf(origin);
+    const known = ages.get(origin);
+    if (known?.seq === seq) return known.ms;
     const [first] = await log.oldest(origin, Infinity, 1);
-    return first === undefined ? Infinity : stampMs(decodeBatchHeader(first).stamp);
+    if (first === undefined) return Infinity;
+    const ms = stampMs(decodeBatchHeader(first).stamp);
+    ages.set(origin, { seq, ms });
+    return ms;
   }
 
   async #oldestOrigin(database: Database): Promise<OriginId | null> {
