@@ -129,6 +129,8 @@ export class DatabaseDigest {
     const stats = new Map<string, { documents: number; bytes: number }>();
     const damaged: Uint8Array[] = [];
     let documents = 0;
+    let prefix: Uint8Array | null = null;
+    let sums = { documents: 0, bytes: 0 };
     try {
       for await (const entries of scan.entries) {
         for (const [key, value] of entries) {
@@ -138,7 +140,16 @@ export class DatabaseDigest {
           else {
             sum.add(view.element);
             counted.add(this.hash.of(key.subarray(5)), view.element);
-            if (view.exists) count(stats, documentOf(key).collection, view.json.length);
+            if (!view.exists) continue;
+            // Keys come in order, so that a collection is named once.
+            if (prefix === null || !startsWith(key, prefix)) {
+              const { collection } = documentOf(key);
+              prefix = key.slice(0, 5 + collection.length + 1);
+              if (!stats.has(collection)) stats.set(collection, { documents: 0, bytes: 0 });
+              sums = stats.get(collection)!;
+            }
+            sums.documents++;
+            sums.bytes += view.json.length;
           }
         }
         await pause();
@@ -178,11 +189,9 @@ export class DatabaseDigest {
   }
 }
 
-function count(stats: Map<string, { documents: number; bytes: number }>, collection: string, bytes: number): void {
-  const sums = stats.get(collection);
-  if (sums === undefined) return void stats.set(collection, { documents: 1, bytes });
-  sums.documents++;
-  sums.bytes += bytes;
+function startsWith(key: Uint8Array, prefix: Uint8Array): boolean {
+  for (let i = 0; i < prefix.length; i++) if (key[i] !== prefix[i]) return false;
+  return true;
 }
 
 /** The digest element of a stored view; null when it cannot be decoded. */

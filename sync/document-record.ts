@@ -99,6 +99,11 @@ export function decodeView(bytes: Uint8Array): ViewRecord {
   });
 }
 
+/** The digest element of a view, without reading the rest of it; null when it cannot be there. */
+export function elementOfView(bytes: Uint8Array): Uint8Array | null {
+  return bytes[0] === FORMAT && bytes.length > 2 + ELEMENT_BYTES ? bytes.subarray(2, 2 + ELEMENT_BYTES) : null;
+}
+
 export function encodeBase(state: Uint8Array): Uint8Array {
   return concat(Uint8Array.of(FORMAT), state);
 }

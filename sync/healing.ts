@@ -20,6 +20,9 @@ import type { RepairRow } from './repair-row.ts';
 import { dominates } from './version-vector.ts';
 import type { VersionVector } from './version-vector.ts';
 
+/** A document whose content differs from that of a peer is asked for again from whoever shows it then. */
+const CONTENT_WAIT_MS = 600_000;
+
 export interface HealingOptions {
   readonly databaseOf: (key: string) => Database | undefined;
   readonly alarms: AlarmLog;
@@ -48,7 +51,7 @@ export class Healing {
     const verdict = await this.#audit(database, name);
     if (verdict === null) return null;
     if (verdict.sample !== null) {
-      this.#release(database, name, 'damage');
+      this.#releaseReadable(database, name);
       return { ...name, ...verdict.sample };
     }
     this.quarantine(database, name, 'damage', null);
@@ -89,8 +92,12 @@ export class Healing {
     this.examine(database, name).catch(() => undefined);
   }
 
-  #release(database: Database, name: DocumentName, reason: QuarantinedDocument['reason']): void {
-    if (database.quarantine.get(name)?.reason === reason) database.quarantine.release(name);
+  /** It can be read. One that waits in vain for the content of a peer may have to wait for another one. */
+  #releaseReadable(database: Database, name: DocumentName): void {
+    const held = database.quarantine.get(name);
+    if (held === undefined) return;
+    const waitedMs = this.#options.clock.now() - Date.parse(held.since);
+    if (held.reason === 'damage' || waitedMs > CONTENT_WAIT_MS) database.quarantine.release(name);
   }
 
   quarantined(key: string, peer: string): readonly DocumentName[] {
@@ -115,7 +122,10 @@ export class Healing {
       const ours = await this.examine(database, name);
       if (ours === null || compareBytes(ours.element, their.element) !== 0) continue;
       const order = compareBytes(ours.content, their.content);
-      if (order === 0) continue;
+      if (order === 0) {
+        if (database.quarantine.get(name)?.peer === peer) database.quarantine.release(name);
+        continue;
+      }
       differing.push(ours);
       // One of two contents has to go, everywhere the same one; which, nothing tells.
       if (order < 0) this.quarantine(database, name, 'content', peer);

@@ -5,9 +5,9 @@
  */
 import { BUCKETS } from './bucket-digest.ts';
 import { scanThroughDamage } from './damage-scan.ts';
-import { readElement } from './database-digest.ts';
 import type { DatabaseDigest } from './database-digest.ts';
 import { DigestSum } from './digest.ts';
+import { elementOfView } from './document-record.ts';
 import type { BucketRange, DocumentIndex } from './equality.ts';
 import { successorOf } from './key.ts';
 import type { Store } from './port.ts';
@@ -72,7 +72,7 @@ export class SymbolIndex implements DocumentIndex {
   }
 
   #read(key: Uint8Array, view: Uint8Array | null): void {
-    const element = view === null ? null : readElement(view);
+    const element = view === null ? null : elementOfView(view);
     if (element === null) {
       this.#damaged++;
       return;
@@ -124,7 +124,7 @@ export class SymbolIndex implements DocumentIndex {
       const lt = this.#marks[mark + 1] ?? successorOf(this.#last!);
       for await (const entries of scanThroughDamage(this.#options.store, { gte: this.#marks[mark]!, lt })) {
         for (const [key, view] of entries) {
-          const element = view === null ? null : readElement(view);
+          const element = view === null ? null : elementOfView(view);
           const name = element === null ? '' : shortSymbolName(this.#hash.of(element));
           if (wanted.has(name)) found.set(name, key);
         }
