@@ -7,7 +7,9 @@ import type { OriginId } from './engine.ts';
 import type { VersionVector } from './version-vector.ts';
 
 /** Origin → sequence. */
-export type Holding = ReadonlyMap<OriginId, number>;
+export type Holding = Pick<ReadonlyMap<OriginId, number>, 'get'>;
+
+export const HOLDS_NOTHING: Holding = new Map<OriginId, number>();
 
 /** What a member is known to hold of one database; an empty holding blocks everything. */
 export interface MemberHolding {
@@ -23,7 +25,7 @@ export interface Blocker {
 
 export interface Horizon {
   /** The position of every origin up to which all members hold it; an origin that somebody lacks altogether is not listed. */
-  readonly vector: Holding;
+  readonly vector: ReadonlyMap<OriginId, number>;
   /** Records held here above it. */
   readonly entries: number;
   /** Members it waits for, the worst first. */

@@ -10,6 +10,7 @@ import type { OriginId } from './engine.ts';
 import { StorageError } from './errors.ts';
 import type { SyncError } from './errors.ts';
 import { metaKey, originOf, rangeOf } from './key.ts';
+import type { Identity } from './link/peers.ts';
 import type { Random, Store } from './port.ts';
 
 const STORE_FORMAT = 1;
@@ -58,6 +59,16 @@ export class Epoch {
   nodeOf(origin: OriginId): string | undefined {
     return this.#written.get(origin);
   }
+}
+
+/** Who we are to peers. Asked for with every batch, so it is made anew only when it changes. */
+export function introductionOf(epoch: Epoch, name: () => string, url: string | null): () => Identity {
+  let known: Identity | null = null;
+  return () => {
+    const { nodeId, origin } = epoch;
+    if (known?.origin !== origin || known.nodeId !== nodeId) known = { nodeId, name: name(), url, origin };
+    return known;
+  };
 }
 
 export interface LoadedIdentity {

@@ -6,12 +6,11 @@
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
 import type { OriginId } from './engine.ts';
-import type { Holding } from './horizon.ts';
 import { memberNodeOf, progressKey, rangeOf } from './key.ts';
 import type { Store, StoreOperation } from './port.ts';
 
 /** Database key → what is held of it. */
-export type Holdings = ReadonlyMap<string, Holding>;
+export type Holdings = ReadonlyMap<string, ReadonlyMap<OriginId, number>>;
 
 interface Progress {
   holdings: Holdings;

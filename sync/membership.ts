@@ -8,7 +8,8 @@ import { removalOf } from './catalog.ts';
 import type { Catalog, MemberEntry, MemberState } from './catalog.ts';
 import type { Database } from './database.ts';
 import { SyncError } from './errors.ts';
-import { countMissing } from './horizon.ts';
+import { HOLDS_NOTHING, countMissing } from './horizon.ts';
+import type { Holding } from './horizon.ts';
 import type { Epoch } from './identity.ts';
 import type { KnownToken } from './link/handshake.ts';
 import type { Admissions, Peers, PeersEvent } from './link/peers.ts';
@@ -120,6 +121,12 @@ export class Membership implements Admissions, HoldingsSource {
   }
 
   /** What a member is known to hold: by its own word while it is linked, else by its last. */
+  holdingOf(node: string, database: string): Holding {
+    const { progress } = this.#parts;
+    return this.#peers?.holdingOf(node, database) ?? progress.holdingsOf(node).get(database) ?? HOLDS_NOTHING;
+  }
+
+  /** The same of all databases. */
   holdingsOf(node: string): Holdings {
     return this.#peers?.holdingsOf(node) ?? this.#parts.progress.holdingsOf(node);
   }
@@ -132,7 +139,7 @@ export class Membership implements Admissions, HoldingsSource {
       (node) =>
         linked.includes(node) &&
         this.#parts.catalog.isPlaced(node, database) &&
-        countMissing(own, this.holdingsOf(node).get(database) ?? new Map()) === 0,
+        countMissing(own, this.holdingOf(node, database)) === 0,
     );
   }
 

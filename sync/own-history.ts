@@ -56,11 +56,11 @@ export class OwnHistory {
   #floorsOf(database: string): ReadonlyMap<OriginId, number> {
     const { catalog, epoch, owners, guard, membership } = this.#parts;
     const others = [...catalog.members.keys()].filter((node) => node !== epoch.nodeId);
-    const holdings = others.map((node) => membership.holdingsOf(node).get(database));
+    const holdings = others.map((node) => membership.holdingOf(node, database));
     const floors = new Map<OriginId, number>();
     for (const [origin, node] of owners) {
       if (node !== epoch.nodeId) continue;
-      const held = Math.max(0, ...holdings.map((holding) => holding?.get(origin) ?? 0));
+      const held = Math.max(0, ...holdings.map((holding) => holding.get(origin) ?? 0));
       floors.set(origin, guard.floorOf(database, origin) ?? held);
     }
     return floors;

@@ -15,7 +15,7 @@ import { GroupCommit } from './group-commit.ts';
 import { HybridClock } from './hybrid-clock.ts';
 import { computeHorizon } from './horizon.ts';
 import type { Horizon } from './horizon.ts';
-import { Epoch, loadIdentity, storeSecret } from './identity.ts';
+import { Epoch, introductionOf, loadIdentity, storeSecret } from './identity.ts';
 import { IdentityGuard } from './identity-guard.ts';
 import { IncidentList } from './incident.ts';
 import { LogCutter } from './log-cutter.ts';
@@ -200,7 +200,7 @@ export class Replica {
       random,
       dialer,
       compressor,
-      identity: () => ({ nodeId: this.nodeId, name: this.name, url: this.advertise, origin: this.origin }),
+      identity: introductionOf(this.#epoch, () => this.name, this.advertise),
       secret: () => this.#secret,
       admissions: this.#membership,
       holdings: this.#membership,
@@ -408,7 +408,7 @@ export class Replica {
     const members = this.#membership
       .others()
       .filter((node) => this.#catalog.isPlaced(node, database))
-      .map((node) => ({ node, holding: this.#membership.holdingsOf(node).get(database) ?? new Map<number, number>() }));
+      .map((node) => ({ node, holding: this.#membership.holdingOf(node, database) }));
     return computeHorizon(this.engine.vector(database), members);
   }
 

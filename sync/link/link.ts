@@ -5,6 +5,8 @@
  */
 import { SyncError } from '../errors.ts';
 import type { DurableBatch, OriginId } from '../engine.ts';
+import { HOLDS_NOTHING } from '../horizon.ts';
+import type { Holding } from '../horizon.ts';
 import type { Channel } from '../port.ts';
 import { toHex } from '../protocol/authentication.ts';
 import { CLOSE_CODES, describeCloseCode } from '../protocol/close-code.ts';
@@ -146,6 +148,11 @@ export class Link {
   /** What the peer is known to hold durably, or was when the link closed; empty before it said so. */
   holdings(): ReadonlyMap<string, ReadonlyMap<OriginId, number>> {
     return this.#halves?.sender.holdings() ?? this.#lastHoldings;
+  }
+
+  /** The same of one database. */
+  holding(database: string): Holding {
+    return this.#halves?.sender.holding(database) ?? HOLDS_NOTHING;
   }
 
   /** Fingerprints of the nodes that the peer is linked to. */

@@ -3,6 +3,7 @@
  * Owns the set of links of a replica: whom to dial, whom to accept, and which of two links to one node survives.
  */
 import type { DurableBatch, Engine, OriginId } from '../engine.ts';
+import type { Holding } from '../horizon.ts';
 import type { Channel, Clock, Compressor, Dialer, Random, Timers } from '../port.ts';
 import type { JoinToken } from '../protocol/admission.ts';
 import { fingerprintNode, toHex } from '../protocol/authentication.ts';
@@ -109,6 +110,8 @@ export interface Peers {
   nodesBeyond(): ReadonlySet<string>;
   /** Database → origin → sequence that a linked node is known to hold durably; null without a link. */
   holdingsOf(node: string): ReadonlyMap<string, ReadonlyMap<OriginId, number>> | null;
+  /** The same of one database, without copying. */
+  holdingOf(node: string, database: string): Holding | null;
   /** Keeps links to these nodes, and of others only those that they dialed, or that an operator wants while there are few. */
   shape(wanted: ReadonlySet<string>): void;
   /** A member that does not answer. */
@@ -211,6 +214,14 @@ class PeerSet implements Peers, LinkOwner {
       this.#liveLinks()
         .find((link) => link.peer!.nodeId === node)
         ?.holdings() ?? null
+    );
+  }
+
+  holdingOf(node: string, database: string): Holding | null {
+    return (
+      this.#liveLinks()
+        .find((link) => link.peer!.nodeId === node)
+        ?.holding(database) ?? null
     );
   }
 

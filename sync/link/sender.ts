@@ -4,6 +4,7 @@
  * the watchdog over what is in flight. It holds no data of its own. PROTOCOL.md sections "Forwarding" and "Progress".
  */
 import type { DurableBatch, OriginId } from '../engine.ts';
+import type { Holding } from '../horizon.ts';
 import { fingerprintNode } from '../protocol/authentication.ts';
 import { CLOSE_CODES } from '../protocol/close-code.ts';
 import type { DatabasePositions, Position, PullMessage, SnapshotRequestMessage } from '../protocol/message.ts';
@@ -273,6 +274,12 @@ export class Sender {
 
   peerLinks(): readonly string[] {
     return [...this.#peerLinks];
+  }
+
+  /** What the peer is known to hold of one database; null before it said so. Follows what becomes known. */
+  holding(name: string): Holding | null {
+    const database = this.#databases.get(name);
+    return database?.isKnown === true ? { get: (origin) => database.cursors.get(origin)?.has } : null;
   }
 
   /** Database → origin → sequence that the peer is known to hold. */
