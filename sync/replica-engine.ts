@@ -13,8 +13,9 @@ import { SyncError } from './errors.ts';
 import { ingestBatches } from './ingest.ts';
 import { isDatabaseKey } from './names.ts';
 import { SnapshotIntake } from './snapshot-intake.ts';
-import { DEFAULT_SNAPSHOT_OPTIONS, snapshotOf } from './snapshot-source.ts';
-import type { SnapshotOptions } from './snapshot-source.ts';
+import { DEFAULT_SNAPSHOT_OPTIONS } from './snapshot-options.ts';
+import type { SnapshotOptions } from './snapshot-options.ts';
+import { snapshotOf } from './snapshot-source.ts';
 import type { VersionVector } from './version-vector.ts';
 
 type DurableListener = (database: string, batches: readonly DurableBatch[]) => void;

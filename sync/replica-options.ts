@@ -11,7 +11,7 @@ import type { PeersEvent } from './link/peers.ts';
 import type { Clock, Compressor, Dialer, Random, Sha256, Store, Timers } from './port.ts';
 import { parseJoinToken } from './protocol/admission.ts';
 import type { JoinToken } from './protocol/admission.ts';
-import type { SnapshotOptions } from './snapshot-source.ts';
+import type { SnapshotOptions } from './snapshot-options.ts';
 
 export interface ReplicaOptions {
   readonly store: Store;

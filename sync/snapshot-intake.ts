@@ -9,8 +9,10 @@ import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
 import { AtollError } from '../crdt/index.ts';
 import { indexDocument } from './change-index.ts';
+import { isCorrupt } from './damage-scan.ts';
 import type { Database } from './database.ts';
 import { ready } from './database.ts';
+import type { DocumentSlot } from './document-slot.ts';
 import type { SnapshotSink } from './engine.ts';
 import { StorageError } from './errors.ts';
 import { learnOrigin, mergeRow } from './ingest.ts';
@@ -18,6 +20,7 @@ import type { OriginRegistry } from './ingest.ts';
 import { chunkKey, compareBytes, intentionKey, rangeOf, stageKey, stageOf } from './key.ts';
 import type { StoreEntry } from './port.ts';
 import { decodeSnapshotChunk } from './snapshot.ts';
+import type { SnapshotRow } from './snapshot.ts';
 import { NO_CHAIN, Stage, chainOf, decodeStageRecord, encodeStageRecord, reachOf } from './snapshot-stage.ts';
 import type { Chain, StageRecord } from './snapshot-stage.ts';
 import { dominates, readVector, writeVector } from './version-vector.ts';
@@ -197,14 +200,30 @@ export class SnapshotIntake {
     return null;
   }
 
+  /** A document that cannot be read from the disk is waited for until a peer gave it back. */
+  async #acquire(rows: readonly SnapshotRow[]): Promise<readonly DocumentSlot[]> {
+    const { table } = this.#database.parts;
+    for (;;) {
+      const slots = rows.map((row) => table.acquire(row.collection, row.id));
+      try {
+        await ready(slots);
+        return slots;
+      } catch (error) {
+        for (const slot of slots) table.release(slot);
+        if (!isCorrupt(error) || this.#database.quarantine.size === 0) throw error;
+        await this.#database.quarantine.released();
+        this.#database.assertOpen();
+      }
+    }
+  }
+
   /** The chunk leaves the stage with the commit that carries what was in it, and what no log here will say of it (I7). */
   async #mergeChunk([key, chunk]: StoreEntry): Promise<number> {
     const database = this.#database;
     const { table, commit } = database.parts;
     const { origins, rows } = decodeSnapshotChunk(chunk);
-    const slots = rows.map((row) => table.acquire(row.collection, row.id));
+    const slots = await this.#acquire(rows);
     try {
-      await ready(slots);
       database.assertOpen();
       for (const [origin, nodeId] of origins) learnOrigin(database, this.#registry, origin, nodeId);
       rows.forEach((row, i) => mergeRow(database, slots[i]!, row));

@@ -18,6 +18,7 @@ import { removeEntries } from './log-cutter.ts';
 import type { StoreSnapshot } from './port.ts';
 import { readDocuments } from './stored-document.ts';
 import { encodeSnapshotChunk } from './snapshot.ts';
+import type { SnapshotOptions } from './snapshot-options.ts';
 import type { SnapshotRow } from './snapshot.ts';
 import type { VersionVector } from './version-vector.ts';
 import { dominates, sequenceOf } from './version-vector.ts';
@@ -33,15 +34,6 @@ const STALE_MAX = 256;
 const SILENT_DOCUMENTS_MAX = 10_000;
 const NO_NAME = new Uint8Array(0);
 const utf8 = new TextEncoder();
-
-export interface SnapshotOptions {
-  /** Documents are added to a chunk until it has this size; one document may exceed it. Default 192 KiB. */
-  readonly chunkBytes: number;
-  /** So few changes are looked up, whatever a scan would cost. Default 500. */
-  readonly changesMin: number;
-}
-
-export const DEFAULT_SNAPSHOT_OPTIONS: SnapshotOptions = { chunkBytes: 192 * 1024, changesMin: 500 };
 
 /** One snapshot being given. */
 interface Giving {

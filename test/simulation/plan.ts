@@ -6,7 +6,7 @@
 import type { DamageFault } from './damage-fault.ts';
 import type { IdentityFault } from './identity-fault.ts';
 import type { LogRetention } from '../../sync/log-cutter.ts';
-import type { SnapshotOptions } from '../../sync/snapshot-source.ts';
+import type { SnapshotOptions } from '../../sync/snapshot-options.ts';
 import type { DiskProfile } from './sim-disk.ts';
 import type { NetworkProfile } from './sim-channel.ts';
 import { SeededRandom } from './seeded-random.ts';

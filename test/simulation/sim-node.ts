@@ -9,7 +9,7 @@ import type { Compressor, Random } from '../../sync/port.ts';
 import { BOOT_NONCE_BYTES } from '../../sync/protocol/limit.ts';
 import type { LinkOptions } from '../../sync/link/options.ts';
 import type { LogRetention } from '../../sync/log-cutter.ts';
-import type { SnapshotOptions } from '../../sync/snapshot-source.ts';
+import type { SnapshotOptions } from '../../sync/snapshot-options.ts';
 import type { NodePlan } from './plan.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import type { SimDisk } from './sim-disk.ts';

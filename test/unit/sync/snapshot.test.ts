@@ -4,7 +4,7 @@
 import { expect, test } from 'vitest';
 import type { HeldPart } from '../../../sync/engine.ts';
 import { rangeOf } from '../../../sync/key.ts';
-import { MemoryStore, Replica } from '../../../sync/index.ts';
+import { MemoryStore, Replica, StorageError } from '../../../sync/index.ts';
 import type { Database, StoreAccess } from '../../../sync/index.ts';
 import { decodeSnapshotChunk } from '../../../sync/snapshot.ts';
 import { sequenceOf } from '../../../sync/version-vector.ts';
@@ -285,4 +285,41 @@ test('[AE16] a snapshot is given while nothing is written, and refused once stor
   expect((await donor.engine.snapshot('none.0', new Map())).vector.size).toBe(0);
   await donor.close();
   await expect(donor.engine.snapshot(KEY, new Map())).rejects.toMatchObject({ code: 'SYNC_CLOSED' });
+});
+
+test('[AE15] a document that cannot be read here holds the merge up until it is given back, and no longer', async () => {
+  const { donor, database: theirs } = await openDonor(20);
+  let isDamaged = false;
+  const store = new MemoryStore({
+    intercept: (access) => {
+      const isView = access.type === 'read' && new TextDecoder().decode(access.keys[0]).endsWith('c\0d7');
+      if (isView && isDamaged) throw new StorageError('STORAGE_CORRUPT', 'bits');
+    },
+  });
+  let receiver = await openReplica(store);
+  await (await openDatabase(receiver)).write('c', 'd7', put(-1));
+  // Without it in memory.
+  await receiver.close();
+  const left = store.crash();
+  receiver = await openReplica(left);
+  const { vector, chunks } = await chunksFor(donor, receiver);
+  const sink = receiver.engine.receiveSnapshot(KEY);
+  for (const [index, chunk] of chunks.entries()) await sink.add(index, chunk);
+  isDamaged = true;
+  let isDone = false;
+  const completed = sink.complete(vector).then(() => (isDone = true));
+  await turn();
+  expect(isDone).toBe(false);
+  expect(receiver.engine.isMerging(KEY)).toBe(true);
+  isDamaged = false;
+  receiver.database('app').quarantine.release({ collection: 'c', id: 'd7' });
+  await completed;
+  const batches = await receiver.engine.readLog(
+    KEY,
+    [...receiver.engine.vector(KEY).keys()].find((origin) => origin !== donor.origin)!,
+    0,
+    1 << 20,
+  );
+  await donor.engine.ingest(KEY, batches as Uint8Array[]);
+  expect(receiver.database('app').digest()).toEqual(theirs.digest());
 });
