@@ -88,7 +88,9 @@ export class LogCutter {
         await this.cut(database);
         await this.#sweepIfDue(database);
       } catch (error) {
-        if (!(error instanceof AtollError && error.code === 'SYNC_CLOSED')) throw error;
+        // A damaged log is not cut; the others are.
+        const isHarmless = error instanceof AtollError && ['SYNC_CLOSED', 'STORAGE_CORRUPT'].includes(error.code);
+        if (!isHarmless) throw error;
       }
     }
   }
