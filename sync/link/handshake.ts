@@ -9,6 +9,7 @@ import { computeMac, computeTranscript, isSameMac, toHex } from '../protocol/aut
 import type { LinkRole } from '../protocol/authentication.ts';
 import { CLOSE_CODES } from '../protocol/close-code.ts';
 import { encodeFrame } from '../protocol/frame.ts';
+import { SECRET_BYTES_MAX } from '../protocol/limit.ts';
 import type { AuthMessage, HelloMessage, Message } from '../protocol/message.ts';
 import { CAPABILITY_DEFLATE, hasCapabilities, negotiateVersion } from '../protocol/version.ts';
 import type { PeerIdentity } from './context.ts';
@@ -143,7 +144,10 @@ export class Handshake {
     this.#isProven = true;
     if (!isAdmission) return { peer: describePeer(hello, this.#setup.hello) };
     if (role === 'dialer') return {};
-    const reason = this.#setup.findToken(hello.token)?.refusalFor(hello.nodeId) ?? null;
+    const isTooLong = this.#setup.secret.length > SECRET_BYTES_MAX;
+    const reason = isTooLong
+      ? `the cluster secret is longer than ${SECRET_BYTES_MAX} bytes: no token can carry it`
+      : (this.#setup.findToken(hello.token)?.refusalFor(hello.nodeId) ?? null);
     if (reason !== null) return { refusal: { code: CLOSE_CODES.TOKEN_REFUSED, reason } };
     return { admits: { tokenId: hello.token, nodeId: hello.nodeId } };
   }

@@ -154,6 +154,21 @@ describe('join tokens', () => {
     await expect(cluster.start('bad', ['a'], { joinToken: 'x' })).rejects.toMatchObject({ code: 'SYNC_TOKEN_INVALID' });
   });
 
+  test('[ID9] a secret of 512 bytes can be told, and a longer one is refused clearly', async () => {
+    cluster = new ReplicaCluster();
+    for (const [length, state] of [
+      [512, 'linked'],
+      [513, 'stopped'],
+    ] as const) {
+      const a = await cluster.start(`a${length}`, [], { clusterSecret: new Uint8Array(length).fill(7) });
+      const { token } = await a.replica.createJoinToken(60_000);
+      const b = await cluster.start(`b${length}`, [`a${length}`], { joinToken: token });
+      await cluster.until(() => ['linked', 'stopped'].includes(b.replica.status().dials[0]!.state));
+      expect(b.replica.status().dials[0]!.state).toBe(state);
+      if (state === 'stopped') expect(b.replica.status().dials[0]!.lastError).toContain('longer than 512 bytes');
+    }
+  });
+
   test('[ID9] of two nodes with one token at the same moment one is admitted', async () => {
     cluster = new ReplicaCluster();
     const a = await cluster.start('a', [], { clusterSecret: SECRET });
