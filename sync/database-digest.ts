@@ -194,12 +194,8 @@ function startsWith(key: Uint8Array, prefix: Uint8Array): boolean {
   return true;
 }
 
-/** The digest element of a stored view; null when it cannot be decoded. */
-export function readElement(view: Uint8Array): Uint8Array | null {
-  return readView(view)?.element ?? null;
-}
-
-function readView(view: Uint8Array): ViewRecord | null {
+/** Null when it cannot be decoded. */
+export function readView(view: Uint8Array): ViewRecord | null {
   try {
     return decodeView(view);
   } catch {

@@ -10,7 +10,7 @@ import type { CollectionConfig } from './collection-config.ts';
 import { configureCollection, describeCollections, dropCollection } from './collection.ts';
 import type { CollectionInfo } from './collection.ts';
 import { isCorrupt, scanThroughDamage } from './damage-scan.ts';
-import { readElement } from './database-digest.ts';
+import { readView } from './database-digest.ts';
 import type { DocumentTable, SealedDocuments } from './document-table.ts';
 import { decodeView, etagOf } from './document-record.ts';
 import type { StoredDocument } from './document-record.ts';
@@ -237,10 +237,23 @@ export class Database implements CommitParticipant {
   async #locateDamage(error: unknown, bounds: { gte: Uint8Array; lt: Uint8Array }): Promise<unknown> {
     if (!isCorrupt(error)) return error;
     for await (const entries of scanThroughDamage(this.parts.store, bounds)) {
-      const damaged = entries.find(([, value]) => value === null || readElement(value) === null);
+      const damaged = entries.find(([, value]) => value === null || readView(value) === null);
       if (damaged) return this.parts.table.describeDamage(documentOf(damaged[0]), error);
     }
     return error;
+  }
+
+  /** @internal The documents of a collection that can be read; the others are quarantined. */
+  async *readableDocumentsOf(collection: string): AsyncGenerator<{ readonly id: string; readonly json: Uint8Array }> {
+    const { db, store, table } = this.parts;
+    const gte = viewKey(db, collection, '');
+    for await (const entries of scanThroughDamage(store, { gte, lt: successorOfPrefix(gte) })) {
+      for (const [key, value] of entries) {
+        const view = value === null ? null : readView(value);
+        if (view === null) table.onDamage(documentOf(key));
+        else if (view.exists) yield { id: documentOf(key).id, json: view.json };
+      }
+    }
   }
 
   /** Every document of a collection, in id order. */

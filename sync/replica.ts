@@ -292,7 +292,9 @@ export class Replica {
     await this.engine.recover();
     const system = this.#set.get(SYSTEM_KEY)!;
     for (const collection of SYSTEM_COLLECTIONS) {
-      for await (const { id, json } of system.documentsOf(collection)) this.#catalog.update(collection, id, json);
+      for await (const { id, json } of system.readableDocumentsOf(collection)) {
+        this.#catalog.update(collection, id, json);
+      }
     }
     this.#noteRemoval();
     await this.#membership.start(this.#peers);

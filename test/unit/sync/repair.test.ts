@@ -212,6 +212,24 @@ test('[EQ7] a damaged document that ends a snapshot is found, and the next snaps
   expect(await take()).toBeGreaterThan(0);
 });
 
+test('[EQ7] a node starts although the entry of a database is damaged, and knows that database when a peer gave it back', async () => {
+  const { a, b, stores } = await openPair(3);
+  await b.close();
+  const store = stores[1].crash();
+  // The system database is the first one of every store.
+  const key = viewKey(1, 'databases', 'app');
+  expect(await store.get(key)).toBeDefined();
+  await store.batch([{ type: 'put', key, value: Uint8Array.of(1, 2) }], { sync: true });
+  const c = await open(store);
+  expect(c.databases()).toEqual([]);
+  const names = c.engine.equality!.quarantined('_system.0', a.nodeId);
+  expect(names).toMatchObject([{ collection: 'databases', id: 'app' }]);
+  const rows = await a.engine.equality!.readNamed('_system.0', names, c.engine.vector('_system.0'), 1e6);
+  await c.engine.equality!.replace('_system.0', rows!, a.nodeId);
+  expect(c.databases()).toEqual(['app']);
+  expect(await read(c, 'd1')).toEqual({ n: 1 });
+});
+
 test('[EQ2] buckets of a large database are on disk when it was quiet for a while, and known after a crash', async () => {
   const store = new MemoryStore();
   let tick = (): void => {};
