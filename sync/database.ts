@@ -256,15 +256,6 @@ export class Database implements CommitParticipant {
     }
   }
 
-  /** Every document of a collection, in id order. */
-  async *documentsOf(collection: string): AsyncGenerator<ListPage['items'][number]> {
-    let page: ListPage = { items: [], next: '' };
-    while (page.next !== null) {
-      page = await this.list(collection, { limit: 500, ...(page.next !== '' && { after: page.next }) });
-      yield* page.items;
-    }
-  }
-
   /** Losing values of a document, also of one that a delete took; `null` when there is nothing of it to read. */
   async conflicts(collection: string, id: string): Promise<readonly ConflictReport[] | null> {
     const slot = this.parts.table.acquire(collection, id);
