@@ -45,7 +45,7 @@ export const CONFIG: BenchConfig = {
     documents: 1_000,
     coldDocuments: 20_000,
     documentBytes: 1_024,
-    rounds: 5,
+    rounds: 3,
     roundMs: 4_000,
     warmUpMs: 3_000,
   },

@@ -2,12 +2,22 @@
  * @module
  * Owns closed-loop load: a fixed number of connections, each sending its next request when its last one is answered.
  */
-import { HttpConnection } from './http-connection.ts';
+import { HttpConnection, type RawAnswer } from './http-connection.ts';
+import { NodeConnection } from './node-connection.ts';
 import { percentile } from './statistic.ts';
+
+export type LoadClient = 'cheap' | 'ordinary';
+
+interface Connection {
+  request(bytes: Buffer): Promise<RawAnswer>;
+  close(): void;
+}
 
 export interface LoadOptions {
   readonly server: { readonly port: number; cpuSeconds(): number };
   readonly connections: number;
+  /** What sends the requests. Default `cheap`: as little as possible is taken from the server. */
+  readonly client?: LoadClient;
   readonly durationMs: number;
   /** Makes the bytes of the next request. */
   readonly next: () => Buffer;
@@ -23,13 +33,16 @@ export interface LoadResult {
 }
 
 /** @throws Error at the first answer that is not 2xx: a rate that contains errors is no rate. */
-export async function runLoad({ server, connections, durationMs, next }: LoadOptions): Promise<LoadResult> {
-  const clients = await Promise.all(Array.from({ length: connections }, () => HttpConnection.open(server.port)));
+export async function runLoad(options: LoadOptions): Promise<LoadResult> {
+  const { server, connections, client: kind = 'cheap', durationMs, next } = options;
+  const open = (): Promise<Connection> =>
+    kind === 'cheap' ? HttpConnection.open(server.port) : NodeConnection.open(server.port);
+  const clients = await Promise.all(Array.from({ length: connections }, open));
   const latencies: number[] = [];
   const startCpuSeconds = server.cpuSeconds();
   const startMs = performance.now();
   const deadlineMs = startMs + durationMs;
-  const drive = async (client: HttpConnection): Promise<void> => {
+  const drive = async (client: Connection): Promise<void> => {
     for (let sentMs = performance.now(); sentMs < deadlineMs;) {
       const { status, head, body } = await client.request(next());
       if (status < 200 || status > 299) throw new Error(`unexpected answer:\n${head}\n${body.toString()}`);
