@@ -18,6 +18,8 @@ export interface Change {
   readonly seq: number;
   readonly collection: string;
   readonly id: string;
+  /** `collection NUL id` */
+  readonly name: string;
   /** Of the index; `null` for a record of the log. */
   readonly key: Uint8Array | null;
 }
@@ -60,14 +62,17 @@ export async function* changesAfter(
 ): AsyncGenerator<Change> {
   const end = 2 ** 48 - 1;
   for await (const entries of store.range({ gte: changeKey(db, origin, after + 1), lt: changeKey(db, origin, end) })) {
-    for (const [key, value] of entries) yield { seq: changeOf(key).seq, key, ...documentOfName(value) };
+    for (const [key, value] of entries) {
+      const document = documentOfName(value);
+      yield { seq: changeOf(key).seq, key, ...document, name: `${document.collection}\0${document.id}` };
+    }
   }
   for await (const entries of store.range(logRange(db, origin, after + 1, end))) {
     for (const [, bytes] of entries) {
       const { firstSeq, records } = decodeBatch(bytes);
       for (const [name, seq] of lastOf(records, firstSeq)) {
         const split = name.indexOf('\0');
-        yield { seq, key: null, collection: name.slice(0, split), id: name.slice(split + 1) };
+        yield { seq, key: null, name, collection: name.slice(0, split), id: name.slice(split + 1) };
       }
     }
   }

@@ -169,7 +169,7 @@ export class SnapshotIntake {
 
   async #mergeAll({ stages, vector }: Intention): Promise<void> {
     const { db, log, commit } = this.#database.parts;
-    const { documents: documentsTotal = 0, bytes = 0 } = this.#database.snapshot ?? {};
+    const { documents: received = 0, bytes = 0 } = this.#database.snapshot ?? {};
     let documents = 0;
     for (const stage of stages) {
       for (let index = 0; ;) {
@@ -177,6 +177,8 @@ export class SnapshotIntake {
         if (entry === null) break;
         index = indexOf(entry[0]) + 1;
         documents += await this.#mergeChunk(entry);
+        // After a start it is not known how many were received.
+        const documentsTotal = Math.max(received, documents);
         this.#database.snapshot = { phase: 'merging', documents, documentsTotal, bytes };
       }
     }

@@ -9,11 +9,12 @@ import { changesAfter } from './change-index.ts';
 import type { Change } from './change-index.ts';
 import { isCorrupt } from './damage-scan.ts';
 import type { Database } from './database.ts';
-import { decodeView, statePartsOf } from './document-record.ts';
+import { statePartsOf } from './document-record.ts';
 import type { DocumentVector, ViewRecord } from './document-record.ts';
 import type { HeldPart, OriginId, SnapshotSource } from './engine.ts';
 import type { OriginRegistry } from './ingest.ts';
-import { compareBytes, documentOf, stateKey, viewKey } from './key.ts';
+import { compareBytes, documentOf } from './key.ts';
+import { DocumentLookup } from './document-lookup.ts';
 import { removeEntries } from './log-cutter.ts';
 import type { StoreSnapshot } from './port.ts';
 import { readDocuments } from './stored-document.ts';
@@ -120,31 +121,29 @@ function isHeld({ since, held }: Giving, name: Uint8Array, version: DocumentVect
  */
 async function* changedRows(giving: Giving): AsyncGenerator<Step> {
   const { database, view, vector, since } = giving;
-  const { db } = database.parts;
   const versions = new Map<string, DocumentVector>();
   const stale: Uint8Array[] = [];
+  const lookup = new DocumentLookup(database, view, vector);
   for (const origin of vector.keys()) {
     const after = sequenceOf(since, origin);
     if (sequenceOf(vector, origin) <= after) continue;
-    for await (const change of changesAfter(view, db, origin, after)) {
-      const name = `${change.collection}\0${change.id}`;
+    const isDone = ({ name, seq }: Change): boolean => {
       const known = versions.get(name);
-      if (known !== undefined && !isTurn(known, since, origin, change.seq)) {
-        await noteStale(database, change, known.get(origin) ?? 0, stale);
-        continue;
-      }
-      const value = await view.get(viewKey(db, change.collection, change.id));
-      if (value === undefined) continue;
-      const record = decodeView(value);
-      const { vector: version } = record;
-      remember(versions, name, version);
-      if (isTurn(version, since, origin, change.seq)) {
-        const { collection, id } = change;
-        if (isHeld(giving, utf8.encode(name), version)) continue;
-        const base = record.isFirst ? undefined : await view.get(stateKey(db, collection, id));
-        yield { row: { collection, id, vector: version, state: stateOf(record, base) }, until: NO_NAME };
-      } else {
-        await noteStale(database, change, version.get(origin) ?? 0, stale);
+      return known !== undefined && !isTurn(known, since, origin, seq);
+    };
+    for await (const group of lookup.groups(changesAfter(view, database.parts.db, origin, after))) {
+      const found = await lookup.read(group.filter((change) => !isDone(change)));
+      for (const change of group) {
+        const version = versions.get(change.name) ?? found.get(change.name)?.record.vector;
+        if (version === undefined) continue;
+        remember(versions, change.name, version);
+        const document = found.get(change.name);
+        if (isDone(change)) await noteStale(database, change, version.get(origin) ?? 0, stale);
+        else if (document !== undefined && !isHeld(giving, utf8.encode(change.name), version)) {
+          const { collection, id } = change;
+          const state = stateOf(document.record, document.base);
+          yield { row: { collection, id, vector: version, state }, until: NO_NAME };
+        }
       }
     }
   }
