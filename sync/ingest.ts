@@ -118,7 +118,7 @@ export function learnOrigin(database: Database, registry: OriginRegistry, origin
 export function mergeRow(database: Database, slot: DocumentSlot, row: SnapshotRow): void {
   try {
     if (slot.vector.size === 0) slot.document = CrdtDocument.create();
-    slot.document.apply(row.state);
+    for (const part of row.parts) slot.document.apply(part);
     // Read now: a state that cannot be must not be found out by the commit.
     slot.document.view();
   } catch (cause) {
@@ -129,5 +129,5 @@ export function mergeRow(database: Database, slot: DocumentSlot, row: SnapshotRo
     });
   }
   for (const [origin, seq] of row.vector) slot.touch(origin, seq);
-  database.parts.table.touch(slot, row.state);
+  for (const part of row.parts) database.parts.table.touch(slot, part);
 }

@@ -4,13 +4,12 @@
  * document is newer than the vector says (I3). What changed is found through the log and the change index, so that the cost
  * follows what was missed; only for a peer that lacks about everything all documents are read.
  */
-import { CrdtDocument } from '../crdt/index.ts';
 import { changesAfter } from './change-index.ts';
 import type { Change } from './change-index.ts';
 import { isCorrupt } from './damage-scan.ts';
 import type { Database } from './database.ts';
 import { statePartsOf } from './document-record.ts';
-import type { DocumentVector, ViewRecord } from './document-record.ts';
+import type { DocumentVector } from './document-record.ts';
 import type { HeldPart, OriginId, SnapshotSource } from './engine.ts';
 import type { OriginRegistry } from './ingest.ts';
 import { compareBytes, documentOf } from './key.ts';
@@ -88,7 +87,8 @@ async function* snapshotChunks(giving: Giving, registry: OriginRegistry): AsyncG
     passed++;
     if (row !== null) {
       rows.push(row);
-      bytes += row.state.length + row.id.length + row.collection.length;
+      bytes += row.id.length + row.collection.length;
+      for (const part of row.parts) bytes += part.length;
     }
     if (bytes < options.chunkBytes && passed < SILENT_DOCUMENTS_MAX) continue;
     yield chunkOf(rows, until, registry);
@@ -104,7 +104,9 @@ async function* scanRows(giving: Giving): AsyncGenerator<Step> {
   for await (const { key, record, base } of readDocuments(giving.view, giving.database.parts.db)) {
     const until = key.subarray(5);
     const { vector } = record;
-    const row = isHeld(giving, until, vector) ? null : { ...documentOf(key), vector, state: stateOf(record, base) };
+    const row = isHeld(giving, until, vector)
+      ? null
+      : { ...documentOf(key), vector, parts: statePartsOf(record, base) };
     yield { row, until };
   }
 }
@@ -141,8 +143,8 @@ async function* changedRows(giving: Giving): AsyncGenerator<Step> {
         if (isDone(change)) await noteStale(database, change, version.get(origin) ?? 0, stale);
         else if (document !== undefined && !isHeld(giving, utf8.encode(change.name), version)) {
           const { collection, id } = change;
-          const state = stateOf(document.record, document.base);
-          yield { row: { collection, id, vector: version, state }, until: NO_NAME };
+          const parts = statePartsOf(document.record, document.base);
+          yield { row: { collection, id, vector: version, parts }, until: NO_NAME };
         }
       }
     }
@@ -193,11 +195,6 @@ async function countUpTo({ database, view, vector, since }: Giving, changesMax: 
     if (changes > changesMax) return null;
   }
   return changes;
-}
-
-function stateOf(record: ViewRecord, base: Uint8Array | undefined): Uint8Array {
-  const parts = statePartsOf(record, base);
-  return parts.length === 1 ? parts[0] : CrdtDocument.load(...parts).encode();
 }
 
 function isCovered(document: DocumentVector, ...vectors: readonly VersionVector[]): boolean {

@@ -3,12 +3,13 @@
  * Owns the chunks of a snapshot: whole documents for a replica whose gap no log can fill. Opaque to links.
  *
  * Bytes: u8 format | u8 0, or 1 | u8 continues | varUint documents | vector in the first chunk | varBytes until | varUint n, n × (varUint origin,
- * varString node id) | varUint n, n × row. Row: varString collection, varString id, document vector, varBytes Yjs v1 state.
+ * varString node id) | varUint n, n × row. Row: varString collection, varString id, document vector, varUint n, n × varBytes: a Yjs v1 state
+ * and the updates that follow it.
  */
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
 import { encodeDocumentVector, readDocumentVector } from './document-record.ts';
-import type { DocumentVector } from './document-record.ts';
+import type { DocumentVector, StateParts } from './document-record.ts';
 import type { OriginId } from './engine.ts';
 import { SyncError } from './errors.ts';
 import { readVector, writeVector } from './version-vector.ts';
@@ -20,7 +21,8 @@ export interface SnapshotRow {
   readonly collection: string;
   readonly id: string;
   readonly vector: DocumentVector;
-  readonly state: Uint8Array;
+  /** Sent as they are stored: to make one of them would cost more than all the rest. */
+  readonly parts: StateParts;
 }
 
 /** What the first chunk says of the whole. */
@@ -64,7 +66,8 @@ export function encodeSnapshotChunk({ begin, until, origins, rows }: SnapshotChu
     encoding.writeVarString(encoder, row.collection);
     encoding.writeVarString(encoder, row.id);
     encoding.writeUint8Array(encoder, encodeDocumentVector(row.vector));
-    encoding.writeVarUint8Array(encoder, row.state);
+    encoding.writeVarUint(encoder, row.parts.length);
+    for (const part of row.parts) encoding.writeVarUint8Array(encoder, part);
   }
   return encoding.toUint8Array(encoder);
 }
@@ -101,5 +104,9 @@ function readRow(decoder: decoding.Decoder): SnapshotRow {
   const collection = decoding.readVarString(decoder);
   const id = decoding.readVarString(decoder);
   const vector = readDocumentVector(decoder);
-  return { collection, id, vector, state: decoding.readVarUint8Array(decoder).slice() };
+  const [state, ...updates] = Array.from({ length: decoding.readVarUint(decoder) }, () =>
+    decoding.readVarUint8Array(decoder).slice(),
+  );
+  if (state === undefined) throw new Error('a document without a state');
+  return { collection, id, vector, parts: [state, ...updates] };
 }

@@ -115,7 +115,14 @@ test('[DB12] a snapshot chunk decodes to what was encoded', () => {
     begin: null,
     until: Uint8Array.of(99, 0, 7),
     origins: new Map([[2 ** 35, 'node']]),
-    rows: [{ collection: 'c', id: 'ü', vector: new Map([[2 ** 35, 4]]), state: Uint8Array.of(7, 8) }],
+    rows: [
+      {
+        collection: 'c',
+        id: 'ü',
+        vector: new Map([[2 ** 35, 4]]),
+        parts: [Uint8Array.of(7, 8), Uint8Array.of(9)] as const,
+      },
+    ],
   };
   const vector = new Map([[2 ** 35, { seq: 4, chain: GENESIS_CHAIN.slice() }]]);
   for (const begin of [null, { vector, continues: true, documents: 300 }]) {

@@ -105,7 +105,12 @@ test('[DB9] a batch that cannot be merged takes nothing of a change that waits f
 test('[DB9] a damaged document in a snapshot is refused, and the node goes on', async () => {
   const { replica, database, gate } = await openGated();
   await database.write('c', 'x', put(1));
-  const row = { collection: 'c', id: 'y', vector: new Map([[2 ** 40, 1]]), state: Uint8Array.of(1, 1, 9, 0, 77, 1) };
+  const row = {
+    collection: 'c',
+    id: 'y',
+    vector: new Map([[2 ** 40, 1]]),
+    parts: [Uint8Array.of(1, 1, 9, 0, 77, 1)] as const,
+  };
   const chunk = encodeSnapshotChunk({ begin: null, until: new Uint8Array(), origins: new Map(), rows: [row] });
   const sink = replica.engine.receiveSnapshot(database.key);
   await sink.add(0, chunk);
