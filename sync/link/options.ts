@@ -36,7 +36,7 @@ export interface LinkOptions {
   readonly announceMs: number;
   /** Origins the peer should get from somebody else are looked at this often … Default 150. */
   readonly lazySweepMs: number;
-  /** … and sent by us after this many sweeps without progress (plus up to two, at random). Default 3. */
+  /** … and sent by us after this many sweeps without progress (plus up to two, at random). Default 8. */
   readonly lazySweepsMin: number;
   /** Batches handed to the engine in one call, bytes: they are merged without a pause. Default 128 KiB. */
   readonly ingestBytesMax: number;
@@ -78,7 +78,7 @@ export const DEFAULT_LINK_OPTIONS: LinkOptions = {
   ackDelayMs: 20,
   announceMs: 150,
   lazySweepMs: 150,
-  lazySweepsMin: 3,
+  lazySweepsMin: 8,
   ingestBytesMax: 128 * 1024,
   pullDelayMs: 200,
   stallTicks: 2,
