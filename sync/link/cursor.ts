@@ -84,6 +84,8 @@ export class PeerDatabase {
   readonly cursors: Map<OriginId, Cursor> = new Map<OriginId, Cursor>();
   /** The snapshot being sent. */
   donor: Donor | null = null;
+  /** Number of the last snapshot the peer asked for; they only grow. */
+  lastTransfer = 0;
   /** Ticks until a snapshot may be offered again. */
   offerTicks = 0;
   /** How it is to be brought up to date; `asking` while that is being estimated. */

@@ -143,6 +143,9 @@ export class Sender {
 
   handleSnapshotRequest(message: SnapshotRequestMessage): void {
     const database = this.#database(message.database);
+    // A request that comes twice is one: chunks of two moments under one number would make a whole that never was.
+    if (message.transfer <= database.lastTransfer) return;
+    database.lastTransfer = message.transfer;
     database.donor?.cancel();
     const donor = new Donor(this.#context, this.#flow, message, () => {
       if (donor.isDone && database.donor === donor) this.#endSnapshot(database, donor);

@@ -6,10 +6,12 @@
 import * as Y from 'yjs';
 import { CrdtDocument } from '../../crdt/index.ts';
 import { decodeBatch, lastSeqOf, verifyChain } from '../../sync/batch.ts';
+import { SYSTEM_KEY } from '../../sync/catalog.ts';
 import { DigestSum } from '../../sync/digest.ts';
 import { decodeView, statePartsOf } from '../../sync/document-record.ts';
 import {
   changeOf,
+  databaseKey,
   databaseNameOf,
   digestKey,
   documentOf,
@@ -19,6 +21,7 @@ import {
   logKey,
   rangeOf,
   vectorOriginOf,
+  viewKey,
 } from '../../sync/key.ts';
 import { decodePosition } from '../../sync/log.ts';
 import type { Store, StoreEntry } from '../../sync/port.ts';
@@ -73,6 +76,8 @@ export async function auditDisk(options: AuditOptions): Promise<DiskAudit> {
   for (const [key, value] of await readAll(options.store, rangeOf('n'))) {
     const name = databaseNameOf(key);
     const db = new DataView(value.buffer, value.byteOffset).getUint32(0);
+    // What was dropped is cleared kind by kind; a crash in between leaves a part of it for the next start.
+    if (await isDropped(options.store, name)) continue;
     const complain = (problem: string): void => void problems.push(`${name}: ${problem}`);
     databases.set(name, await auditDatabase(options, name, db, complain));
   }
@@ -233,4 +238,17 @@ async function readAll(store: Store, range: { gte: Uint8Array; lt: Uint8Array })
   const result: StoreEntry[] = [];
   for await (const entries of store.range(range)) result.push(...entries);
   return result;
+}
+
+/** The system database on this disk says that the database is gone. */
+async function isDropped(store: Store, key: string): Promise<boolean> {
+  const number = await store.get(databaseKey(SYSTEM_KEY));
+  if (number === undefined) return false;
+  const split = key.lastIndexOf('.');
+  const system = new DataView(number.buffer, number.byteOffset).getUint32(0);
+  const value = await store.get(viewKey(system, 'databases', key.slice(0, split)));
+  if (value === undefined) return false;
+  const { exists, json } = decodeView(value);
+  const { dropped = {} } = exists ? (JSON.parse(new TextDecoder().decode(json)) as { dropped?: object }) : {};
+  return Object.hasOwn(dropped, key.slice(split + 1));
 }

@@ -99,6 +99,8 @@ export class FakeNetwork {
   delayMs = 5;
   /** Return false to lose a message. */
   filter: (passing: Passing) => boolean = () => true;
+  /** Return true to deliver a message twice. */
+  isDoubled: (passing: Passing) => boolean = () => false;
   /** Pairs `a|b` that cannot talk. */
   readonly cut: Set<string> = new Set<string>();
   readonly passed: Passing[] = [];
@@ -160,7 +162,8 @@ class FakeChannel implements Channel {
     this.bufferedBytes += frame.length;
     this.#time.after(this.#network.delayMs, () => {
       this.bufferedBytes -= frame.length;
-      if (!this.other!.#isClosed) this.other!.onMessage(frame.slice());
+      for (let times = this.#network.isDoubled(passing) ? 2 : 1; times > 0 && !this.other!.#isClosed; times--)
+        this.other!.onMessage(frame.slice());
     });
   }
 

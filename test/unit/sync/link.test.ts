@@ -354,6 +354,16 @@ describe('snapshots', () => {
     expect(cluster.get('a').engine.snapshotsGiven).toBe(2);
   });
 
+  test('[AE13] a request for a snapshot that arrives twice is answered once', async () => {
+    createCluster(['a', 'b'], { link: { ringBytesMax: 1 } });
+    for (let i = 0; i < 100; i++) cluster.get('a').engine.write(DATABASE, 20);
+    await cluster.time.advance(10);
+    cluster.network.isDoubled = ({ message }) => message.type === 'snapshot-request';
+    await cluster.link('a', 'b');
+    await cluster.time.until(() => cluster.isConverged(DATABASE), 30_000);
+    expect(cluster.get('a').engine.snapshotsGiven).toBe(1);
+  });
+
   test('[AE14] a snapshot whose link closes is forgotten at both ends, and another is asked for', async () => {
     createCluster(['a', 'b'], { link: { ringBytesMax: 1 } });
     for (let i = 0; i < 100; i++) cluster.get('a').engine.write(DATABASE, 20);
