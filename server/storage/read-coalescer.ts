@@ -35,11 +35,11 @@ export class ReadCoalescer<K, V> {
     });
   }
 
-  /** Waits until the input that is there already was handled, so that what all of it reads leaves together. */
+  /** Waits for the end of the microtask, so that reads issued together leave together. */
   #schedule(): void {
     if (this.#isScheduled || this.#trips >= TRIPS_MAX) return;
     this.#isScheduled = true;
-    setImmediate(() => {
+    queueMicrotask(() => {
       this.#isScheduled = false;
       while (this.#waiting.length > 0 && this.#trips < TRIPS_MAX) {
         void this.#travel(this.#waiting.splice(0, KEYS_PER_TRIP_MAX));
