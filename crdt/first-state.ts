@@ -8,9 +8,9 @@ import { ByteReader } from './byte-reader.ts';
 import { canonicalJson, canonicalOrder } from './canonical-json.ts';
 import type { Author } from './change.ts';
 import { writeFreshState } from './fresh-state.ts';
-import { decodeSegment, parsePointer } from './json-pointer.ts';
+import { decodeSegment } from './json-pointer.ts';
 import type { JsonObject, JsonValue } from './json-value.ts';
-import { CONTENT_ANY, ROOT } from './write-update.ts';
+import { readPlainHead } from './plain-state.ts';
 import { isScalar } from './write-value.ts';
 
 export interface FirstState {
@@ -37,11 +37,9 @@ export function restoreFirstState(json: string, author: Pick<Author, 'client' | 
 export function readFirstState(state: Uint8Array): FirstState | null {
   try {
     const bytes = new ByteReader(state);
-    if (bytes.varUint() !== 1 || bytes.varUint() !== 1) return null;
-    const client = bytes.varUint();
-    if (bytes.varUint() !== 0 || bytes.uint8() !== CONTENT_ANY || bytes.varUint() !== 1 || bytes.string() !== ROOT)
-      return null;
-    const length = bytes.varUint();
+    const head = readPlainHead(bytes);
+    if (head === null) return null;
+    const { client, length } = head;
     const header = bytes.any();
     if (!Array.isArray(header) || header.length !== 1 || typeof header[0] !== 'number') return null;
     const value = readMembers(bytes, length - 1);
@@ -87,7 +85,8 @@ function readMembers(bytes: ByteReader, count: number): JsonObject | null {
 /** Where a path leads: relative to the object that was begun last, or from the root. */
 function placeOf(root: Mutable, context: Mutable, path: string): { parent: Mutable; key: string } | null {
   if (!path.startsWith('/')) return { parent: context, key: decodeSegment(path) };
-  const segments = parsePointer(path);
+  // Not as a pointer of a client: what is odd here is for the general path to read, not to be refused.
+  const segments = path.slice(1).split('/').map(decodeSegment);
   const key = segments.pop() as string;
   let parent = root;
   for (const segment of segments) {

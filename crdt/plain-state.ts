@@ -17,11 +17,9 @@ export interface PlainState {
 export function readPlainState(state: Uint8Array): PlainState | null {
   try {
     const bytes = new ByteReader(state);
-    if (bytes.varUint() !== 1 || bytes.varUint() !== 1) return null;
-    const client = bytes.varUint();
-    if (bytes.varUint() !== 0 || bytes.uint8() !== CONTENT_ANY || bytes.varUint() !== 1 || bytes.string() !== ROOT)
-      return null;
-    const length = bytes.varUint();
+    const head = readPlainHead(bytes);
+    if (head === null) return null;
+    const { client, length } = head;
     const reader = new ModelReader();
     reader.startClient(client);
     for (let clock = 0; clock < length; clock++) reader.read(clock, bytes.any(), clock);
@@ -34,6 +32,15 @@ export function readPlainState(state: Uint8Array): PlainState | null {
     if (error instanceof RangeError) return null;
     throw error;
   }
+}
+
+/** Reads up to the elements of a state that is one struct in the root array: who wrote it, and how many there are. */
+export function readPlainHead(bytes: ByteReader): { readonly client: number; readonly length: number } | null {
+  if (bytes.varUint() !== 1 || bytes.varUint() !== 1) return null;
+  const client = bytes.varUint();
+  if (bytes.varUint() !== 0 || bytes.uint8() !== CONTENT_ANY || bytes.varUint() !== 1 || bytes.string() !== ROOT)
+    return null;
+  return { client, length: bytes.varUint() };
 }
 
 /** The order of a root array that one client wrote in one piece; empty when `length` is 0. */

@@ -98,6 +98,8 @@ export class GroupCommit {
       if (this.#open.participants.size === 0 || this.#failure) break;
       // A group costs as much as several documents: everything this turn of the event loop changes travels in one.
       await new Promise<void>((resolve) => this.#soon(resolve));
+      // Somebody who writes past the groups may have failed meanwhile.
+      if (this.#failure) continue;
       const group = this.#open;
       this.#open = createGroup();
       await this.#commit(group);

@@ -193,3 +193,15 @@ test('[CR14] Yjs: `__proto__` disappears from JSON; here it is a key like any ot
   expect(reloaded.view().json).toBe('{"__proto__":{"constructor":1},"list":[{"__proto__":2}],"toString":"s"}');
   expect(Object.prototype).not.toHaveProperty('x');
 });
+
+test('[CR14] a first state with paths that nobody here would write reads the same whether it arrives or is loaded', () => {
+  for (const path of ['/a/~e1.2/b', '/~x/y', '/a~', '~e.5/x', '/a/b/c', '//', 'a/b', '~']) {
+    const doc = new Y.Doc();
+    doc.clientID = 2 ** 33;
+    doc.getArray('a').push([[1000], ['a'], [path, 5]]);
+    const state = Y.encodeStateAsUpdate(doc);
+    const document = CrdtDocument.create();
+    document.apply(state);
+    expect(document.view(), path).toEqual(CrdtDocument.load(state).view());
+  }
+});
