@@ -9,6 +9,7 @@
  * | `collections` | `database key/collection` | CollectionConfig |
  * | `members` | node id | `{name, url, state, databases, removed: {at, by}}`; `removed` is never taken back |
  * | `join-tokens` | token id | `{hash, expiresAt, usedBy}` |
+ * | `cluster` | `identity` | `{ids: {16 hex digits: true}}`: drawn with the first database; several when clusters met that had begun apart |
  */
 import type { CollectionConfig } from './collection-config.ts';
 import { parseCollectionConfig } from './collection-config.ts';
@@ -17,7 +18,7 @@ import { SyncError } from './errors.ts';
 
 export const SYSTEM_KEY = '_system.0';
 /** The collections that `Catalog.update` reads. */
-export const SYSTEM_COLLECTIONS: readonly string[] = ['databases', 'collections', 'members', 'join-tokens'];
+export const SYSTEM_COLLECTIONS: readonly string[] = ['databases', 'collections', 'members', 'join-tokens', 'cluster'];
 
 export interface DatabaseEntry {
   /** The largest generation anybody created or dropped. */
@@ -59,6 +60,8 @@ export class Catalog {
   readonly databases: Map<string, DatabaseEntry> = new Map();
   readonly members: Map<string, MemberEntry> = new Map();
   readonly joinTokens: Map<string, JoinTokenEntry> = new Map();
+  /** Sorted; empty before this node heard of a database. */
+  clusterIds: readonly string[] = [];
   readonly #collections = new Map<string, CollectionConfig>();
 
   /** Takes note of a document of the system database; `null` = deleted. Returns whether it was one the catalog knows. */
@@ -73,6 +76,9 @@ export class Catalog {
         return true;
       case 'join-tokens':
         assign(this.joinTokens, id, value && readJoinToken(value));
+        return true;
+      case 'cluster':
+        this.clusterIds = readClusterIds(value);
         return true;
       case 'collections':
         assign(this.#collections, id, value && readConfig(value));
@@ -199,6 +205,19 @@ function readJoinToken({ hash, expiresAt, usedBy }: JsonObject): JoinTokenEntry 
     expiresAt: typeof expiresAt === 'number' ? expiresAt : 0,
     usedBy: typeof usedBy === 'string' ? usedBy : null,
   };
+}
+
+/** Ids that several nodes drew at once are all those of the cluster. */
+export function clusterIdOf(id: string): Change {
+  return { kind: 'merge-patch', patch: { ids: { [id]: true } } };
+}
+
+function readClusterIds(value: JsonObject | null): string[] {
+  const ids = value?.['ids'];
+  if (typeof ids !== 'object' || ids === null || Array.isArray(ids)) return [];
+  return Object.keys(ids)
+    .filter((id) => /^[0-9a-f]{16}$/.test(id))
+    .sort();
 }
 
 /** The change that puts a member out of the cluster, whatever is written of it at the same time. */

@@ -2,23 +2,27 @@
  * @module
  * Owns creating and dropping databases: what is written to the system database for it, and what has to be there first.
  */
-import { collectionId, creationOf, dropOf } from './catalog.ts';
+import { bytesToHex } from '@noble/hashes/utils.js';
+import { clusterIdOf, collectionId, creationOf, dropOf } from './catalog.ts';
 import type { Catalog } from './catalog.ts';
 import { acceptMissing } from './collection.ts';
 import type { Database } from './database.ts';
 import type { DatabaseSet } from './database-set.ts';
 import type { Placement } from './placement.ts';
+import type { Random } from './port.ts';
+import { CLUSTER_BYTES } from './token.ts';
 
 export interface DatabaseListParts {
   readonly catalog: Catalog;
   readonly set: DatabaseSet;
   readonly placement: Placement;
   readonly system: () => Database;
+  readonly random: Random;
 }
 
 /** @throws SyncError `SYNC_DATABASE_ELSEWHERE` */
 export async function createDatabase(
-  { catalog, set, placement, system }: DatabaseListParts,
+  { catalog, set, placement, system, random }: DatabaseListParts,
   name: string,
 ): Promise<{ created: boolean }> {
   const generation = (catalog.databases.get(name)?.latest ?? -1) + 1;
@@ -28,7 +32,11 @@ export async function createDatabase(
   await set.ensure(wanted);
   if (key !== undefined) return { created: false };
   // Another call may have created it meanwhile: then this one changes nothing.
-  const { status } = await system().writeUnchecked('databases', name, creationOf(generation));
+  const creation = system().writeUnchecked('databases', name, creationOf(generation));
+  const identity = catalog.clusterIds.length === 0 ? clusterIdOf(bytesToHex(random.bytes(CLUSTER_BYTES))) : null;
+  // In the same commit: who knows a database knows the cluster.
+  const named = identity && system().writeUnchecked('cluster', 'identity', identity);
+  const [{ status }] = await Promise.all([creation, named]);
   return { created: status !== 'unchanged' };
 }
 

@@ -25,9 +25,13 @@ import type { DatabaseLog } from './log.ts';
 import { validateCollectionName, validateDocumentId } from './names.ts';
 import type { Store, StoreOperation } from './port.ts';
 import { Quarantine } from './quarantine.ts';
-import { encodeToken } from './token.ts';
+import { CLUSTER_UNKNOWN, encodeToken } from './token.ts';
+import type { Positions } from './token.ts';
+import { join } from './version-vector.ts';
+import type { VersionVector } from './version-vector.ts';
 
 const utf8 = new TextEncoder();
+const NO_POSITIONS: Positions = new Map();
 
 /** Entity tags as sent in `If-Match` and `If-None-Match`. Checked on this replica, at this moment, only. */
 export interface Preconditions {
@@ -109,6 +113,8 @@ export class Database implements CommitParticipant {
   extraOperations: StoreOperation[] = [];
   /** A snapshot is being merged: until it is, some documents are newer than the vector says, and digests prove nothing. */
   isMerging = false;
+  /** What the vector will be when that is done. */
+  mergingTo: VersionVector | null = null;
   /** How far a snapshot has got that is on its way in. */
   snapshot: SnapshotProgress | null = null;
   #token: string | null = null;
@@ -338,10 +344,23 @@ export class Database implements CommitParticipant {
     return total;
   }
 
-  /** The durable version vector as an opaque token: what a session that saw this replica has seen. */
-  token(): string {
-    this.#token ??= encodeToken(this.parts.log.durableVector);
+  /**
+   * What a session that saw this replica has seen, as an opaque token.
+   *
+   * @param withSystem - It has also seen what the system database holds, as a configuration that it wrote.
+   */
+  token(withSystem: boolean = false): string {
+    if (withSystem) return this.#encodeToken(positionsOf(this.parts.system().parts.log.durableVector));
+    this.#token ??= this.#encodeToken(NO_POSITIONS);
     return this.#token;
+  }
+
+  #encodeToken(system: Positions): string {
+    const { log, catalog } = this.parts;
+    // Documents of a snapshot show before the vector covers them.
+    const vector = this.mergingTo === null ? log.durableVector : join(log.durableVector, this.mergingTo);
+    const cluster = catalog.clusterIds[0] ?? CLUSTER_UNKNOWN;
+    return encodeToken({ cluster, database: this.key, vector: positionsOf(vector), system });
   }
 
   /** @internal */
@@ -367,6 +386,20 @@ export class Database implements CommitParticipant {
         this.parts.onDurable(sealedLog.batches, documents.slots);
       },
     };
+  }
+
+  /** @internal From now on documents of a snapshot show that is of this moment. */
+  beginMerge(to: VersionVector): void {
+    this.isMerging = true;
+    this.mergingTo = to;
+    this.#token = null;
+  }
+
+  /** @internal The vector covers them, or they were given up. */
+  endMerge(): void {
+    this.isMerging = false;
+    this.mergingTo = null;
+    this.#token = null;
   }
 
   /** Refuses writes of clients, not what comes from peers; null takes them again. */
@@ -409,6 +442,10 @@ function checkPreconditions(etag: string | null, { ifMatch, ifNoneMatch }: Preco
       },
     );
   }
+}
+
+function positionsOf(vector: VersionVector): Positions {
+  return new Map([...vector].map(([origin, { seq }]) => [origin, seq]));
 }
 
 function encodeStamp(stamp: number): Uint8Array {

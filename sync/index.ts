@@ -35,4 +35,5 @@ export { assert } from '../crdt/index.ts';
 export type * from './port.ts';
 export { MemoryStore } from './store/memory-store.ts';
 export type { MemoryStoreOptions, StoreAccess } from './store/memory-store.ts';
-export { decodeToken } from './token.ts';
+export { decodeToken, encodeToken } from './token.ts';
+export type { Positions, SeenPosition } from './token.ts';

@@ -35,6 +35,7 @@ import { describeReplica } from './replica-status.ts';
 import { ReplicaEngine } from './replica-engine.ts';
 import { chooseSecret } from './replica-options.ts';
 import type { ReplicaOptions } from './replica-options.ts';
+import type { ReplicaParts } from './replica-parts.ts';
 import { OwnHistory } from './own-history.ts';
 import type { UnsentDocument } from './unsent.ts';
 
@@ -362,7 +363,13 @@ export class Replica {
   }
 
   get #list(): DatabaseListParts {
-    return { catalog: this.#catalog, set: this.#set, placement: this.#placement, system: () => this.#system() };
+    return {
+      catalog: this.#catalog,
+      set: this.#set,
+      placement: this.#placement,
+      system: () => this.#system(),
+      random: this.#options.random,
+    };
   }
 
   #system(): Database {
@@ -484,15 +491,4 @@ export class Replica {
     await this.#commit.idle();
     await this.#options.store.close();
   }
-}
-
-interface ReplicaParts {
-  readonly set: DatabaseSet;
-  readonly catalog: Catalog;
-  readonly commit: GroupCommit;
-  readonly owners: Map<number, string>;
-  readonly epoch: Epoch;
-  readonly progress: MemberProgress;
-  readonly clock: HybridClock;
-  readonly secret: Uint8Array | JoinToken;
 }

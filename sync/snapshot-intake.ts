@@ -155,7 +155,7 @@ export class SnapshotIntake {
   }
 
   #merge(intention: Intention, recorded: Promise<void> = Promise.resolve()): Promise<void> {
-    this.#database.isMerging = true;
+    this.#database.beginMerge(intention.vector);
     this.#intended = intention.stages;
     const merging = recorded
       .then(() => this.#mergeAll(intention))
@@ -187,7 +187,7 @@ export class SnapshotIntake {
     this.#database.extraOperations.push({ type: 'del', key: intentionKey(db) });
     await commit.join(this.#database);
     this.#intended = [];
-    this.#database.isMerging = false;
+    this.#database.endMerge();
     this.#database.snapshot = null;
     this.#onAdopted();
     await this.#keepOnly([]);
@@ -249,7 +249,7 @@ export class SnapshotIntake {
       this.#database.extraOperations.push({ type: 'del', key: intentionKey(this.#database.parts.db) });
       await this.#database.parts.commit.join(this.#database);
       this.#intended = [];
-      this.#database.isMerging = false;
+      this.#database.endMerge();
       this.#database.snapshot = null;
       await this.#keepOnly([]);
     }

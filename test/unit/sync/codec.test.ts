@@ -53,18 +53,34 @@ test('[I4] the hash chain notices any changed byte and any other predecessor', (
   }
 });
 
-test('[DB12] vectors and tokens decode to what was encoded', () => {
+test('[DB12] a vector decodes to what was encoded', () => {
   const vector = new Map([
     [2 ** 41, { seq: 3, chain: chainOf(3) }],
     [2 ** 33, { seq: 9_000_000_000, chain: chainOf(4) }],
   ]);
   expect(decodeVector(encodeVector(vector))).toEqual(vector);
-  expect([...decodeToken(encodeToken(vector))]).toEqual([
-    [2 ** 33, 9_000_000_000],
-    [2 ** 41, 3],
-  ]);
-  for (const token of ['', '!', 'AA', 'x'.repeat(20_000)]) {
-    expect(() => decodeToken(token)).toThrow(expect.objectContaining({ code: 'SYNC_TOKEN_INVALID' }));
+});
+
+test('[DB12] a token decodes to what was encoded; cut, changed or too long it is refused', () => {
+  const seen = {
+    cluster: '00ff00112233aabb',
+    database: 'app.3',
+    vector: new Map([
+      [2 ** 33, 9_000_000_000],
+      [2 ** 41, 3],
+    ]),
+    system: new Map([[2 ** 40 + 1, 7]]),
+  };
+  const token = encodeToken(seen);
+  expect(decodeToken(token)).toEqual(seen);
+  const invalid = expect.objectContaining({ code: 'SYNC_TOKEN_INVALID' });
+  for (let length = 0; length < token.length; length++) {
+    expect(() => decodeToken(token.slice(0, length))).toThrow(invalid);
+    const changed = token[length] === 'A' ? 'B' : 'A';
+    expect(() => decodeToken(token.slice(0, length) + changed + token.slice(length + 1))).toThrow(invalid);
+  }
+  for (const text of ['!', `${token}A`, `${token}, ${token}`, 'x'.repeat(20_000)]) {
+    expect(() => decodeToken(text)).toThrow(invalid);
   }
 });
 
