@@ -4,9 +4,10 @@
  * runs in Node, in browsers and at the edge.
  */
 import { Connection, type ConnectionOptions } from './client/connection.ts';
-import { parseBody } from './client/collection-client.ts';
+import { parseBody } from './client/request.ts';
 import { ClusterClient } from './client/cluster-client.ts';
 import { DatabaseClient } from './client/database-client.ts';
+import type { Session, SessionTokens } from './client/session.ts';
 import type { CallOptions, ClusterStatus, DoctorAnswer, Limits } from './client/type.ts';
 import type { DatabaseList } from '../server/api/index.ts';
 
@@ -14,6 +15,9 @@ export { ClientError, type ClientErrorCode } from './client/error.ts';
 export { CollectionClient } from './client/collection-client.ts';
 export { ClusterClient } from './client/cluster-client.ts';
 export { DatabaseClient } from './client/database-client.ts';
+export { Session, type SessionTokens } from './client/session.ts';
+export type { EndpointOptions } from './client/endpoint.ts';
+export type { Policy } from './client/policy.ts';
 export type * from './client/type.ts';
 
 /** @public */
@@ -34,13 +38,27 @@ export type ClientOptions = ConnectionOptions;
 export class AtollClient {
   readonly #connection: Connection;
 
-  constructor(options: ClientOptions) {
-    this.#connection = new Connection(options);
+  /** `connection` is for tests. */
+  constructor(options: ClientOptions, connection: Connection = new Connection(options)) {
+    this.#connection = connection;
   }
 
   /** As given, without a trailing slash. */
   get endpoints(): readonly string[] {
     return this.#connection.endpoints;
+  }
+
+  /** What this client has seen. No answer is older than that, whichever node gives it. */
+  get session(): Session {
+    return this.#connection.session;
+  }
+
+  /**
+   * A client with a session of its own and the same connections: one per user of a server, say, so that nobody waits for what
+   * only others have seen.
+   */
+  withSession(session: SessionTokens = {}): AtollClient {
+    return new AtollClient({ endpoints: this.endpoints }, this.#connection.fork(session));
   }
 
   /** Who belongs to the cluster. */

@@ -46,7 +46,8 @@ export class CommandContext {
 
   client(endpoints: string | readonly string[] = this.urls): AtollClient {
     const token = this.#token();
-    return new AtollClient({ endpoints, ...(token === null ? {} : { token }) });
+    // A person would rather see at once that no node answers, and a command has no session to keep.
+    return new AtollClient({ endpoints, retries: 0, session: false, ...(token === null ? {} : { token }) });
   }
 
   /** Goes on only if a person, or `--yes`, agrees. Asks for the name, because a habit types `y`. */

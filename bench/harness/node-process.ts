@@ -46,7 +46,8 @@ export class NodeProcess {
   }
 
   client(): AtollClient {
-    return new AtollClient({ endpoints: this.url });
+    // What is measured is one node: no second attempt, and nothing in a request that other clients do not send.
+    return new AtollClient({ endpoints: this.url, retries: 0, session: false, idempotencyKeys: 'none' });
   }
 
   async stop(): Promise<void> {

@@ -2,9 +2,8 @@
  * @module
  * Owns the calls on the members of a cluster.
  */
-import { parseBody } from './collection-client.ts';
 import type { Connection } from './connection.ts';
-import { decodeNdjson } from './ndjson.ts';
+import { parseBody, readLines } from './request.ts';
 import type { CallOptions, JoinTokenAnswer, MemberAnswer, MemberList, UnsentLine } from './type.ts';
 
 const PATH = '/v1/_cluster';
@@ -36,6 +35,14 @@ export class ClusterClient {
     await this.#connection.send({ method: 'DELETE', path, signal: options.signal });
   }
 
+  /** Says which databases a member holds; null = all. It fetches what is new to it, and gives up the others. */
+  async place(node: string, databases: readonly string[] | null, options: CallOptions = {}): Promise<void> {
+    const path = `${PATH}/members/${encodeURIComponent(node)}/databases`;
+    const headers = { 'content-type': 'application/json' };
+    const body = JSON.stringify({ databases });
+    await this.#connection.send({ method: 'PUT', path, headers, body, signal: options.signal });
+  }
+
   /** Announces that a member is about to be stopped. */
   async drain(node: string, options: CallOptions = {}): Promise<void> {
     await this.#post(`/members/${encodeURIComponent(node)}/drain`, {}, options);
@@ -49,7 +56,7 @@ export class ClusterClient {
   /** Documents with writes of the answering node that no member is known to hold. */
   async *unsent(options: CallOptions = {}): AsyncGenerator<UnsentLine, void, undefined> {
     const { signal } = options;
-    yield* decodeNdjson<UnsentLine>(await this.#connection.stream({ method: 'GET', path: `${PATH}/unsent`, signal }));
+    yield* readLines<UnsentLine>(await this.#connection.stream({ method: 'GET', path: `${PATH}/unsent`, signal }));
   }
 
   /** Deletes what the answering node set aside because its history forked. */

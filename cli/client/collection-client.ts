@@ -3,9 +3,21 @@
  * Owns the calls on one collection and its documents.
  */
 import type { ConflictList, WriteAnswer } from '../../server/api/index.ts';
-import type { Answer, Call, Connection } from './connection.ts';
-import { ClientError } from './error.ts';
-import { decodeNdjson, encodeLine, encodeNdjson, parseLine } from './ndjson.ts';
+import type { Answer, Call } from './call.ts';
+import type { Connection } from './connection.ts';
+import { encodeLine, encodeNdjson, parseLine } from './ndjson.ts';
+import {
+  documentPath,
+  isMissingDocument,
+  JSON_TYPE,
+  NDJSON_TYPE,
+  parseBody,
+  preferHeader,
+  readLines,
+  replicasOf,
+  search,
+  writeHeaders,
+} from './request.ts';
 import type {
   BulkLine,
   BulkAnswerLine,
@@ -18,11 +30,10 @@ import type {
   IntentLine,
   JsonObject,
   ListOptions,
+  ReadCallOptions,
   WriteCallOptions,
   WriteResult,
 } from './type.ts';
-
-const JSON_TYPE = 'application/json';
 
 type Lines = Iterable<BulkLine | string>;
 
@@ -43,29 +54,25 @@ export class CollectionClient<T = JsonObject> {
 
   /** Creates or configures the collection. A first write creates it with defaults, so this is optional. */
   async configure(settings: CollectionRequest, options: CallOptions = {}): Promise<void> {
-    await this.#send({
-      method: 'PUT',
-      path: this.#path,
-      headers: { 'content-type': JSON_TYPE },
-      body: JSON.stringify(settings),
-      signal: options.signal,
-    });
+    const headers = { 'content-type': JSON_TYPE };
+    await this.#send({ method: 'PUT', path: this.#path, headers, body: JSON.stringify(settings) }, options);
   }
 
   async info(options: CallOptions = {}): Promise<CollectionAnswer> {
-    return parseBody(await this.#send({ method: 'GET', path: this.#path, signal: options.signal }));
+    return parseBody(await this.#send({ method: 'GET', path: this.#path }, options));
   }
 
   /** Deletes the documents of the collection and its settings. */
   async drop(options: CallOptions = {}): Promise<void> {
-    await this.#send({ method: 'DELETE', path: this.#path, signal: options.signal });
+    await this.#send({ method: 'DELETE', path: this.#path }, options);
   }
 
   /** Resolves with the document, or null when it does not exist. A missing *database* is an error. */
-  async get(id: string, options: CallOptions = {}): Promise<FetchedDocument<T> | null> {
+  async get(id: string, options: ReadCallOptions = {}): Promise<FetchedDocument<T> | null> {
     let answer: Answer;
     try {
-      answer = await this.#send({ method: 'GET', path: this.#document(id), signal: options.signal });
+      const call: Call = { method: 'GET', path: documentPath(this.#path, id), headers: preferHeader(options) };
+      answer = await this.#send(call, options);
     } catch (error) {
       if (isMissingDocument(error)) return null;
       throw error;
@@ -82,38 +89,37 @@ export class CollectionClient<T = JsonObject> {
 
   /** Replaces the document as a difference against what the node holds: concurrent changes of other fields survive. */
   async put(id: string, doc: T, options: WriteCallOptions = {}): Promise<WriteResult> {
-    return this.#write('PUT', this.#document(id), JSON_TYPE, doc, options);
+    return this.#write('PUT', documentPath(this.#path, id), JSON_TYPE, doc, options);
   }
 
   /** Creates a document with an id made by the node; such ids sort by time. */
-  async create(doc: T, options: CallOptions = {}): Promise<WriteResult> {
+  async create(doc: T, options: WriteCallOptions = {}): Promise<WriteResult> {
     return this.#write('POST', `${this.#path}/docs`, JSON_TYPE, doc, options);
   }
 
   /** RFC 7396: fields given are set, fields that are null are removed. */
   async mergePatch(id: string, patch: JsonObject, options: WriteCallOptions = {}): Promise<WriteResult> {
-    return this.#write('PATCH', this.#document(id), 'application/merge-patch+json', patch, options);
+    return this.#write('PATCH', documentPath(this.#path, id), 'application/merge-patch+json', patch, options);
   }
 
   /** RFC 6902, atomic. */
   async jsonPatch(id: string, operations: readonly JsonObject[], options: WriteCallOptions = {}): Promise<WriteResult> {
-    return this.#write('PATCH', this.#document(id), 'application/json-patch+json', operations, options);
+    return this.#write('PATCH', documentPath(this.#path, id), 'application/json-patch+json', operations, options);
   }
 
   /** Intents that JSON cannot say, such as `{op: 'increment', path: '/visits', value: 1}`, atomic. */
   async apply(id: string, operations: readonly IntentLine[], options: WriteCallOptions = {}): Promise<WriteResult> {
-    return this.#write('PATCH', this.#document(id), 'application/vnd.atoll.ops+json', operations, options);
+    return this.#write('PATCH', documentPath(this.#path, id), 'application/vnd.atoll.ops+json', operations, options);
   }
 
   /** Resolves false when there was nothing to delete. */
   async delete(id: string, options: WriteCallOptions = {}): Promise<boolean> {
+    const path = documentPath(this.#path, id);
     try {
-      await this.#send({
-        method: 'DELETE',
-        path: this.#document(id),
-        headers: preconditions(options),
-        signal: options.signal,
-      });
+      await this.#send(
+        { method: 'DELETE', path, headers: writeHeaders(options), key: options.idempotencyKey },
+        options,
+      );
       return true;
     } catch (error) {
       if (isMissingDocument(error)) return false;
@@ -122,20 +128,19 @@ export class CollectionClient<T = JsonObject> {
   }
 
   /** Values that lost against a concurrent write, by path. */
-  async conflicts(id: string, options: CallOptions = {}): Promise<readonly ConflictAnswer[]> {
-    const answer = await this.#send({ method: 'GET', path: `${this.#document(id)}/conflicts`, signal: options.signal });
+  async conflicts(id: string, options: ReadCallOptions = {}): Promise<readonly ConflictAnswer[]> {
+    const path = `${documentPath(this.#path, id)}/conflicts`;
+    const answer = await this.#send({ method: 'GET', path, headers: preferHeader(options) }, options);
     return parseBody<ConflictList>(answer).conflicts;
   }
 
   /** One page in id order (UTF-8 bytes). */
   async page(options: ListOptions = {}): Promise<DocumentPage<T>> {
-    const query = new URLSearchParams();
-    if (options.prefix !== undefined) query.set('prefix', options.prefix);
-    if (options.limit !== undefined) query.set('limit', String(options.limit));
-    if (options.cursor !== undefined) query.set('cursor', options.cursor);
-    if (options.fields !== undefined) query.set('fields', options.fields.join(','));
-    const search = query.size > 0 ? `?${query.toString()}` : '';
-    return parseBody(await this.#send({ method: 'GET', path: `${this.#path}/docs${search}`, signal: options.signal }));
+    const { prefix, limit, cursor, fields } = options;
+    const query = search({ prefix, limit, cursor, fields: fields?.join(',') });
+    return parseBody(
+      await this.#send({ method: 'GET', path: `${this.#path}/docs${query}`, headers: preferHeader(options) }, options),
+    );
   }
 
   /** Every document in id order, a page in memory at a time. Not a snapshot: later writes may or may not be seen. */
@@ -157,38 +162,21 @@ export class CollectionClient<T = JsonObject> {
     lines: Lines | AsyncIterable<BulkLine | string>,
     options: CallOptions = {},
   ): AsyncGenerator<BulkAnswerLine, void, undefined> {
-    const answer = await this.#connection.stream({ ...this.#bulkCall(options), body: encodeNdjson(lines) });
-    yield* decodeNdjson<BulkAnswerLine>(answer);
+    const call = { ...this.#bulkCall(), body: encodeNdjson(lines), signal: options.signal };
+    yield* readLines<BulkAnswerLine>(await this.#connection.stream(call));
   }
 
   /** As `bulk`, for lines that fit into memory: one request of known size and time limit, all results at once. */
   async writeMany(lines: Lines, options: CallOptions = {}): Promise<readonly BulkAnswerLine[]> {
     const body = Array.from(lines, (line) => encodeLine(line)).join('');
-    const answer = await this.#send({ ...this.#bulkCall(options), body });
+    const answer = await this.#send({ ...this.#bulkCall(), body }, options);
     return answer.text.split('\n').flatMap((text) => [...parseLine<BulkAnswerLine>(text)]);
   }
 
-  #bulkCall(options: CallOptions): Call {
-    const headers = { 'content-type': 'application/x-ndjson', accept: 'application/x-ndjson' };
-    return { method: 'POST', path: `${this.#path}/bulk`, headers, signal: options.signal };
-  }
-
-  #document(id: string): string {
-    // URL parsers swallow the segments `.` and `..`, also percent-encoded.
-    if (id === '.' || id === '..')
-      throw new ClientError(
-        'SYNC_DOCUMENT_ID_INVALID',
-        `the document id ${JSON.stringify(id)} cannot be said in a URL`,
-        { status: 400 },
-      );
-    try {
-      return `${this.#path}/docs/${encodeURIComponent(id)}`;
-    } catch (error) {
-      throw new ClientError('SYNC_DOCUMENT_ID_INVALID', 'the document id is not well-formed Unicode', {
-        status: 400,
-        cause: error,
-      });
-    }
+  #bulkCall(): Call {
+    const headers = { 'content-type': NDJSON_TYPE, accept: NDJSON_TYPE };
+    // Lines are answered one by one, and repeated by whoever reads the answers.
+    return { method: 'POST', path: `${this.#path}/bulk`, database: this.database, headers, key: null };
   }
 
   async #write(
@@ -198,41 +186,15 @@ export class CollectionClient<T = JsonObject> {
     body: unknown,
     options: WriteCallOptions,
   ): Promise<WriteResult> {
-    const headers = { 'content-type': type, ...preconditions(options) };
-    const answer = await this.#send({ method, path, headers, body: JSON.stringify(body), signal: options.signal });
+    const headers = { 'content-type': type, ...writeHeaders(options) };
+    const call: Call = { method, path, headers, body: JSON.stringify(body), key: options.idempotencyKey };
+    const answer = await this.#send(call, options);
     const { id, etag } = parseBody<WriteAnswer>(answer);
-    return { id, etag, created: answer.status === 201 };
+    const replicas = replicasOf(answer.headers);
+    return { id, etag, created: answer.status === 201, ...(replicas !== null && { replicas }) };
   }
 
-  async #send(call: Call): Promise<Answer> {
-    return this.#connection.send(call);
+  async #send(call: Call, { signal, timeoutMs }: CallOptions): Promise<Answer> {
+    return this.#connection.send({ database: this.database, ...call, signal, timeoutMs });
   }
-}
-
-/** Reads a JSON answer. @internal */
-export function parseBody<T>(answer: Answer): T {
-  try {
-    return JSON.parse(answer.text) as T;
-  } catch (error) {
-    throw new ClientError(
-      'CLIENT_RESPONSE_INVALID',
-      `${answer.endpoint} answered ${answer.status} with something that is not JSON: is this an Atoll node?`,
-      {
-        status: answer.status,
-        endpoint: answer.endpoint,
-        cause: error,
-      },
-    );
-  }
-}
-
-function preconditions(options: WriteCallOptions): Record<string, string> {
-  return {
-    ...(options.ifMatch === undefined ? {} : { 'if-match': options.ifMatch }),
-    ...(options.ifNoneMatch === undefined ? {} : { 'if-none-match': options.ifNoneMatch }),
-  };
-}
-
-function isMissingDocument(error: unknown): boolean {
-  return error instanceof ClientError && error.status === 404 && error.code === 'SYNC_DOCUMENT_NOT_FOUND';
 }

@@ -1,192 +1,234 @@
 /**
  * @module
- * Owns how a request reaches a node: which endpoint, what happens when it does not answer, and how an answer that is not a
- * success becomes a `ClientError`. Knows nothing about documents.
+ * Owns how a request reaches a node and becomes an answer: attempt after attempt, each on the node that the pool chooses, until
+ * one succeeds, fails for good, or time is over. Knows nothing about documents.
  */
-import { ClientError, problemError } from './error.ts';
+import type { MemberList } from '../../server/api/index.ts';
+import { Attempt } from './attempt.ts';
+import type { Answer, Call, StreamAnswer } from './call.ts';
+import { Deadline } from './deadline.ts';
+import type { Endpoint, EndpointOptions } from './endpoint.ts';
+import { EndpointPool } from './endpoint-pool.ts';
+import { ClientError, timeoutError, unreachableError } from './error.ts';
+import type { Policy } from './policy.ts';
+import { systemPorts, type ClientPorts } from './port.ts';
+import { backoffMs, mayRetry, type Failure } from './retry.ts';
+import { Session, type SessionTokens } from './session.ts';
 
 /** Milliseconds a request may take until its answer has been read. Streams are exempt. */
-export const REQUEST_TIMEOUT_MS = 30_000;
+const REQUEST_TIMEOUT_MS = 30_000;
+const RETRIES = 20;
+/** The node has not caught up with what the session has seen. */
+const BEHIND_CODE = 'SYNC_REPLICA_BEHIND';
+
+/** How an attempt reads its answer. */
+type Read<T extends object> = (attempt: Attempt) => Promise<T | Failure>;
 
 export interface ConnectionOptions {
-  /** One URL or several of one cluster. Requests go to one of them until it fails; then the next takes over. */
-  readonly endpoints: string | readonly string[];
+  /** One URL or several of one cluster. */
+  readonly endpoints: string | readonly (string | EndpointOptions)[];
+  /** Which node takes a request. Default `failover`: one until it fails. */
+  readonly policy?: Policy;
   /** Bearer token. */
   readonly token?: string;
-  /** Milliseconds. Default 30_000; 0 = none. Streams (`bulk`) have no time limit: abort them. */
+  /** Milliseconds, retries included. Default 30_000; 0 = none. Streams (`bulk`, `changes`) have no time limit: abort them. */
   readonly timeoutMs?: number;
+  /** How often all nodes are tried again, with a growing wait, after each of them failed. Default 20. */
+  readonly retries?: number;
+  /**
+   * `auto` (default) gives every request that changes something an `Idempotency-Key`, so that it can be sent again and is applied
+   * once. `none`: then it is sent again only if it cannot have been applied.
+   */
+  readonly idempotencyKeys?: 'auto' | 'none';
+  /** What to have seen from the start, from `client.session.export()`. `false`: no session, answers may be older than earlier ones. */
+  readonly session?: SessionTokens | false;
+  /** Go to nodes that the cluster names when none of the endpoints holds a database. Default true. */
+  readonly discover?: boolean;
   /** Replaces the global `fetch`, for tests. */
   readonly fetch?: typeof fetch;
 }
 
-export interface Call {
-  readonly method: 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE';
-  /** Path and query, from the root, already encoded. */
-  readonly path: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string | ReadableStream<Uint8Array>;
-  readonly signal?: AbortSignal | undefined;
-  /** Statuses besides 2xx that the caller wants to see instead of an error. */
-  readonly accept?: readonly number[];
-}
-
-export interface Answer {
-  readonly status: number;
-  readonly headers: Headers;
-  readonly endpoint: string;
-  readonly text: string;
-}
-
 export class Connection {
-  readonly endpoints: readonly string[];
-  readonly #headers: Readonly<Record<string, string>>;
-  readonly #timeoutMs: number;
-  readonly #fetch: typeof fetch;
-  #current = 0;
+  readonly session: Session;
+  readonly ports: ClientPorts;
+  readonly #options: ConnectionOptions;
+  readonly #pool: EndpointPool;
 
-  constructor(options: ConnectionOptions) {
+  constructor(options: ConnectionOptions, ports: ClientPorts = systemPorts(options.fetch), pool?: EndpointPool) {
     const endpoints = typeof options.endpoints === 'string' ? [options.endpoints] : options.endpoints;
     if (endpoints.length === 0)
       throw new ClientError('CLIENT_ENDPOINT_INVALID', 'no endpoint given: pass at least one URL');
-    this.endpoints = endpoints.map(normaliseEndpoint);
-    this.#headers = options.token === undefined ? {} : { authorization: `Bearer ${options.token}` };
-    this.#timeoutMs = options.timeoutMs ?? REQUEST_TIMEOUT_MS;
-    // Looked up at each call, so that a test or a polyfill may replace the global later.
-    this.#fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
+    this.#options = options;
+    this.ports = ports;
+    const named = endpoints.map((endpoint) => (typeof endpoint === 'string' ? { url: endpoint } : endpoint));
+    this.#pool = pool ?? new EndpointPool(named, options.policy ?? 'failover', ports);
+    this.session = new Session(options.session === false ? {} : options.session);
+  }
+
+  get endpoints(): readonly string[] {
+    return this.#pool.urls;
+  }
+
+  /** The same nodes, and what is known of them, for somebody who has seen other things. */
+  fork(session: SessionTokens): Connection {
+    return new Connection({ ...this.#options, session }, this.ports, this.#pool);
   }
 
   /** Sends a request and reads its answer as text. */
   async send(call: Call): Promise<Answer> {
-    // Where the request went last: other calls may move on meanwhile.
-    const place = { at: this.#current };
-    const timeout = this.#timeoutMs > 0 ? AbortSignal.timeout(this.#timeoutMs) : undefined;
+    const timeoutMs = call.timeoutMs ?? this.#options.timeoutMs ?? REQUEST_TIMEOUT_MS;
+    const deadline = new Deadline(this.ports, timeoutMs, call.signal);
     try {
-      const { response, endpoint } = await this.#open(call, anySignal(call.signal, timeout), place);
-      return { status: response.status, headers: response.headers, endpoint, text: await response.text() };
-    } catch (error) {
-      if (error instanceof ClientError) throw error;
-      call.signal?.throwIfAborted();
-      const endpoint = this.endpoints[place.at] ?? '';
-      if (timeout?.aborted === true) {
-        this.#moveOn(place.at);
-        throw new ClientError('CLIENT_TIMEOUT', `${endpoint} did not answer within ${this.#timeoutMs} ms`, {
-          endpoint,
-          retryable: true,
-          cause: error,
-        });
-      }
-      throw unreachable([endpoint], error);
+      return await this.#persist(this.#prepare(call), deadline, timeoutMs, async (attempt) => attempt.text());
+    } finally {
+      deadline.dispose();
     }
   }
 
   /** Sends a request whose answer is read as it arrives. The body of the answer must be consumed or cancelled. */
-  async stream(call: Call): Promise<ReadableStream<Uint8Array>> {
-    const { response, endpoint } = await this.#open(call, call.signal);
-    if (response.body === null)
-      throw new ClientError('CLIENT_RESPONSE_INVALID', `${endpoint} sent no body`, {
-        status: response.status,
-        endpoint,
-      });
-    return response.body as ReadableStream<Uint8Array>;
+  async stream(call: Call): Promise<StreamAnswer> {
+    // It lives as long as the body: the signal of the caller ends that, too.
+    const deadline = new Deadline(this.ports, 0, call.signal);
+    return this.#persist(this.#prepare(call), deadline, 0, async (attempt) => attempt.stream());
   }
 
-  /**
-   * Opens the request on the current endpoint, or on the next ones when the connection fails. A refused connection never
-   * carried the request, so any request moves on; a broken one may have been applied, so only repeatable requests do.
-   */
-  async #open(
-    call: Call,
-    signal: AbortSignal | undefined,
-    place = { at: 0 },
-  ): Promise<{ response: Response; endpoint: string }> {
-    const tried: string[] = [];
+  /** What every attempt has in common. */
+  #prepare(call: Call): Call {
+    const { token, idempotencyKeys = 'auto' } = this.#options;
+    const wantsKey = call.method !== 'GET' && typeof call.body !== 'object' && idempotencyKeys === 'auto';
+    const key = call.key === undefined && wantsKey ? this.ports.key() : call.key;
+    return {
+      ...call,
+      headers: {
+        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+        ...(typeof key === 'string' ? { 'idempotency-key': key } : {}),
+        ...call.headers,
+      },
+    };
+  }
+
+  async #persist<T extends object>(call: Call, deadline: Deadline, timeoutMs: number, read: Read<T>): Promise<T> {
+    const search = new Search(this.#pool, call.database ?? null);
     for (;;) {
-      const at = this.#current;
-      place.at = at;
-      const endpoint = this.endpoints[at] as string;
-      tried.push(endpoint);
-      let response: Response;
-      try {
-        response = await this.#fetch(endpoint + call.path, this.#init(call, signal));
-      } catch (error) {
-        if (signal?.aborted === true) throw error;
-        this.#moveOn(at);
-        const movable = isRefused(error) ? typeof call.body !== 'object' : isRepeatable(call);
-        if (!movable || tried.length >= this.endpoints.length) throw unreachable(tried, error);
-        continue;
+      deadline.throwIfAborted();
+      const endpoint = search.next();
+      const attempt = new Attempt(this.ports, this.#pool, endpoint, this.#withSession(call), deadline);
+      const outcome = await read(attempt);
+      this.#noteSession(call, attempt);
+      if (!isFailure(outcome)) {
+        this.#pool.restore(endpoint);
+        if (call.database !== undefined) this.#pool.noteServed(call.database, endpoint);
+        return outcome;
       }
-      if (response.ok || call.accept?.includes(response.status) === true) return { response, endpoint };
-      throw problemError(response.status, await response.text(), endpoint);
+      deadline.throwIfAborted();
+      if (deadline.isOver) {
+        this.#pool.eject(endpoint, true);
+        // What a node said before counts more than that the time was over.
+        throw search.answered ?? timeoutError(endpoint.url, timeoutMs, outcome.error);
+      }
+      search.failed(endpoint, outcome);
+      if (!(await this.#maySendAgain(call, endpoint, outcome, search))) throw search.finalError(outcome);
+      if (!search.isRoundOver) continue;
+      if (search.rounds >= (this.#options.retries ?? RETRIES)) throw search.finalError(outcome);
+      await deadline.wait(this.ports, backoffMs(search.rounds, outcome.retryAfterMs, this.ports));
+      deadline.throwIfAborted();
+      if (deadline.isOver) throw search.finalError(outcome);
     }
   }
 
-  /** Leaves an endpoint that failed, unless another call has done so already. */
-  #moveOn(at: number): void {
-    if (this.#current === at) this.#current = (at + 1) % this.endpoints.length;
+  async #maySendAgain(call: Call, endpoint: Endpoint, failure: Failure, search: Search): Promise<boolean> {
+    const { database } = call;
+    const { code, status } = failure.error;
+    if (typeof call.body === 'object') return false;
+    if (database !== undefined && status === 421) {
+      this.#pool.noteElsewhere(database, endpoint);
+      // One round: where a database is does not change while we ask.
+      return !search.isRoundOver || (await this.#discover(database, endpoint));
+    }
+    if (database !== undefined && code === 'SYNC_DATABASE_NOT_FOUND') {
+      // This session has seen it, so the node is behind; unless all say that there is none.
+      if (this.session.token(database) === undefined || search.isRoundOver) return false;
+      this.#pool.noteBehind(database, endpoint);
+      return true;
+    }
+    if (database !== undefined && code === BEHIND_CODE) this.#pool.noteBehind(database, endpoint);
+    return mayRetry(call, failure);
   }
 
-  #init(call: Call, signal: AbortSignal | undefined): RequestInit {
-    return {
-      method: call.method,
-      headers: { ...this.#headers, ...call.headers },
-      redirect: 'error',
-      ...(signal === undefined ? {} : { signal }),
-      ...(call.body === undefined ? {} : { body: call.body, duplex: 'half' as const }),
-    };
-  }
-}
-
-/** The literal that stands for the origin and prefix: no trailing slash, so that paths can be appended. */
-export function normaliseEndpoint(endpoint: string): string {
-  let url: URL;
-  try {
-    url = new URL(endpoint);
-  } catch (error) {
-    throw new ClientError(
-      'CLIENT_ENDPOINT_INVALID',
-      `${JSON.stringify(endpoint)} is not a URL; use for example http://127.0.0.1:7400`,
-      { cause: error },
+  /** Asks the cluster which nodes hold the database. True when there is one that was not tried. */
+  async #discover(database: string, { url }: Endpoint): Promise<boolean> {
+    if (this.#options.discover === false) return false;
+    const { headers = {}, path } = this.#prepare({ method: 'GET', path: '/v1/_cluster/members' });
+    let members: MemberList['members'];
+    try {
+      const response = await this.ports.fetch(url + path, { headers, redirect: 'error' });
+      members = ((await response.json()) as Partial<MemberList>).members ?? [];
+    } catch {
+      // The refusal of the database is the better error.
+      return false;
+    }
+    const holders = members.filter(
+      ({ state, databases }) => state !== 'removed' && (databases === null || databases.includes(database)),
     );
+    const urls = holders.flatMap(({ url: address }) => (address === null ? [] : [address]));
+    return this.#pool.noteHolders(database, urls);
   }
-  if (url.protocol !== 'http:' && url.protocol !== 'https:') {
-    throw new ClientError(
-      'CLIENT_ENDPOINT_INVALID',
-      `${endpoint}: only http and https endpoints are supported, for example http://127.0.0.1:7400`,
-    );
+
+  #withSession(call: Call): Call {
+    if (call.database === undefined || call.session === false || this.#options.session === false) return call;
+    const token = this.session.token(call.database);
+    return token === undefined ? call : { ...call, headers: { ...call.headers, 'session-token': token } };
   }
-  return url.origin + url.pathname.replace(/\/+$/, '');
+
+  #noteSession({ database, session }: Call, { sessionToken }: Attempt): void {
+    if (database === undefined || sessionToken === null) return;
+    if (session !== false && this.#options.session !== false) this.session.note(database, sessionToken);
+  }
 }
 
-function anySignal(left: AbortSignal | undefined, right: AbortSignal | undefined): AbortSignal | undefined {
-  if (left === undefined || right === undefined) return left ?? right;
-  return AbortSignal.any([left, right]);
+/** The way of one call over the nodes, in rounds: in each round every node that could take it is tried once. */
+class Search {
+  /** The last refusal by a node. */
+  answered: ClientError | null = null;
+  /** Rounds that are over. */
+  rounds = 0;
+  readonly #pool: EndpointPool;
+  readonly #database: string | null;
+  readonly #tried = new Set<Endpoint>();
+  readonly #urls = new Set<string>();
+
+  constructor(pool: EndpointPool, database: string | null) {
+    this.#pool = pool;
+    this.#database = database;
+  }
+
+  get isRoundOver(): boolean {
+    return this.#pool.candidates(this.#database, this.#tried).length === 0;
+  }
+
+  next(): Endpoint {
+    let endpoint = this.#pool.choose(this.#database, this.#tried);
+    if (endpoint === null) {
+      this.rounds++;
+      this.#tried.clear();
+      endpoint = this.#pool.choose(this.#database, this.#tried)!;
+    }
+    this.#tried.add(endpoint);
+    this.#urls.add(endpoint.url);
+    return endpoint;
+  }
+
+  failed(endpoint: Endpoint, { kind, error }: Failure): void {
+    if (kind === 'answered') this.answered = error;
+    if (kind !== 'answered' || error.code === 'HTTP_DRAINING') this.#pool.eject(endpoint, kind === 'broken');
+  }
+
+  /** Names every node that was tried, if none answered. */
+  finalError({ kind, error }: Failure): ClientError {
+    return kind === 'answered' ? error : unreachableError([...this.#urls], kind === 'refused', error.cause);
+  }
 }
 
-/** Whether applying the request twice equals applying it once. A precondition would fail the second time. */
-function isRepeatable(call: Call): boolean {
-  if (call.method === 'POST' || call.method === 'PATCH' || typeof call.body === 'object') return false;
-  return call.headers?.['if-match'] === undefined && call.headers?.['if-none-match'] === undefined;
-}
-
-function causeCode(error: unknown): string {
-  const cause = (error as { cause?: { code?: string } } | null)?.cause;
-  return cause?.code ?? (error as { code?: string } | null)?.code ?? '';
-}
-
-function isRefused(error: unknown): boolean {
-  return ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT'].includes(
-    causeCode(error),
-  );
-}
-
-function unreachable(tried: readonly string[], error: unknown): ClientError {
-  const code = causeCode(error);
-  const what = isRefused(error) ? 'no node answers at' : 'the connection broke to';
-  const reason = (error as { cause?: { message?: string } } | null)?.cause?.message ?? String(error);
-  return new ClientError('CLIENT_UNREACHABLE', `${what} ${tried.join(', ')} (${code || reason})`, {
-    endpoint: tried.at(-1) ?? '',
-    retryable: true,
-    cause: error,
-    details: { endpoints: [...tried] },
-  });
+function isFailure(outcome: unknown): outcome is Failure {
+  return typeof outcome === 'object' && outcome !== null && 'kind' in outcome && 'error' in outcome;
 }

@@ -2,8 +2,10 @@
  * @module
  * Owns the calls on one database.
  */
+import type { Answer, Call } from './call.ts';
 import type { Connection } from './connection.ts';
-import { CollectionClient, parseBody } from './collection-client.ts';
+import { CollectionClient } from './collection-client.ts';
+import { parseBody } from './request.ts';
 import type { CallOptions, DigestAnswer, DatabaseAnswer, JsonObject } from './type.ts';
 
 /** One database. Creating this object sends nothing. @public */
@@ -26,22 +28,25 @@ export class DatabaseClient {
 
   /** Creates the database; resolves false when it exists already. */
   async create(options: CallOptions = {}): Promise<boolean> {
-    const answer = await this.#connection.send({ method: 'PUT', path: this.#path, signal: options.signal });
-    return answer.status === 201;
+    return (await this.#send('PUT', '', options)).status === 201;
   }
 
   async info(options: CallOptions = {}): Promise<DatabaseAnswer> {
-    return parseBody(await this.#connection.send({ method: 'GET', path: this.#path, signal: options.signal }));
+    return parseBody(await this.#send('GET', '', options));
   }
 
   /** Deletes the database with everything in it, on every node. */
   async drop(options: CallOptions = {}): Promise<void> {
-    await this.#connection.send({ method: 'DELETE', path: this.#path, signal: options.signal });
+    await this.#send('DELETE', '', options);
+    // One that is made anew under this name starts from nothing.
+    this.#connection.session.forget(this.name);
   }
 
   async digest(options: CallOptions = {}): Promise<DigestAnswer> {
-    return parseBody(
-      await this.#connection.send({ method: 'GET', path: `${this.#path}/_digest`, signal: options.signal }),
-    );
+    return parseBody(await this.#send('GET', '/_digest', options));
+  }
+
+  async #send(method: Call['method'], path: string, { signal, timeoutMs }: CallOptions): Promise<Answer> {
+    return this.#connection.send({ method, path: this.#path + path, database: this.name, signal, timeoutMs });
   }
 }

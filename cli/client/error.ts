@@ -66,6 +66,26 @@ export function problemError(status: number, body: string, endpoint: string): Cl
   });
 }
 
+/** No answer from any of the endpoints tried. */
+export function unreachableError(tried: readonly string[], isRefused: boolean, cause: unknown): ClientError {
+  const { code, message } = (cause as { cause?: { code?: string; message?: string } } | null)?.cause ?? {};
+  const what = isRefused ? 'no node answers at' : 'the connection broke to';
+  return new ClientError(
+    'CLIENT_UNREACHABLE',
+    `${what} ${tried.join(', ')} (${code ?? message ?? (cause instanceof Error ? cause.message : String(cause))})`,
+    { endpoint: tried.at(-1) ?? '', retryable: true, cause, details: { endpoints: [...tried] } },
+  );
+}
+
+/** Nothing came in time. */
+export function timeoutError(endpoint: string, timeoutMs: number, cause: unknown): ClientError {
+  return new ClientError('CLIENT_TIMEOUT', `${endpoint} did not answer within ${timeoutMs} ms`, {
+    endpoint,
+    retryable: true,
+    cause,
+  });
+}
+
 /** What of a problem can be relied on when a proxy or a later version may have written it. */
 type ReceivedProblem = Partial<Problem> & Pick<Problem, 'code' | 'retryable'>;
 

@@ -44,14 +44,31 @@ export type {
 /** Taken by every call. */
 export interface CallOptions {
   /** Ends the call with an `AbortError`. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
+  /** Replaces the time limit of the client: milliseconds, retries included; 0 = none. */
+  readonly timeoutMs?: number | undefined;
 }
 
-export interface WriteCallOptions extends CallOptions {
+export interface ReadCallOptions extends CallOptions {
+  /** How long a node may wait until it has what this session has seen; whole seconds. Default: the node's, 2. */
+  readonly waitSeconds?: number | undefined;
+}
+
+export interface WriteCallOptions extends ReadCallOptions {
   /** Write only if the document still has this ETag; `*` = only if it exists. Checked on the node that accepts the write. */
   readonly ifMatch?: string;
   /** `*` = only if the document does not exist yet. */
   readonly ifNoneMatch?: string;
+  /** Nodes that are to have the write on disk before the answer; `waitSeconds` says how long that may take. */
+  readonly replicas?: number | undefined;
+  /** Replaces the generated key, so that another process can repeat this write and it is applied once; null = none. */
+  readonly idempotencyKey?: string | null | undefined;
+}
+
+/** How many nodes have a write on disk, and how many were asked for. Fewer: the write stands and goes on spreading. */
+export interface ReplicaCount {
+  readonly durable: number;
+  readonly wanted: number;
 }
 
 /** A document with its version. */
@@ -73,9 +90,11 @@ export interface WriteResult {
   readonly id: string;
   readonly etag: string;
   readonly created: boolean;
+  /** Present when `replicas` was asked for. */
+  readonly replicas?: ReplicaCount;
 }
 
-export interface ListOptions extends CallOptions {
+export interface ListOptions extends ReadCallOptions {
   /** Only ids that start with this. */
   readonly prefix?: string;
   /** Documents per request. Default: the node's. */
