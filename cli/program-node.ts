@@ -105,5 +105,5 @@ function createOption({ key, kind, placeholder, description, default: standard }
   // Defaults are applied by the server, after environment and file; here they are only told.
   const told = standard === undefined || kind === 'switch' ? description : `${description} (default: ${standard})`;
   const option = new Option(kind === 'switch' ? `--${key}` : `--${key} <${(placeholder ?? key).toLowerCase()}>`, told);
-  return kind === 'urls' ? option.argParser(collect) : option;
+  return ['urls', 'origins', 'hosts'].includes(kind) ? option.argParser(collect) : option;
 }

@@ -6,7 +6,14 @@
 import { readFileSync } from 'node:fs';
 import { ConfigError } from './errors.ts';
 import { LOG_LEVELS } from './log.ts';
-import { formatListen, parseListen, parseUrl, type ListenAddress } from './listen-address.ts';
+import {
+  formatListen,
+  parseHostName,
+  parseListen,
+  parseOrigin,
+  parseUrl,
+  type ListenAddress,
+} from './listen-address.ts';
 import { OPTIONS, type NodeOptions, type OptionDefinition, type OptionName } from './option.ts';
 
 /** Where values come from; keys of `flags` and of the file are option keys, e.g. `tls-cert`. */
@@ -40,7 +47,7 @@ export function resolveConfig({ flags = {}, env = {}, file = env['ATOLL_CONFIG']
     ]);
     if (value !== undefined) result[option.name] = parseValue(option, value, origin);
   }
-  result.join ??= [];
+  for (const name of ['join', 'allowOrigin', 'allowHost'] as const) result[name] ??= [];
   if (result.data === undefined)
     throw invalid('data', '--data is required: the directory in which this node keeps its documents');
   if ((result.tlsCert === undefined) !== (result.tlsKey === undefined)) {
@@ -114,6 +121,10 @@ function parseValue(option: OptionDefinition, value: unknown, origin: string): u
       return parseUrl(requireText(option, value, origin), option.key, origin);
     case 'urls':
       return requireTexts(option, value, origin).map((url) => parseUrl(url, option.key, origin));
+    case 'origins':
+      return requireTexts(option, value, origin).map((text) => parseOrigin(text, option.key, origin));
+    case 'hosts':
+      return requireTexts(option, value, origin).map((text) => parseHostName(text, option.key, origin));
     case 'log-level':
       if ((LOG_LEVELS as readonly unknown[]).includes(value)) return value;
       throw invalid(option.key, `${origin} must be one of ${LOG_LEVELS.join(', ')}`);

@@ -9,7 +9,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { Replica } from '../sync/index.ts';
 import type { Health } from './http/health.ts';
-import type { SyncEndpoint } from './http/sync-endpoint.ts';
+import type { UpgradeDoors } from './http/upgrade.ts';
 
 /** Time for closing handshakes of links. */
 const LINK_CLOSE_MS = 500;
@@ -18,7 +18,7 @@ const CONNECTION_CLOSE_MS = 100;
 
 export interface DrainParts {
   readonly app: FastifyInstance;
-  readonly endpoint: SyncEndpoint;
+  readonly doors: UpgradeDoors;
   readonly replica: Replica;
   readonly health: Health;
   readonly log: Logger;
@@ -43,7 +43,7 @@ export interface DrainOptions {
 }
 
 export async function drainNode(
-  { app, endpoint, replica, health, log, sockets }: DrainParts,
+  { app, doors, replica, health, log, sockets }: DrainParts,
   options: DrainOptions,
 ): Promise<void> {
   log.info({ inflight: health.inflight }, 'draining');
@@ -54,7 +54,7 @@ export async function drainNode(
   try {
     await replica.close();
   } finally {
-    await endpoint.close(LINK_CLOSE_MS);
+    await doors.close(LINK_CLOSE_MS);
     const closed = app.close().then(() => {});
     await withDeadline(closed, CONNECTION_CLOSE_MS);
     // What is left had its time, or never sent a request: Node does not count such a connection as idle, and knows nothing of

@@ -10,9 +10,13 @@ import type { NodeOptions } from './option.ts';
 /** A bulk line holds a document and the few bytes around it. */
 const LINE_ENVELOPE_BYTES = 4096;
 
-type LimitOptions = Pick<NodeOptions, 'bodyBytes' | 'documentBytes' | 'depth' | 'requestMs' | 'connections'>;
+type LimitOptions = Pick<
+  NodeOptions,
+  'bodyBytes' | 'documentBytes' | 'depth' | 'requestMs' | 'connections' | 'requestsPerSecond'
+>;
 
-export function limitsOf({ bodyBytes, documentBytes, depth, requestMs, connections }: LimitOptions): Limits {
+export function limitsOf(options: LimitOptions): Limits {
+  const { bodyBytes, documentBytes, depth, requestMs, connections, requestsPerSecond } = options;
   return {
     bodyBytes,
     documentBytes,
@@ -26,6 +30,7 @@ export function limitsOf({ bodyBytes, documentBytes, depth, requestMs, connectio
     frameBytes: 1_048_576,
     requestMs,
     connections,
+    requestsPerSecond,
   };
 }
 

@@ -34,6 +34,20 @@ export function parseUrl(text: string, key: string, origin: string): string {
   return `${url.protocol}//${url.host}${url.pathname.replace(/\/+$/, '')}`;
 }
 
+/** Reads the origin of web pages: scheme, host and perhaps a port, as browsers send it. */
+export function parseOrigin(text: string, key: string, from: string): string {
+  const origin = URL.canParse(text) ? new URL(text).origin : 'null';
+  // Anything more than an origin would never match, and `*` would be everybody.
+  if (origin !== 'null' && (text === origin || text === `${origin}/`)) return origin;
+  throw invalid(key, `${from} must be an origin such as https://app.example`);
+}
+
+/** Reads a host name without a port. */
+export function parseHostName(text: string, key: string, from: string): string {
+  if (/^[a-z0-9_]([a-z0-9_.-]{0,252})$/i.test(text)) return text.toLowerCase();
+  throw invalid(key, `${from} must be a host name such as db.example, without a port`);
+}
+
 /** Does the address stay on this machine? */
 export function isLoopbackHost(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);

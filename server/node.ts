@@ -12,11 +12,14 @@ import { completeOptions, type OpenOptions } from './config.ts';
 import type { NodeOptions } from './option.ts';
 import { drainNode, trackSockets } from './drain.ts';
 import { ConfigError } from './errors.ts';
-import { readSecrets, requireProtection, type Secrets } from './exposure.ts';
-import { createApp } from './http/app.ts';
+import { isExposed, readSecrets, requireProtection, type Secrets } from './exposure.ts';
+import { createApp, type AppTls } from './http/app.ts';
+import { AccessControl } from './http/auth.ts';
 import type { HttpContext } from './http/context.ts';
 import { Health } from './http/health.ts';
-import { createSyncEndpoint } from './http/sync-endpoint.ts';
+import { OriginPolicy } from './http/origin.ts';
+import { addSyncDoor } from './http/sync-endpoint.ts';
+import { UpgradeDoors } from './http/upgrade.ts';
 import { documentLimitsOf, limitsOf } from './limits.ts';
 import { formatHost, formatListen, isLoopbackHost } from './listen-address.ts';
 import { createLog } from './log.ts';
@@ -32,6 +35,8 @@ export interface AtollNode {
   /** Name shown to people. */
   readonly node: string;
   readonly replica: Replica;
+  /** The admin token that was made because there was none; it cannot be read again. */
+  readonly firstToken: string | null;
   /** Resolves when storage failed: close the node and end the process with an error. Never rejects. */
   readonly failed: Promise<AtollError>;
   /** Drains: readiness fails, requests in flight finish, links flush, storage closes. Idempotent. */
@@ -57,19 +62,20 @@ export async function openNode(given: OpenOptions): Promise<AtollNode> {
     throw error;
   });
   const context = createContext(options, secrets, replica, health);
-  const app = createApp({ context, log, ...(secrets.tls && { tls: secrets.tls }) });
+  const app = createApp({ context, log, ...(secrets.tls && { tls: serverTls(options, secrets) }) });
   const sockets = trackSockets(app.server);
-  const endpoint = createSyncEndpoint(app.server, context);
-  const url = await listen(app, options).catch(async (error: unknown) => {
+  const doors = new UpgradeDoors(app.server, context);
+  addSyncDoor(doors, context, options.mutualTls);
+  const { url, firstToken } = await begin(app, options, context).catch(async (error: unknown) => {
     await replica.close();
     throw error;
   });
-  warnExposure(options, secrets, log);
+  warnExposure(options, context, log);
   for (const peer of options.join) replica.addPeer(peer);
   log.info({ url, id: replica.nodeId }, 'listening');
   let closing: Promise<void> | null = null;
-  const close = (): Promise<void> => (closing ??= drainNode({ app, endpoint, replica, health, log, sockets }, options));
-  return { url, node: replica.name, replica, failed, close };
+  const close = (): Promise<void> => (closing ??= drainNode({ app, doors, replica, health, log, sockets }, options));
+  return { url, node: replica.name, replica, firstToken, failed, close };
 }
 
 function watchStorage(
@@ -102,7 +108,7 @@ function openReplica(
     timers: systemTimers,
     random: cryptoRandom,
     sha256: nativeSha256,
-    dialer: createWebSocketDialer(),
+    dialer: createWebSocketDialer({ tls: dialerTls(options, secrets) }),
     compressor: zlibCompressor,
     ...(name !== undefined && { name }),
     ...(advertise !== undefined && { advertise }),
@@ -136,9 +142,42 @@ function createContext(
     documentLimits,
     clock: systemClock,
     random: cryptoRandom,
-    adminTokenHash,
+    access: new AccessControl(
+      { adminTokenHash, insecure, isExposed: isExposed(options), requestsPerSecond: limits.requestsPerSecond },
+      replica.accessTokens,
+    ),
+    origins: new OriginPolicy({ allowedOrigins: options.allowOrigin, allowedHosts: namesOf(options) }),
     insecure,
   };
+}
+
+/** What this node shows, and by whom members must be vouched for. Clients need no certificate: the door of peers asks. */
+function serverTls({ mutualTls }: NodeOptions, { tls, peerCa }: Secrets): AppTls {
+  return { ...tls!, ...(mutualTls && { ca: peerCa!, requestCert: true, rejectUnauthorized: false }) };
+}
+
+function dialerTls({ mutualTls }: NodeOptions, { tls, peerCa }: Secrets): { ca?: string; cert?: string; key?: string } {
+  return { ...(peerCa !== null && { ca: peerCa }), ...(mutualTls && tls) };
+}
+
+/** Names by which this node is known to be reached. */
+function namesOf({ allowHost, advertise, listen }: NodeOptions): readonly string[] {
+  return [...allowHost, listen.host, ...(advertise === undefined ? [] : [new URL(advertise).hostname])];
+}
+
+/** Listens; a node that asks for tokens and is the first of its cluster makes one for whoever started it. */
+async function begin(
+  app: FastifyInstance,
+  options: NodeOptions,
+  { access, replica }: HttpContext,
+): Promise<{ url: string; firstToken: string | null }> {
+  const tokens = replica.accessTokens;
+  const isFirst = options.join.length === 0 && options.joinToken === undefined && tokens.entries.size === 0;
+  const isLocked = access.isGuarded && !access.hasFileToken;
+  const url = await listen(app, options);
+  if (!isFirst || !isLocked) return { url, firstToken: null };
+  const { token } = await tokens.create({ role: 'admin', name: 'first start' });
+  return { url, firstToken: token };
 }
 
 /** Returns the URL of the bound address; a wildcard is shown as loopback, which is where it works for sure. */
@@ -155,9 +194,9 @@ async function listen(app: FastifyInstance, options: NodeOptions): Promise<strin
   return `${options.tlsCert === undefined ? 'http' : 'https'}://${formatHost(shown)}:${bound.port}`;
 }
 
-function warnExposure({ listen: { host }, insecure }: NodeOptions, { adminTokenHash }: Secrets, log: Logger): void {
-  if (adminTokenHash !== null) return;
+function warnExposure({ listen: { host }, insecure }: NodeOptions, { access }: HttpContext, log: Logger): void {
+  if (access.isGuarded) return;
   if (insecure && !isLoopbackHost(host))
-    log.warn('no admin token and --insecure: anybody who can reach this node can change it');
-  else log.warn('no admin token: only clients of this machine are served');
+    log.warn('no token and --insecure: anybody who can reach this node can change it');
+  else log.warn('no token: only clients of this machine are served');
 }

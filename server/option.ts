@@ -18,7 +18,11 @@ export interface NodeOptions {
   readonly adminTokenFile?: string;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
+  readonly tlsCa?: string;
+  readonly mutualTls: boolean;
   readonly insecure: boolean;
+  readonly allowOrigin: readonly string[];
+  readonly allowHost: readonly string[];
   readonly cacheBytes: number;
   readonly logBytesMax: number;
   readonly bodyBytes: number;
@@ -26,6 +30,7 @@ export interface NodeOptions {
   readonly depth: number;
   readonly connections: number;
   readonly requestMs: number;
+  readonly requestsPerSecond: number;
   readonly drainMs: number;
   readonly scrubPerSecond: number;
   readonly staleHours: number;
@@ -33,7 +38,7 @@ export interface NodeOptions {
 }
 
 export type OptionName = keyof NodeOptions;
-export type OptionKind = 'text' | 'switch' | 'integer' | 'listen' | 'url' | 'urls' | 'log-level';
+export type OptionKind = 'text' | 'switch' | 'integer' | 'listen' | 'url' | 'urls' | 'origins' | 'hosts' | 'log-level';
 
 export interface OptionDefinition {
   readonly name: OptionName;
@@ -124,11 +129,39 @@ export const OPTIONS: readonly OptionDefinition[] = [
     description: 'Private key, PEM. Needs --tls-cert.',
   },
   {
+    name: 'tlsCa',
+    key: 'tls-ca',
+    kind: 'text',
+    placeholder: 'FILE',
+    description: 'Certificates, PEM, that vouch for members, instead of those the system trusts.',
+  },
+  {
+    name: 'mutualTls',
+    key: 'mutual-tls',
+    kind: 'switch',
+    default: 'false',
+    description: 'Members must show a certificate that --tls-ca vouches for, besides knowing the secret.',
+  },
+  {
     name: 'insecure',
     key: 'insecure',
     kind: 'switch',
     default: 'false',
     description: 'Allow an address beyond this machine without tokens or TLS. Shows in the status of the cluster.',
+  },
+  {
+    name: 'allowOrigin',
+    key: 'allow-origin',
+    kind: 'origins',
+    placeholder: 'ORIGIN',
+    description: 'Pages of this origin may use the node from a browser, e.g. https://app.example; may be repeated.',
+  },
+  {
+    name: 'allowHost',
+    key: 'allow-host',
+    kind: 'hosts',
+    placeholder: 'NAME',
+    description: 'A host name by which clients reach a node that has no tokens, e.g. through a proxy; may be repeated.',
   },
   {
     name: 'cacheBytes',
@@ -191,6 +224,16 @@ export const OPTIONS: readonly OptionDefinition[] = [
     max: 1_000_000,
     placeholder: 'N',
     description: 'Open connections; more are closed at once.',
+  },
+  {
+    name: 'requestsPerSecond',
+    key: 'requests-per-second',
+    kind: 'integer',
+    default: '0',
+    min: 0,
+    max: 1_000_000,
+    placeholder: 'N',
+    description: 'Requests that each token may send, unless it has a rate of its own; 0 for any number.',
   },
   {
     name: 'requestMs',

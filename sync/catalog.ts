@@ -10,15 +10,25 @@
  * | `members` | node id | `{name, url, state, databases, removed: {at, by}}`; `removed` is never taken back |
  * | `join-tokens` | token id | `{hash, expiresAt, usedBy}` |
  * | `cluster` | `identity` | `{ids: {16 hex digits: true}}`: drawn with the first database; several when clusters met that had begun apart |
+ * | `access-tokens` | token id | see `access-token.ts`; `revoked` is never taken back |
  */
 import type { CollectionConfig } from './collection-config.ts';
 import { parseCollectionConfig } from './collection-config.ts';
 import type { Change, JsonObject, JsonValue } from '../crdt/index.ts';
+import { readAccessToken } from './access-token.ts';
+import type { AccessTokenEntry } from './access-token.ts';
 import { SyncError } from './errors.ts';
 
 export const SYSTEM_KEY = '_system.0';
 /** The collections that `Catalog.update` reads. */
-export const SYSTEM_COLLECTIONS: readonly string[] = ['databases', 'collections', 'members', 'join-tokens', 'cluster'];
+export const SYSTEM_COLLECTIONS: readonly string[] = [
+  'databases',
+  'collections',
+  'members',
+  'join-tokens',
+  'access-tokens',
+  'cluster',
+];
 
 export interface DatabaseEntry {
   /** The largest generation anybody created or dropped. */
@@ -62,6 +72,7 @@ export class Catalog {
   readonly joinTokens: Map<string, JoinTokenEntry> = new Map();
   /** Sorted; empty before this node heard of a database. */
   clusterIds: readonly string[] = [];
+  readonly accessTokens: Map<string, AccessTokenEntry> = new Map();
   readonly #collections = new Map<string, CollectionConfig>();
 
   /** Takes note of a document of the system database; `null` = deleted. Returns whether it was one the catalog knows. */
@@ -79,6 +90,9 @@ export class Catalog {
         return true;
       case 'cluster':
         this.clusterIds = readClusterIds(value);
+        return true;
+      case 'access-tokens':
+        assign(this.accessTokens, id, value && readAccessToken(value));
         return true;
       case 'collections':
         assign(this.#collections, id, value && readConfig(value));

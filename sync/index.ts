@@ -10,6 +10,8 @@ export type { QuarantinedDocument } from './quarantine.ts';
 export type { ScrubStatus } from './scrub.ts';
 export type { DatabaseStatus, HorizonStatus, MemberLag, MemberStatus, ReplicaStatus } from './replica-status.ts';
 export type { MemberState } from './catalog.ts';
+export { accessTokenId, AccessTokens } from './access-token.ts';
+export type { AccessRole, AccessTokenEntry, AccessTokenRequest } from './access-token.ts';
 export type { Incident, IncidentKind } from './incident.ts';
 export type { PeersEvent } from './link/peers.ts';
 export type { UnsentDocument } from './unsent.ts';

@@ -4,6 +4,7 @@
  * replication engine; everything it needs from outside is an argument.
  */
 import type { AtollError } from '../crdt/index.ts';
+import { AccessTokens } from './access-token.ts';
 import { Catalog, SYSTEM_COLLECTIONS, SYSTEM_KEY } from './catalog.ts';
 import type { MemberState } from './catalog.ts';
 import type { Database } from './database.ts';
@@ -19,19 +20,16 @@ import { Epoch, introductionOf, loadIdentity, storeSecret } from './identity.ts'
 import { IdentityGuard } from './identity-guard.ts';
 import { IncidentList } from './incident.ts';
 import { LogCutter } from './log-cutter.ts';
-import type { Peers, PeersEvent } from './link/peers.ts';
-import { createPeers } from './link/peers.ts';
+import { createPeers, type Peers, type PeersEvent } from './link/peers.ts';
 import { MemberProgress } from './member-progress.ts';
 import { Membership, STALE_AFTER_MS_DEFAULT } from './membership.ts';
 import { validateDatabaseName } from './names.ts';
 import { Placement } from './placement.ts';
-import { Proof } from './proof.ts';
-import type { DoctorReport } from './proof.ts';
+import { Proof, type DoctorReport } from './proof.ts';
 import type { Channel } from './port.ts';
 import type { JoinToken } from './protocol/admission.ts';
 import { portableSha256 } from './sha256.ts';
-import type { ReplicaStatus } from './replica-status.ts';
-import { describeReplica } from './replica-status.ts';
+import { describeReplica, type ReplicaStatus } from './replica-status.ts';
 import { ReplicaEngine } from './replica-engine.ts';
 import { chooseSecret } from './replica-options.ts';
 import type { ReplicaOptions } from './replica-options.ts';
@@ -43,6 +41,8 @@ const CACHE_BYTES_MAX_DEFAULT = 32 * 1024 * 1024;
 
 export class Replica {
   readonly advertise: string | null;
+  /** By which clients are let in. */
+  readonly accessTokens: AccessTokens;
   /** @internal What links see of the replica. */
   readonly engine: ReplicaEngine;
   readonly #options: ReplicaOptions;
@@ -67,6 +67,7 @@ export class Replica {
     this.#epoch = parts.epoch;
     this.#set = parts.set;
     this.#catalog = parts.catalog;
+    this.accessTokens = new AccessTokens(options, parts.catalog, () => this.#system());
     this.#commit = parts.commit;
     this.#secret = parts.secret;
     this.#incidents = new IncidentList(options.clock, (incident) => options.onIncident?.(incident));

@@ -40,6 +40,11 @@ export async function startNode(
   }
   try {
     const node = await openNode(options);
+    if (node.firstToken !== null) {
+      context.output.raw(
+        `This cluster has no token yet. Here is its first one, for everything. It is shown only now:\n\n  ${node.firstToken}\n`,
+      );
+    }
     await context.output.write(`${JSON.stringify({ ready: true, url: node.url, node: node.node })}\n`);
     const failure = await Promise.race([stop.requested.then(() => null), node.failed]);
     if (failure === null) {

@@ -25,3 +25,10 @@ export type {
 } from './member.ts';
 export type { HealthAnswer, Limits } from './node.ts';
 export type { Problem, ProblemField } from './problem.ts';
+export type {
+  AccessRoleName,
+  AccessTokenAnswer,
+  AccessTokenList,
+  NewAccessTokenAnswer,
+  NewAccessTokenRequest,
+} from './token.ts';

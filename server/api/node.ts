@@ -29,6 +29,8 @@ export interface Limits {
   readonly requestMs: number;
   /** Open client connections. */
   readonly connections: number;
+  /** Requests per second of a token, unless it has a rate of its own; 0 = any number. */
+  readonly requestsPerSecond: number;
 }
 
 /** Answer to GET `/livez` and `/readyz`. */

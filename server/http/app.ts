@@ -12,14 +12,12 @@ import fastify, {
 import type { Logger } from 'pino';
 import type { ServerOptions } from 'node:http';
 import type { ServerOptions as HttpsOptions } from 'node:https';
-import { requireAccess } from './auth.ts';
-import { acceptBodies, requirePlainBody } from './body.ts';
-import { answerClientError, refuseOddRequests, requireHost } from './client-error.ts';
+import { acceptBodies } from './body.ts';
+import { answerClientError, refuseOddRequests } from './client-error.ts';
 import type { HttpContext } from './context.ts';
-import { requireWellFormedUrl } from './document-id.ts';
 import { problemOf, sendProblem } from './error-reply.ts';
-import { HttpError } from './errors.ts';
-import { MethodTable, refusedMethod } from './method.ts';
+import { addGate } from './gate.ts';
+import { MethodTable } from './method.ts';
 import { bulkRoutes } from './routes/bulk.ts';
 import { collectionRoutes } from './routes/collection.ts';
 import { conflictRoutes } from './routes/conflict.ts';
@@ -27,6 +25,7 @@ import { databaseRoutes } from './routes/database.ts';
 import { documentRoutes } from './routes/document.ts';
 import { listRoutes } from './routes/list.ts';
 import { doctorRoutes } from './routes/doctor.ts';
+import { tokenRoutes } from './routes/token.ts';
 import { memberRoutes } from './routes/member.ts';
 import { nodeRoutes } from './routes/node.ts';
 
@@ -34,11 +33,11 @@ export interface AppOptions {
   readonly context: HttpContext;
   readonly log: Logger;
   /** Certificate and key; absent serves plain HTTP. */
-  readonly tls?: Pick<HttpsOptions, 'cert' | 'key'>;
+  readonly tls?: AppTls;
 }
 
-/** Paths served without a token and while draining, so that probes always get an answer. */
-const OPEN_PATHS = /^\/(?:livez|readyz)(?:\?|$)/;
+export type AppTls = Pick<HttpsOptions, 'cert' | 'key' | 'ca' | 'requestCert' | 'rejectUnauthorized'>;
+
 /** A socket on which nothing moves for this long is closed. */
 const IDLE_SOCKET_MS = 60_000;
 const KEEP_ALIVE_MS = 72_000;
@@ -63,6 +62,7 @@ export function createApp({ context, log, tls }: AppOptions): FastifyInstance {
     bulkRoutes,
     memberRoutes,
     doctorRoutes,
+    tokenRoutes,
     nodeRoutes,
   ]) {
     routes(app, context);
@@ -102,55 +102,9 @@ function httpOptions({ limits }: HttpContext): ServerOptions {
   };
 }
 
-/** What every request passes before its route: one Host, a well-formed URL, a node that takes requests, access. */
-function addGate(app: FastifyInstance, context: HttpContext, methods: MethodTable): void {
-  const { health } = context;
-  const leave = (): void => health.leave();
-  app.addHook('onRequest', (request, reply, done) => {
-    const { raw } = request;
-    health.enter();
-    reply.raw.on('close', leave);
-    try {
-      requireHost(raw);
-      requireWellFormedUrl(raw.url!);
-      if (!OPEN_PATHS.test(raw.url!)) {
-        if (health.isRefusing) throw new HttpError('HTTP_DRAINING', 'this node is shutting down', { retryable: true });
-        requireAccess(raw, context);
-        requirePlainBody(raw);
-        if (raw.url!.includes('?')) requireKnownQuery(request);
-      }
-      // Here and not in a handler: whatever the body is, what is wrong is the path or the method.
-      if (request.is404) return answerNotFound(methods, request, reply);
-    } catch (error) {
-      done(error as Error);
-      return;
-    }
-    done();
-  });
-}
-
-/** Routes that take parameters have a schema that checks them; the others take none. A parameter that is ignored misleads. */
-function requireKnownQuery({ query, routeOptions }: FastifyRequest): void {
-  const [parameter] = Object.keys(query as object);
-  if (parameter === undefined || routeOptions.url === undefined || routeOptions.schema?.querystring !== undefined)
-    return;
-  throw new HttpError('HTTP_QUERY_INVALID', `this request takes no parameter ${parameter.slice(0, 80)}`, {
-    details: { parameter: parameter.slice(0, 80) },
-  });
-}
-
 function answerError(log: Logger, error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const problem = problemOf(error);
   if (problem.status === 500)
     log.error({ err: error, method: request.method, route: request.routeOptions.url }, 'request failed');
   sendProblem(reply, problem, error);
-}
-
-function answerNotFound(methods: MethodTable, request: FastifyRequest, reply: FastifyReply): void {
-  const allowed = methods.allowed(request.raw.url!);
-  if (allowed.length === 0) {
-    throw new HttpError('HTTP_ROUTE_NOT_FOUND', `there is nothing at ${request.raw.url!.slice(0, 200)}`);
-  }
-  if (request.method !== 'OPTIONS') throw refusedMethod(allowed);
-  reply.code(204).header('allow', allowed.join(', ')).send();
 }

@@ -21,7 +21,10 @@ export function answerBareSocket(socket: Duplex, thrown: unknown): void {
     `content-type: ${PROBLEM_MEDIA_TYPE}`,
     `content-length: ${Buffer.byteLength(body)}`,
     'connection: close',
+    ...(problem.status === 503 ? ['retry-after: 1'] : []),
   ];
+  const challenge = thrown instanceof HttpError ? thrown.details['challenge'] : undefined;
+  if (typeof challenge === 'string') head.push(`www-authenticate: ${challenge}`);
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
 }
 

@@ -5,7 +5,9 @@
 import type { Limits as DocumentLimits } from '../../crdt/index.ts';
 import type { Clock, Random, Replica } from '../../sync/index.ts';
 import type { Limits } from '../api/index.ts';
+import type { AccessControl } from './auth.ts';
 import type { Health } from './health.ts';
+import type { OriginPolicy } from './origin.ts';
 
 export interface HttpContext {
   readonly replica: Replica;
@@ -15,8 +17,8 @@ export interface HttpContext {
   readonly health: Health;
   readonly clock: Clock;
   readonly random: Random;
-  /** SHA-256 of the admin token; null serves without tokens. */
-  readonly adminTokenHash: Buffer | null;
+  readonly access: AccessControl;
+  readonly origins: OriginPolicy;
   /** Serve clients of other machines although there is no token. */
   readonly insecure: boolean;
 }

@@ -37,6 +37,8 @@ const REPLIES: Readonly<Record<KnownCode, readonly [status: number, title: strin
   HTTP_FORBIDDEN: [403, 'Forbidden'],
   HTTP_NOT_IMPLEMENTED: [501, 'Not implemented'],
   HTTP_DRAINING: [503, 'Node is draining'],
+  HTTP_OVERLOADED: [503, 'Node is overloaded'],
+  HTTP_RATE_LIMITED: [429, 'Too many requests'],
   HTTP_INTERNAL: [500, 'Internal error'],
   CRDT_VALUE_INVALID: [400, 'Invalid value'],
   CRDT_LIMIT_EXCEEDED: [400, 'Limit exceeded'],
@@ -60,6 +62,8 @@ const REPLIES: Readonly<Record<KnownCode, readonly [status: number, title: strin
   SYNC_CLOSED: [503, 'Node is closed'],
   SYNC_MEMBER_NOT_FOUND: [404, 'No such member'],
   SYNC_MEMBER_CONFLICT: [409, 'Not possible for this member'],
+  SYNC_ACCESS_TOKEN_NOT_FOUND: [404, 'No such token'],
+  SYNC_ACCESS_TOKEN_CONFLICT: [409, 'Not possible for this token'],
   SYNC_NODE_REMOVED: [503, 'Node was removed from the cluster'],
   SYNC_BATCH_MALFORMED: [500, 'Malformed batch'],
   SYNC_CHAIN_FORKED: [500, 'Forked log'],
@@ -106,9 +110,10 @@ export function sendProblem(reply: FastifyReply, problem: Problem, thrown?: unkn
   if (problem.code === 'HTTP_DRAINING') reply.header('connection', 'close');
   else if (status !== 408) reply.removeHeader('connection');
   if (status === 503) reply.header('retry-after', '1');
-  if (status === 401) reply.header('www-authenticate', 'Bearer');
   if (thrown instanceof HttpError) {
-    const { accept, acceptEncoding, allow } = thrown.details;
+    const { accept, acceptEncoding, allow, challenge, retryAfter } = thrown.details;
+    if (typeof challenge === 'string') reply.header('www-authenticate', challenge);
+    if (typeof retryAfter === 'number') reply.header('retry-after', String(retryAfter));
     if (typeof acceptEncoding === 'string') reply.header('accept-encoding', acceptEncoding);
     if (typeof accept === 'string') reply.header(reply.request.method === 'PATCH' ? 'accept-patch' : 'accept', accept);
     if (typeof allow === 'string') reply.header('allow', allow);

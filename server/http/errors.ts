@@ -28,6 +28,8 @@ export type HttpErrorCode =
   | 'HTTP_FORBIDDEN'
   | 'HTTP_NOT_IMPLEMENTED'
   | 'HTTP_DRAINING'
+  | 'HTTP_OVERLOADED'
+  | 'HTTP_RATE_LIMITED'
   | 'HTTP_INTERNAL';
 
 export class HttpError extends AtollError<HttpErrorCode> {}

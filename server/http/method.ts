@@ -5,6 +5,7 @@
  */
 import type { FastifyInstance, HTTPMethods } from 'fastify';
 import { HttpError } from './errors.ts';
+import './route-policy.ts';
 
 /** Methods that some path takes; the others end in the handler of what is not found. */
 const METHODS: readonly HTTPMethods[] = ['GET', 'HEAD', 'PUT', 'POST', 'PATCH', 'DELETE'];
@@ -13,16 +14,18 @@ const tables = new WeakMap<FastifyInstance, MethodTable>();
 
 export class MethodTable {
   readonly #methods = new Map<string, Set<string>>();
+  readonly #open = new Set<string>();
   #isComplete = false;
 
   /** Learns every route registered on `app` from now on. */
   watch(app: FastifyInstance): void {
     tables.set(app, this);
-    app.addHook('onRoute', ({ path, method }) => {
+    app.addHook('onRoute', ({ path, method, config }) => {
       if (this.#isComplete) return;
       const known = this.#methods.get(path) ?? new Set();
       for (const name of [method].flat()) known.add(name);
       this.#methods.set(path, known);
+      if (config?.access === 'open') this.#open.add(path);
     });
   }
 
@@ -41,7 +44,9 @@ export class MethodTable {
       const refuse = (_request: unknown, _reply: unknown, done: (error: Error) => void): void => {
         done(refusedMethod(listed(known)));
       };
-      app.route({ method, url, exposeHeadRoute: false, onRequest: refuse, handler: () => {} });
+      // Which methods a path takes is no secret to who may send anything here.
+      const config = { access: this.#open.has(url) ? 'open' : 'token' } as const;
+      app.route({ method, url, config, exposeHeadRoute: false, onRequest: refuse, handler: () => {} });
     }
   }
 

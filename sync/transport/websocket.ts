@@ -18,6 +18,8 @@ const CLOSE_MS_MAX = 2000;
 export interface WebSocketDialerOptions {
   /** Extra request headers. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** PEM: who vouches for peers, and what this node shows them. */
+  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
 }
 
 /** Dials `http(s)://host:port[/base]` as `ws(s)://host:port[/base]/sync`. */
@@ -31,6 +33,7 @@ export function createWebSocketDialer(options: WebSocketDialerOptions = {}): Dia
           handshakeTimeout: OPEN_MS_MAX,
           followRedirects: false,
           headers: { ...options.headers },
+          ...options.tls,
         });
         const channel = createWebSocketChannel(socket);
         socket.once('open', () => resolve(channel));

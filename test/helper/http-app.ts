@@ -4,6 +4,8 @@
  */
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
 import { createApp } from '../../server/http/app.ts';
+import { OriginPolicy } from '../../server/http/origin.ts';
+import { AccessControl, type AccessSettings } from '../../server/http/auth.ts';
 import type { HttpContext } from '../../server/http/context.ts';
 import { Health } from '../../server/http/health.ts';
 import { documentLimitsOf, limitsOf } from '../../server/limits.ts';
@@ -20,9 +22,14 @@ export interface TestApp {
   close(): Promise<void>;
 }
 
-export async function openTestApp(changes: Partial<HttpContext> = {}): Promise<TestApp> {
+export interface TestAppChanges extends Omit<Partial<HttpContext>, 'access'> {
+  readonly access?: Partial<AccessSettings>;
+}
+
+export async function openTestApp({ access = {}, ...changes }: TestAppChanges = {}): Promise<TestApp> {
   const ports = { clock: systemClock, timers: systemTimers, random: cryptoRandom };
   const replica = changes.replica ?? (await Replica.open({ store: new MemoryStore(), ...ports, name: 'test' }));
+  const settings = { adminTokenHash: null, insecure: false, isExposed: false, requestsPerSecond: 0 };
   const limits = limitsOf(completeOptions({ data: 'unused' }));
   const context: HttpContext = {
     replica,
@@ -31,8 +38,9 @@ export async function openTestApp(changes: Partial<HttpContext> = {}): Promise<T
     documentLimits: documentLimitsOf(limits),
     clock: systemClock,
     random: cryptoRandom,
-    adminTokenHash: null,
-    insecure: false,
+    access: new AccessControl({ ...settings, ...access }, replica.accessTokens),
+    origins: new OriginPolicy({ allowedOrigins: [], allowedHosts: [] }),
+    insecure: access.insecure ?? false,
     ...changes,
   };
   const app = createApp({ context, log: createLog('silent') });

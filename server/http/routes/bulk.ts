@@ -26,20 +26,24 @@ export function bulkRoutes(app: FastifyInstance, { replica, limits, documentLimi
   const querystring = Type.Object({ atomic: Type.Optional(Type.Boolean()) }, { additionalProperties: false });
   const params = Type.Object({ db: Type.String(), collection: Type.String() });
   const typed = app.withTypeProvider<TypeBoxTypeProvider>();
-  typed.post('/v1/:db/:collection/bulk', { schema: { querystring, params } }, async (request, reply) => {
-    const { db, collection } = request.params;
-    const database = replica.database(db);
-    requireCollectionName(collection);
-    if (request.query.atomic === true)
-      throw new HttpError('HTTP_NOT_IMPLEMENTED', 'atomic bulk writes are not available yet');
-    const source = requireLines(request);
-    const jsonLimits = { ...documentLimits, documentBytesMax: limits.bulkLineBytes };
-    const results = bulkResults({ database, collection, limits, jsonLimits }, source, health);
-    // Known when the last line is done, so it follows the body.
-    reply.trailer('session-token', (_reply, _payload, done) => done(null, database.token()));
-    reply.header('content-type', body.NDJSON_TYPE);
-    return reply.send(Readable.from(results, { objectMode: false, highWaterMark: UNREAD_RESULT_BYTES }));
-  });
+  typed.post(
+    '/v1/:db/:collection/bulk',
+    { config: { access: 'write' }, schema: { querystring, params } },
+    async (request, reply) => {
+      const { db, collection } = request.params;
+      const database = replica.database(db);
+      requireCollectionName(collection);
+      if (request.query.atomic === true)
+        throw new HttpError('HTTP_NOT_IMPLEMENTED', 'atomic bulk writes are not available yet');
+      const source = requireLines(request);
+      const jsonLimits = { ...documentLimits, documentBytesMax: limits.bulkLineBytes };
+      const results = bulkResults({ database, collection, limits, jsonLimits }, source, health);
+      // Known when the last line is done, so it follows the body.
+      reply.trailer('session-token', (_reply, _payload, done) => done(null, database.token()));
+      reply.header('content-type', body.NDJSON_TYPE);
+      return reply.send(Readable.from(results, { objectMode: false, highWaterMark: UNREAD_RESULT_BYTES }));
+    },
+  );
 }
 
 function requireLines(request: FastifyRequest): Readable {

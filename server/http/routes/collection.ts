@@ -14,7 +14,7 @@ type CollectionRequest = FastifyRequest<{ Params: { db: string; collection: stri
 export function collectionRoutes(app: FastifyInstance, { replica, documentLimits }: HttpContext): void {
   const path = '/v1/:db/:collection';
 
-  app.put(path, async (request: CollectionRequest, reply) => {
+  app.put(path, { config: { access: 'admin' } }, async (request: CollectionRequest, reply) => {
     const { db, collection } = request.params;
     const database = replica.database(db);
     const hasBody = request.body !== undefined;
@@ -24,7 +24,7 @@ export function collectionRoutes(app: FastifyInstance, { replica, documentLimits
     return reply.code(created ? 201 : 200).send(database.collection(collection));
   });
 
-  app.get(path, async (request: CollectionRequest, reply) => {
+  app.get(path, { config: { access: 'read' } }, async (request: CollectionRequest, reply) => {
     const { db, collection } = request.params;
     const database = replica.database(db);
     const info = database.collection(requireCollectionName(collection));
@@ -33,7 +33,7 @@ export function collectionRoutes(app: FastifyInstance, { replica, documentLimits
     return info;
   });
 
-  app.delete(path, async (request: CollectionRequest, reply) => {
+  app.delete(path, { config: { access: 'admin' } }, async (request: CollectionRequest, reply) => {
     const { db, collection } = request.params;
     const database = replica.database(db);
     if (database.collection(requireCollectionName(collection)) === null) throw notFound(request.params);

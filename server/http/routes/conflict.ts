@@ -12,12 +12,16 @@ import { notFound } from './document.ts';
 type ConflictRequest = FastifyRequest<{ Params: { db: string; collection: string; id: string } }>;
 
 export function conflictRoutes(app: FastifyInstance, { replica }: HttpContext): void {
-  app.get('/v1/:db/:collection/docs/:id/conflicts', async (request: ConflictRequest, reply): Promise<ConflictList> => {
-    const { db, collection, id } = request.params;
-    const database = replica.database(db);
-    const conflicts = await database.conflicts(requireCollectionName(collection), requireDocumentId(id));
-    if (conflicts === null) throw notFound(request.params);
-    sendSessionToken(reply, database);
-    return { conflicts: conflicts.map(({ shown, ...rest }) => ({ ...rest, ...(shown !== undefined && { shown }) })) };
-  });
+  app.get(
+    '/v1/:db/:collection/docs/:id/conflicts',
+    { config: { access: 'read' } },
+    async (request: ConflictRequest, reply): Promise<ConflictList> => {
+      const { db, collection, id } = request.params;
+      const database = replica.database(db);
+      const conflicts = await database.conflicts(requireCollectionName(collection), requireDocumentId(id));
+      if (conflicts === null) throw notFound(request.params);
+      sendSessionToken(reply, database);
+      return { conflicts: conflicts.map(({ shown, ...rest }) => ({ ...rest, ...(shown !== undefined && { shown }) })) };
+    },
+  );
 }

@@ -16,10 +16,10 @@ export function doctorRoutes(app: FastifyInstance, { replica }: HttpContext): vo
     ...report,
   });
 
-  app.get(PATH, async (): Promise<DoctorAnswer> => describe(replica.doctor()));
+  app.get(PATH, { config: { access: 'read' } }, async (): Promise<DoctorAnswer> => describe(replica.doctor()));
 
   // It takes as long as the disk needs: whoever wants the outcome looks again until `scrub.running` ends.
-  app.post(PATH, async (_request, reply) => {
+  app.post(PATH, { config: { access: 'admin' } }, async (_request, reply) => {
     replica.examine().catch(() => undefined);
     return reply.code(202).send(describe(replica.doctor()));
   });

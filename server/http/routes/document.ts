@@ -36,7 +36,7 @@ export function documentRoutes(app: FastifyInstance, context: HttpContext): void
   const ids = new SortableIds(context.clock, context.random);
   const path = '/v1/:db/:collection/docs/:id';
 
-  app.get(path, (request: DocumentRequest, reply) => {
+  app.get(path, { config: { access: 'read' } }, (request: DocumentRequest, reply) => {
     const { db, collection, id } = request.params;
     const database = replica.database(db);
     const held = database.peek(requireCollectionName(collection), requireDocumentId(id));
@@ -47,16 +47,16 @@ export function documentRoutes(app: FastifyInstance, context: HttpContext): void
       .catch((error: unknown) => reply.send(error));
   });
 
-  app.put(path, async (request: DocumentRequest, reply) => {
+  app.put(path, { config: { access: 'write' } }, async (request: DocumentRequest, reply) => {
     const value = body.objectBody(request, [body.JSON_TYPE], documentLimits);
     return write(context, request, reply, { kind: 'replace', value });
   });
 
-  app.patch(path, async (request: DocumentRequest, reply) => {
+  app.patch(path, { config: { access: 'write' } }, async (request: DocumentRequest, reply) => {
     return write(context, request, reply, patchOf(request, context));
   });
 
-  app.delete(path, async (request: DocumentRequest, reply) => {
+  app.delete(path, { config: { access: 'write' } }, async (request: DocumentRequest, reply) => {
     const { db, collection, id } = request.params;
     const database = replica.database(db);
     const options = preconditionsOf(request.headers);
@@ -65,7 +65,7 @@ export function documentRoutes(app: FastifyInstance, context: HttpContext): void
     return reply.code(204).send();
   });
 
-  app.post('/v1/:db/:collection/docs', async (request: DocumentRequest, reply) => {
+  app.post('/v1/:db/:collection/docs', { config: { access: 'write' } }, async (request: DocumentRequest, reply) => {
     const value = body.objectBody(request, [body.JSON_TYPE], documentLimits);
     const { db, collection } = request.params;
     const id = ids.next();

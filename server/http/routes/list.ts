@@ -43,13 +43,17 @@ export function listRoutes(app: FastifyInstance, { replica, limits }: HttpContex
   );
   const params = Type.Object({ db: Type.String(), collection: Type.String() });
   const typed = app.withTypeProvider<TypeBoxTypeProvider>();
-  typed.get('/v1/:db/:collection/docs', { schema: { querystring, params } }, async (request, reply) => {
-    const { db, collection } = request.params;
-    const database = replica.database(db);
-    const page = await readPage(database, requireCollectionName(collection), request.query, limits);
-    sendSessionToken(reply, database);
-    return reply.header('content-type', JSON_CONTENT).send(page);
-  });
+  typed.get(
+    '/v1/:db/:collection/docs',
+    { config: { access: 'read' }, schema: { querystring, params } },
+    async (request, reply) => {
+      const { db, collection } = request.params;
+      const database = replica.database(db);
+      const page = await readPage(database, requireCollectionName(collection), request.query, limits);
+      sendSessionToken(reply, database);
+      return reply.header('content-type', JSON_CONTENT).send(page);
+    },
+  );
 }
 
 async function readPage(database: Database, collection: string, query: ListQuery, limits: Limits): Promise<Buffer> {

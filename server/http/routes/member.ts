@@ -18,43 +18,49 @@ const TOKEN_SECONDS_DEFAULT = 3600;
 const TOKEN_SECONDS_MAX = 30 * 24 * 3600;
 
 export function memberRoutes(app: FastifyInstance, { replica, documentLimits }: HttpContext): void {
-  app.get('/v1/_cluster/members', async (): Promise<MemberList> => ({ members: replica.status().members }));
+  app.get('/v1/_cluster/members', { config: { access: 'read' } }, async (): Promise<MemberList> => ({
+    members: replica.status().members,
+  }));
 
-  app.post('/v1/_cluster/members', async (request, reply) => {
+  app.post('/v1/_cluster/members', { config: { access: 'admin' } }, async (request, reply) => {
     const url = readUrl(objectBody(request, [JSON_TYPE], documentLimits));
     replica.addPeer(url);
     return reply.code(202).send({ url });
   });
 
-  app.delete('/v1/_cluster/members/:node', async (request: MemberRequest, reply) => {
+  app.delete('/v1/_cluster/members/:node', { config: { access: 'admin' } }, async (request: MemberRequest, reply) => {
     await replica.removeMember(request.params.node);
     return reply.code(204).send();
   });
 
-  app.put('/v1/_cluster/members/:node/databases', async (request: MemberRequest) => {
+  app.put('/v1/_cluster/members/:node/databases', { config: { access: 'admin' } }, async (request: MemberRequest) => {
     const { node } = request.params;
     const databases = readDatabases(objectBody(request, [JSON_TYPE], documentLimits));
     await replica.placeDatabases(node, databases);
     return { node, databases };
   });
 
-  app.post('/v1/_cluster/members/:node/drain', async (request: MemberRequest, reply) => {
-    await replica.drainMember(request.params.node);
-    return reply.code(202).send({ node: request.params.node, state: 'draining' });
-  });
+  app.post(
+    '/v1/_cluster/members/:node/drain',
+    { config: { access: 'admin' } },
+    async (request: MemberRequest, reply) => {
+      await replica.drainMember(request.params.node);
+      return reply.code(202).send({ node: request.params.node, state: 'draining' });
+    },
+  );
 
-  app.post('/v1/_cluster/tokens', async (request, reply) => {
+  app.post('/v1/_cluster/tokens', { config: { access: 'admin' } }, async (request, reply) => {
     const hasBody = request.headers['content-type'] !== undefined;
     const seconds = readSeconds(hasBody ? objectBody(request, [JSON_TYPE], documentLimits) : {});
     const answer: JoinTokenAnswer = await replica.createJoinToken(seconds * 1000);
     return reply.code(201).header('cache-control', 'no-store').send(answer);
   });
 
-  app.get('/v1/_cluster/unsent', async (_request, reply) =>
+  app.get('/v1/_cluster/unsent', { config: { access: 'admin' } }, async (_request, reply) =>
     reply.header('content-type', NDJSON_TYPE).send(Readable.from(linesOf(replica.unsent()))),
   );
 
-  app.delete('/v1/_cluster/unsent', async (_request, reply) => {
+  app.delete('/v1/_cluster/unsent', { config: { access: 'admin' } }, async (_request, reply) => {
     await replica.discardUnsent();
     return reply.code(204).send();
   });

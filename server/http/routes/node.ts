@@ -14,24 +14,31 @@ type ReadinessRequest = FastifyRequest<{ Querystring: { drain?: unknown } }>;
 export function nodeRoutes(app: FastifyInstance, context: HttpContext): void {
   const { replica, limits, health } = context;
 
-  app.get('/v1/_limits', async (): Promise<Limits> => limits);
+  app.get('/v1/_limits', { config: { access: 'token' } }, async (): Promise<Limits> => limits);
 
-  app.get('/v1/_cluster', async () => ({ ...replica.status(), insecure: context.insecure }));
+  app.get('/v1/_cluster', { config: { access: 'read' } }, async () => ({
+    ...replica.status(),
+    insecure: context.insecure,
+  }));
 
-  app.get('/sync', async (_request, reply) => {
+  app.get('/sync', { config: { access: 'token' } }, async (_request, reply) => {
     reply.header('upgrade', 'websocket').header('connection', 'upgrade');
     throw new HttpError('HTTP_UPGRADE_REQUIRED', 'this is the websocket of other nodes');
   });
 
-  app.get('/livez', async (): Promise<HealthAnswer> => ({ status: 'live' }));
+  app.get('/livez', { config: { access: 'open' } }, async (): Promise<HealthAnswer> => ({ status: 'live' }));
 
   // Probes add parameters of their own: what is not understood here is no error.
-  app.get('/readyz', async (request: ReadinessRequest, reply): Promise<HealthAnswer | void> => {
-    const failure = health.failure ?? replica.failure ?? replica.removal;
-    if (failure !== null) throw failure;
-    if (!health.isDraining && replica.memberState !== 'draining') return { status: 'ready' };
-    const problem = problemOf(new HttpError('HTTP_DRAINING', 'this node is shutting down', { retryable: true }));
-    // HAProxy's `disable-on-404` takes a 404 as: finish what you have, start nothing new here.
-    sendProblem(reply, request.query.drain === '404' ? { ...problem, status: 404 } : problem);
-  });
+  app.get(
+    '/readyz',
+    { config: { access: 'open' } },
+    async (request: ReadinessRequest, reply): Promise<HealthAnswer | void> => {
+      const failure = health.failure ?? replica.failure ?? replica.removal;
+      if (failure !== null) throw failure;
+      if (!health.isDraining && replica.memberState !== 'draining') return { status: 'ready' };
+      const problem = problemOf(new HttpError('HTTP_DRAINING', 'this node is shutting down', { retryable: true }));
+      // HAProxy's `disable-on-404` takes a 404 as: finish what you have, start nothing new here.
+      sendProblem(reply, request.query.drain === '404' ? { ...problem, status: 404 } : problem);
+    },
+  );
 }

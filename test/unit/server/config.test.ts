@@ -114,19 +114,40 @@ describe('exposure', () => {
     expect(open.some(isLoopbackHost)).toBe(false);
   });
 
-  test('[HT16] an address beyond this machine is refused without tokens, TLS and a secret, and allowed with --insecure', () => {
+  test('[HT16] an address beyond this machine is refused without TLS and a secret, and allowed with --insecure', () => {
     const error = errorOf(() => requireProtection(completeOptions({ data: '/d', listen: '0.0.0.0:0' })));
     expect(error.code).toBe('CONFIG_INSECURE');
-    expect(error.details['missing']).toEqual([
-      '--admin-token-file',
-      '--tls-cert and --tls-key',
-      '--cluster-secret-file',
-    ]);
+    expect(error.details['missing']).toEqual(['--tls-cert and --tls-key', '--cluster-secret-file']);
     expect(error.message).toContain('--insecure');
     requireProtection(completeOptions({ data: '/d', listen: '0.0.0.0:0', insecure: true }));
     requireProtection(completeOptions({ data: '/d', listen: '127.0.0.1:0' }));
-    const files = { adminTokenFile: 'a', tlsCert: 'b', tlsKey: 'c', clusterSecretFile: 'd' };
+    const files = { tlsCert: 'b', tlsKey: 'c', clusterSecretFile: 'd' };
     requireProtection(completeOptions({ data: '/d', listen: '0.0.0.0:0', ...files }));
+  });
+
+  test('[AC8] mutual TLS needs a certificate, and somebody who vouches for those of members', () => {
+    const files = { tlsCert: 'b', tlsKey: 'c' };
+    for (const given of [{}, files, { tlsCa: 'a' }]) {
+      const options = completeOptions({ data: '/d', mutualTls: true, ...given });
+      expect(errorOf(() => requireProtection(options)).code).toBe('CONFIG_INVALID');
+    }
+    requireProtection(completeOptions({ data: '/d', mutualTls: true, ...files, tlsCa: 'a' }));
+  });
+
+  test.each(['*', 'app.example', 'https://app.example/x', 'null', 'file:///x', ''])(
+    '[AC7] %j is no origin of pages',
+    (origin) => {
+      const error = errorOf(() => completeOptions({ data: '/d', allowOrigin: [origin] }));
+      expect([error.code, error.details['field']]).toEqual(['CONFIG_INVALID', 'allow-origin']);
+    },
+  );
+
+  test('[AC7] origins and host names are read as browsers send them', () => {
+    const given = { allowOrigin: ['https://App.example/', 'http://localhost:3000'], allowHost: ['DB.example'] };
+    const { allowOrigin, allowHost } = completeOptions({ data: '/d', ...given });
+    expect(allowOrigin).toEqual(['https://app.example', 'http://localhost:3000']);
+    expect(allowHost).toEqual(['db.example']);
+    expect(errorOf(() => completeOptions({ data: '/d', allowHost: ['db:80'] })).code).toBe('CONFIG_INVALID');
   });
 
   test('[HT16] secrets are read from files, trimmed, and refused when short or unfit for a header', () => {

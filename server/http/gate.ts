@@ -1,0 +1,122 @@
+/**
+ * @module
+ * Owns what every request passes before its route: one Host, a well-formed URL, a node that takes requests, and the policy of the
+ * route. What a route needs of it is settled when it is registered, so that a request pays for nothing else. SPEC.md AC1.
+ */
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
+import { requirePlainBody } from './body.ts';
+import { requireHost } from './client-error.ts';
+import type { HttpContext } from './context.ts';
+import { requireWellFormedUrl } from './document-id.ts';
+import { HttpError } from './errors.ts';
+import { refusedMethod, type MethodTable } from './method.ts';
+import type { OriginPolicy } from './origin.ts';
+import { requireRight } from './principal.ts';
+import { keepRecord, recordOf, RequestRecord } from './request-record.ts';
+import { notePolicy, requirePolicy, type RouteAccess } from './route-policy.ts';
+
+type Done = (error?: Error) => void;
+
+/** Watches over every route registered on `app` from now on. */
+export function addGate(app: FastifyInstance, context: HttpContext, methods: MethodTable): void {
+  addEntrance(app, context, methods);
+  app.addHook('onRoute', (route) => {
+    const access = requirePolicy(route);
+    if (access === 'protocol') throw new Error(`${route.url}: the policy protocol is for upgrades only`);
+    notePolicy(app, route, access);
+    const guard = guardOf(route, access, context);
+    route.onRequest = [guard, ...[route.onRequest ?? []].flat()];
+  });
+}
+
+/** What holds for requests that lead nowhere, too. */
+function addEntrance(app: FastifyInstance, context: HttpContext, methods: MethodTable): void {
+  const { health, access, origins, insecure } = context;
+  const leave = (): void => health.leave();
+  app.addHook('onRequest', (request, reply, done) => {
+    const { raw } = request;
+    health.enter();
+    reply.raw.on('close', leave);
+    keepRecord(raw, new RequestRecord(request.id, performance.now()));
+    try {
+      requireHost(raw);
+      if (!access.isGuarded && !insecure) origins.requireKnownHost(raw);
+      requireWellFormedUrl(raw.url!);
+      if (raw.headers.origin !== undefined && !passOrigin(methods, origins, request, reply)) return;
+      if (!request.is404) return done();
+      // Here and not in a handler: whatever the body is, what is wrong is the path or the method.
+      requireOpen(context);
+      access.authenticate(raw);
+      requirePlainBody(raw);
+      answerNotFound(methods, request, reply);
+    } catch (error) {
+      done(error as Error);
+    }
+  });
+}
+
+/** Returns whether the request goes on: the questions of browsers are answered here. @throws HttpError `HTTP_FORBIDDEN` */
+function passOrigin(
+  methods: MethodTable,
+  origins: OriginPolicy,
+  { raw }: FastifyRequest,
+  reply: FastifyReply,
+): boolean {
+  origins.requireOrigin(raw);
+  origins.expose(raw, reply.raw);
+  if (!origins.isPreflight(raw)) return true;
+  reply.hijack();
+  origins.answerPreflight(reply.raw, methods.allowed(raw.url!));
+  return false;
+}
+
+function guardOf(
+  { url, schema }: RouteOptions,
+  policy: RouteAccess,
+  context: HttpContext,
+): (request: FastifyRequest, reply: FastifyReply, done: Done) => void {
+  // Probes always get an answer, and add parameters of their own.
+  if (policy === 'open') return (_request, _reply, done) => done();
+  const { access } = context;
+  const takesQuery = schema?.querystring !== undefined;
+  const hasDatabase = url.includes('/:db');
+  return ({ raw, params, query }, _reply, done) => {
+    try {
+      requireOpen(context);
+      const record = recordOf(raw);
+      const principal = access.authenticate(raw);
+      record.principal = principal;
+      // Whoever administers must get in above all when others send too much.
+      if (policy !== 'admin') principal.rate?.take(record.startMs);
+      requireRight(principal, policy, hasDatabase ? (params as { db: string }).db : undefined);
+      requirePlainBody(raw);
+      if (!takesQuery && raw.url!.includes('?')) requireNoQuery(query as object);
+    } catch (error) {
+      done(error as Error);
+      return;
+    }
+    done();
+  };
+}
+
+function requireOpen({ health }: HttpContext): void {
+  if (health.isRefusing) throw new HttpError('HTTP_DRAINING', 'this node is shutting down', { retryable: true });
+}
+
+/** Routes that take parameters have a schema that checks them; the others take none. A parameter that is ignored misleads. */
+function requireNoQuery(query: object): void {
+  const [parameter] = Object.keys(query);
+  if (parameter === undefined) return;
+  throw new HttpError('HTTP_QUERY_INVALID', `this request takes no parameter ${parameter.slice(0, 80)}`, {
+    details: { parameter: parameter.slice(0, 80) },
+  });
+}
+
+function answerNotFound(methods: MethodTable, request: FastifyRequest, reply: FastifyReply): void {
+  const allowed = methods.allowed(request.raw.url!);
+  if (allowed.length === 0) {
+    throw new HttpError('HTTP_ROUTE_NOT_FOUND', `there is nothing at ${request.raw.url!.slice(0, 200)}`);
+  }
+  if (request.method !== 'OPTIONS') throw refusedMethod(allowed);
+  reply.code(204).header('allow', allowed.join(', ')).send();
+}

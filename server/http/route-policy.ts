@@ -1,0 +1,45 @@
+/**
+ * @module
+ * Owns what a route asks of who calls it. The policy stands next to the route, as `config.access`, and registering a route without
+ * one fails: nothing is served by accident. Websockets have theirs in `upgrade.ts`. SPEC.md AC1.
+ */
+import type { FastifyInstance, RouteOptions } from 'fastify';
+
+/**
+ * `open`: nothing, as for probes. `token`: any valid token. `read`, `write`, `admin`: a token with at least this role, for the
+ * database `:db` of the path, or for all databases when the path has none. `protocol`: the first message proves who speaks, as on
+ * websockets of nodes; only for upgrades.
+ */
+export type RouteAccess = 'open' | 'token' | 'read' | 'write' | 'admin' | 'protocol';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Who may call this route. Required. */
+    access?: RouteAccess;
+  }
+}
+
+const ACCESSES: readonly unknown[] = ['open', 'token', 'read', 'write', 'admin', 'protocol'] satisfies RouteAccess[];
+
+const tables = new WeakMap<FastifyInstance, Map<string, RouteAccess>>();
+
+/** @throws Error naming the route and what to add, so that a route without a policy never starts. */
+export function requirePolicy({ method, url, config }: RouteOptions): RouteAccess {
+  const access = config?.access;
+  if (access !== undefined && ACCESSES.includes(access)) return access;
+  throw new Error(
+    `route ${[method].flat().join(',')} ${url} has no access policy. Add it next to the route: ` +
+      `app.get(path, { config: { access: 'read' } }, handler); one of ${ACCESSES.join(', ')} (server/http/route-policy.ts)`,
+  );
+}
+
+/** Keeps the policies of an application for tests: `GET /v1/:db` → policy. */
+export function notePolicy(app: FastifyInstance, { method, url }: RouteOptions, access: RouteAccess): void {
+  const table = tables.get(app) ?? new Map<string, RouteAccess>();
+  tables.set(app, table);
+  for (const name of [method].flat()) table.set(`${name} ${url}`, access);
+}
+
+export function policiesOf(app: FastifyInstance): ReadonlyMap<string, RouteAccess> {
+  return tables.get(app) ?? new Map();
+}
