@@ -38,7 +38,7 @@ export function parseUrl(text: string, key: string, origin: string): string {
 export function parseOrigin(text: string, key: string, from: string): string {
   const origin = URL.canParse(text) ? new URL(text).origin : 'null';
   // Anything more than an origin would never match, and `*` would be everybody.
-  if (origin !== 'null' && (text === origin || text === `${origin}/`)) return origin;
+  if (origin !== 'null' && [origin, `${origin}/`].includes(text.toLowerCase())) return origin;
   throw invalid(key, `${from} must be an origin such as https://app.example`);
 }
 

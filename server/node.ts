@@ -176,7 +176,7 @@ async function begin(
   const isLocked = access.isGuarded && !access.hasFileToken;
   const url = await listen(app, options);
   if (!isFirst || !isLocked) return { url, firstToken: null };
-  const { token } = await tokens.create({ role: 'admin', name: 'first start' });
+  const { token } = await tokens.create({ role: 'admin', name: 'first start' }, false);
   return { url, firstToken: token };
 }
 

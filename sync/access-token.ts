@@ -81,12 +81,16 @@ export class AccessTokens {
   /**
    * Makes a token; its text is known only to the caller.
    *
+   * @param isAnyFirst - May the first one be of any kind? Only where somebody can get in by other means.
    * @throws SyncError `SYNC_ACCESS_TOKEN_CONFLICT`, `SYNC_DATABASE_NAME_INVALID`
    */
-  async create(request: AccessTokenRequest): Promise<{ token: string; id: string; entry: AccessTokenEntry }> {
+  async create(
+    request: AccessTokenRequest,
+    isAnyFirst: boolean,
+  ): Promise<{ token: string; id: string; entry: AccessTokenEntry }> {
     const { role, databases = null, name = '', validMs = null, requestsPerSecond = null } = request;
     databases?.forEach(validateDatabaseName);
-    if (this.entries.size === 0 && (role !== 'admin' || databases !== null || validMs !== null)) {
+    if (!isAnyFirst && this.entries.size === 0 && (role !== 'admin' || databases !== null || validMs !== null)) {
       const message =
         'The first token turns access control on for the whole cluster, so it must be an admin token for all databases that does not expire.';
       throw new SyncError('SYNC_ACCESS_TOKEN_CONFLICT', message);

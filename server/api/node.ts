@@ -37,3 +37,24 @@ export interface Limits {
 export interface HealthAnswer {
   readonly status: 'live' | 'ready';
 }
+
+/** Something that somebody with the role `admin` did, or was refused. */
+export interface AuditEntry {
+  /** ISO 8601. */
+  readonly at: string;
+  readonly requestId: string;
+  /** Id of the token; `file` for that of `--admin-token-file`, `local` without tokens. */
+  readonly by: string;
+  /** Address of the client. */
+  readonly from: string | null;
+  readonly method: string;
+  /** Path of the request. */
+  readonly target: string;
+  /** 0 when the client did not wait for the answer. */
+  readonly status: number;
+}
+
+/** Answer to GET `/v1/_admin/audit`: what this node was told to do since it started, newest first. */
+export interface AuditList {
+  readonly entries: readonly AuditEntry[];
+}

@@ -18,9 +18,10 @@ export class RateLimit {
 
   /** Counts a request. @throws HttpError `HTTP_RATE_LIMITED` */
   take(nowMs: number): void {
-    const earned = ((nowMs - this.#filledMs) / 1000) * this.#perSecond;
+    // A request may have come before the bucket was made.
+    const earned = (Math.max(0, nowMs - this.#filledMs) / 1000) * this.#perSecond;
     this.#left = Math.min(this.#perSecond, this.#left + earned);
-    this.#filledMs = nowMs;
+    this.#filledMs = Math.max(this.#filledMs, nowMs);
     if (this.#left < 1) {
       const seconds = Math.max(1, Math.ceil((1 - this.#left) / this.#perSecond));
       throw new HttpError('HTTP_RATE_LIMITED', `this token may send ${this.#perSecond} requests per second`, {

@@ -1,14 +1,13 @@
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { connect } from 'node:net';
-import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import WebSocket from 'ws';
 import type { DigestAnswer } from '../../server/api/index.ts';
 import type { AtollNode } from '../../server/index.ts';
+import { createCertificate } from '../helper/certificate.ts';
 import { sendRaw } from '../helper/raw-http.ts';
 import { createTestNodes, waitFor } from '../helper/test-node.ts';
 
@@ -23,17 +22,6 @@ const statusOf = async (url: string): Promise<number> => {
   await answer.arrayBuffer();
   return answer.status;
 };
-
-/** A fresh certificate for 127.0.0.1 and its key. */
-function createCertificate(): { readonly tlsCert: string; readonly tlsKey: string } {
-  const directory = nodes.directory();
-  mkdirSync(directory, { recursive: true });
-  const [tlsCert, tlsKey] = [join(directory, 'cert'), join(directory, 'key')];
-  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1'];
-  const kind = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1'];
-  execFileSync('openssl', ['req', ...kind, ...subject, '-keyout', tlsKey, '-out', tlsCert], { stdio: 'ignore' });
-  return { tlsCert, tlsKey };
-}
 
 describe('starting', () => {
   test('[HT16] a node beyond this machine does not start, and with --insecure it does and says so', async () => {
@@ -56,7 +44,7 @@ describe('starting', () => {
   });
 
   test('[HT16] with certificate and token a node serves TLS to those who have the token', async () => {
-    const certificate = createCertificate();
+    const certificate = createCertificate(nodes.directory());
     const adminTokenFile = `${certificate.tlsKey}-token`;
     writeFileSync(adminTokenFile, 'a-token-of-enough-bytes\n');
     const node = await nodes.open({ ...certificate, adminTokenFile });
@@ -200,7 +188,7 @@ describe('draining with clients that do not finish', () => {
   });
 
   test('[HT15] a connection in the middle of its TLS handshake is closed', async () => {
-    const node = await nodes.open({ ...PATIENT, ...createCertificate() });
+    const node = await nodes.open({ ...PATIENT, ...createCertificate(nodes.directory()) });
     const { hostname, port } = new URL(node.url);
     const socket = connect(Number(port), hostname);
     await new Promise((resolve) => socket.once('connect', resolve));

@@ -39,7 +39,8 @@ export function tokenRoutes(app: FastifyInstance, { replica, access, documentLim
   });
 
   app.post(PATH, { config: { access: 'admin' } }, async (request, reply) => {
-    const { token, id, entry } = await tokens.create(readRequest(objectBody(request, [JSON_TYPE], documentLimits)));
+    const wanted = readRequest(objectBody(request, [JSON_TYPE], documentLimits));
+    const { token, id, entry } = await tokens.create(wanted, access.hasFileToken);
     const answer: NewAccessTokenAnswer = { token, ...describe(id, entry) };
     return reply.code(201).header('cache-control', 'no-store').header('location', `${PATH}/${id}`).send(answer);
   });
