@@ -8,6 +8,7 @@ import type { Command } from 'commander';
 import { AtollClient } from './client.ts';
 import { CliError } from './exit-code.ts';
 import { Output, type CommandIo } from './output.ts';
+import { findContext, readContexts } from './saved-contexts.ts';
 
 /** Where a node listens unless told otherwise. */
 export const DEFAULT_URL = 'http://127.0.0.1:7400';
@@ -15,11 +16,19 @@ export const DEFAULT_URL = 'http://127.0.0.1:7400';
 /** Options every command takes. */
 export interface GlobalOptions {
   readonly url?: readonly string[];
+  readonly token?: string;
   readonly tokenFile?: string;
+  readonly context?: string;
   readonly json?: boolean;
   readonly quiet?: boolean;
   readonly color: boolean;
   readonly yes?: boolean;
+}
+
+/** Which nodes, and who asks. */
+interface Target {
+  readonly urls: readonly string[];
+  readonly token: string | null;
 }
 
 export class CommandContext {
@@ -34,20 +43,39 @@ export class CommandContext {
     this.output = new Output(io, { json: options.json === true, quiet: options.quiet === true, color });
   }
 
-  /** `--url`, else `ATOLL_URL` (several separated by commas), else the default port of this machine. */
-  get urls(): readonly string[] {
-    if (this.options.url !== undefined && this.options.url.length > 0) return this.options.url;
+  /** What this command line and its environment say, flags first. */
+  get given(): Target {
+    const { url = [] } = this.options;
     const named = (this.io.env['ATOLL_URL'] ?? '')
       .split(',')
-      .map((url) => url.trim())
-      .filter((url) => url !== '');
-    return named.length > 0 ? named : [DEFAULT_URL];
+      .map((each) => each.trim())
+      .filter((each) => each !== '');
+    return { urls: url.length > 0 ? url : named, token: this.#token() };
+  }
+
+  /** The nodes to talk to: those given, else those of the saved context, else the default port of this machine. */
+  get urls(): readonly string[] {
+    return this.#target.urls;
   }
 
   client(endpoints: string | readonly string[] = this.urls): AtollClient {
-    const token = this.#token();
+    const { token } = this.#target;
     // A person would rather see at once that no node answers, and a command has no session to keep.
     return new AtollClient({ endpoints, retries: 0, session: false, ...(token === null ? {} : { token }) });
+  }
+
+  /** `--context`, else what is given, else `ATOLL_CONTEXT`, else the context in use, else this machine. */
+  get #target(): Target {
+    const { given } = this;
+    const flag = this.options.context;
+    if (flag === undefined && given.urls.length > 0) return given;
+    const wanted = flag ?? (this.io.env['ATOLL_CONTEXT'] || undefined);
+    const saved = readContexts(this.io.env);
+    const name = wanted ?? saved.current;
+    if (name === null) return { urls: [DEFAULT_URL], token: given.token };
+    const { urls, token } = findContext(saved, name);
+    // A saved token is for the nodes it was saved with.
+    return (this.options.url ?? []).length > 0 ? given : { urls, token: given.token ?? token ?? null };
   }
 
   /** Goes on only if a person, or `--yes`, agrees. Asks for the name, because a habit types `y`. */
@@ -69,7 +97,10 @@ export class CommandContext {
   }
 
   #token(): string | null {
-    const path = this.options.tokenFile;
+    const { token, tokenFile: path } = this.options;
+    if (token !== undefined && path !== undefined)
+      throw new CliError('CLI_USAGE', 'give the token with --token or with --token-file, not with both');
+    if (token !== undefined) return token;
     if (path === undefined) return this.io.env['ATOLL_TOKEN'] || null;
     try {
       return readFileSync(path, 'utf8').trim();

@@ -15,6 +15,7 @@ export function addClusterCommands(program: Command, { action }: ProgramParts): 
     'atoll cluster token',
     'atoll start --data ./n4 --join http://127.0.0.1:7400 --join-token TOKEN',
     'atoll cluster drain n3',
+    'atoll cluster place n3 app logs',
     'atoll cluster remove n3 --yes',
   ]);
   cluster
@@ -49,6 +50,14 @@ export function addClusterCommands(program: Command, { action }: ProgramParts): 
     .description('put a member, by name or id, out of the cluster for ever')
     .action((member: string, _: object, command: Command) =>
       action(async (context) => (await load()).removeMember(context, member))(command),
+    );
+  cluster
+    .command('place <member> [db...]')
+    .description('say which databases a member holds: it fetches what is new to it, and gives up the others')
+    .option('--all', 'all, also those made later')
+    .option('--none', 'none')
+    .action((member: string, databases: string[], options: clusterCommands.PlaceOptions, command: Command) =>
+      action(async (context) => (await load()).placeDatabases(context, member, databases, options))(command),
     );
   cluster
     .command('unsent')

@@ -12,6 +12,7 @@ import { addExamples, collect, type ProgramParts } from './program-part.ts';
 import { addClusterCommands } from './program-cluster.ts';
 import { addDataCommands } from './program-data.ts';
 import { addNodeCommands } from './program-node.ts';
+import { addSetupCommands } from './program-setup.ts';
 
 /** Runs one command line; never rejects, never ends the process. */
 export async function runProgram(args: readonly string[], io: CommandIo): Promise<ExitCode> {
@@ -49,8 +50,17 @@ async function createProgram(parts: ProgramParts, args: readonly string[]): Prom
   const program = new Command('atoll')
     .description('A document database in which every node is a primary.')
     .version(readVersion(), '--version')
-    .option('--url <url>', `node to talk to; repeat it for failover (default: ATOLL_URL, else ${DEFAULT_URL})`, collect)
+    .option(
+      '--url <url>',
+      `node to talk to; repeat it for failover (default: ATOLL_URL, else the saved context, else ${DEFAULT_URL})`,
+      collect,
+    )
+    .option(
+      '--context <name>',
+      'saved nodes and token to use (default: ATOLL_CONTEXT, else that of: atoll context use)',
+    )
     .option('--token-file <file>', 'file with the token of this client (default: ATOLL_TOKEN)')
+    .option('--token <token>', 'the token itself; other users of this machine can see it, so prefer a file')
     .option('--json', 'machine-readable output: JSON on standard output')
     .option('--quiet', 'no messages or progress on standard error')
     .option('--no-color', 'no colours (also: NO_COLOR)')
@@ -64,6 +74,7 @@ async function createProgram(parts: ProgramParts, args: readonly string[]): Prom
   await addNodeCommands(program, parts, args);
   addClusterCommands(program, parts);
   addDataCommands(program, parts);
+  addSetupCommands(program, parts);
   program.addHelpText(
     'after',
     '\nExit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 precondition, 5 degraded, 6 timeout, 7 auth',

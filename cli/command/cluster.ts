@@ -99,6 +99,33 @@ async function countUnsent(client: AtollClient): Promise<number> {
   return lags.length === 0 ? 0 : Math.min(...lags);
 }
 
+export interface PlaceOptions {
+  readonly all?: boolean;
+  readonly none?: boolean;
+}
+
+/** Says which databases a member holds. Giving one up is asked about: this copy of it goes. */
+export async function placeDatabases(
+  context: CommandContext,
+  wanted: string,
+  names: readonly string[],
+  { all = false, none = false }: PlaceOptions,
+): Promise<void> {
+  if ([all, none, names.length > 0].filter(Boolean).length !== 1)
+    throw new CliError('CLI_USAGE', 'name the databases the member is to hold, or say --all or --none');
+  const client = context.client();
+  const { node, name, databases: before } = await findMember(client, wanted);
+  const databases = all ? null : names;
+  const held = before ?? (await client.databases());
+  const givenUp = databases === null ? [] : held.filter((each) => !databases.includes(each));
+  if (givenUp.length > 0)
+    await context.confirm(`take ${givenUp.join(', ')} from node ${name}, once others hold all of it`, name);
+  await client.members.place(node, databases);
+  const told = databases === null ? 'all databases' : databases.length === 0 ? 'no database' : databases.join(', ');
+  await context.output.result({ node, name, databases }, () => `${name} is to hold ${told}`);
+  context.output.message('it fetches and gives up in the background; see: atoll status    and: atoll verify');
+}
+
 export interface UnsentOptions {
   /** URL of a node to which they are written. */
   readonly into?: string;

@@ -17,7 +17,7 @@ function environment(env: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
   const inherited = Object.entries(process.env).filter(
     ([name]) => !name.startsWith('ATOLL_') && name !== 'NODE_OPTIONS',
   );
-  return { ...Object.fromEntries(inherited), ...env };
+  return { ...Object.fromEntries(inherited), XDG_CONFIG_HOME: '/nonexistent', ...env };
 }
 
 export interface CliEnd {

@@ -2,13 +2,24 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { FakeNode, runCli } from './fake-node.ts';
 
 const member = (node: string, name: string, more: object = {}): object => {
-  return { node, name, url: null, state: 'live', self: false, linked: true, lag: null, lastSeen: null, ...more };
+  return {
+    node,
+    name,
+    url: null,
+    state: 'live',
+    databases: null,
+    self: false,
+    linked: true,
+    lag: null,
+    lastSeen: null,
+    ...more,
+  };
 };
 const LAG = { entries: 12, bytes: 1200, seconds: 3 };
 const MEMBERS = [
   member('id1', 'n1', { self: true }),
   member('id2', 'n2', { lag: { ...LAG, entries: 0 } }),
-  member('id3', 'twin', { lag: LAG, linked: false }),
+  member('id3', 'twin', { lag: LAG, linked: false, databases: ['logs'] }),
   member('id4', 'twin', { lag: LAG, linked: false }),
   member('id5', 'gone', { state: 'removed', linked: false }),
 ];
@@ -37,6 +48,9 @@ beforeAll(async () => {
     'DELETE /v1/_cluster/members/id2': { status: 204 },
     'DELETE /v1/_cluster/members/id3': { status: 204 },
     'POST /v1/_cluster/members/id2/drain': { status: 202, body: {} },
+    'GET /v1': { body: { databases: [{ name: 'app' }, { name: 'logs' }] } },
+    'PUT /v1/_cluster/members/id2/databases': keep(200, {}),
+    'PUT /v1/_cluster/members/id3/databases': keep(200, {}),
     'POST /v1/_cluster/tokens': keep(201, { token: 'atolljoin_x', id: 'x', expiresAt: 1000 }),
     'DELETE /v1/_cluster/unsent': { status: 204 },
     'GET /v1/_cluster/unsent': { body: UNSENT.map((line) => `${JSON.stringify(line)}\n`).join('') },
@@ -105,4 +119,20 @@ test('[CL22] what only a node holds is printed, or written to another: new docum
   expect(bodies).toContain('{"b":2}');
   expect((await run('unsent', '--discard')).code).toBe(2);
   expect((await run('unsent', '--discard', '--yes')).stdout).toBe('discarded\n');
+});
+
+test('[CL26] databases are placed on a member, and one is taken from it only when confirmed', async () => {
+  const refused = await run('place', 'n2', 'app');
+  expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('take logs from node n2')]);
+  expect(bodies).not.toContain('{"databases":["app"]}');
+  expect((await run('place', 'n2', 'app', '--yes')).stdout).toBe('n2 is to hold app\n');
+  expect(bodies).toContain('{"databases":["app"]}');
+  const more = await run('place', 'id3', 'logs', 'app', '--json');
+  expect(JSON.parse(more.stdout)).toEqual({ node: 'id3', name: 'twin', databases: ['logs', 'app'] });
+  expect((await run('place', 'id3', '--all')).stdout).toBe('twin is to hold all databases\n');
+  expect(bodies.at(-1)).toBe('{"databases":null}');
+  expect((await run('place', 'n2', '--none')).code).toBe(2);
+  expect((await run('place', 'n2', '--none', '--yes')).stdout).toBe('n2 is to hold no database\n');
+  for (const wrong of [[], ['app', '--all'], ['--all', '--none']])
+    expect((await run('place', 'n2', ...wrong)).code).toBe(2);
 });

@@ -2,15 +2,17 @@
  * @module
  * Owns a stand-in for a node: answers HTTP requests from a table, for tests of commands without an engine.
  */
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import { Readable, Writable } from 'node:stream';
 import type { AddressInfo } from 'node:net';
 import type { CommandIo, OutputStream } from '../../../cli/output.ts';
 import type { ExitCode } from '../../../cli/exit-code.ts';
 import { runProgram } from '../../../cli/program.ts';
 
-/** `GET /v1` → what to answer; a function sees the body. */
-export type Routes = Readonly<Record<string, FakeAnswer | ((body: string) => FakeAnswer)>>;
+/** `GET /v1` → what to answer; a function sees the body and the headers. */
+export type Routes = Readonly<
+  Record<string, FakeAnswer | ((body: string, headers: IncomingHttpHeaders) => FakeAnswer)>
+>;
 export interface FakeAnswer {
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
@@ -37,7 +39,7 @@ export class FakeNode {
           status = 200,
           headers = {},
           body,
-        } = (typeof route === 'function' ? route(Buffer.concat(chunks).toString()) : route) ?? missing;
+        } = (typeof route === 'function' ? route(Buffer.concat(chunks).toString(), request.headers) : route) ?? missing;
         response.writeHead(status, { 'content-type': 'application/json', ...headers });
         response.end(body === undefined ? '' : typeof body === 'string' ? body : JSON.stringify(body));
       })();
@@ -92,7 +94,8 @@ export async function runCli(
     stdin: Readable.from([Buffer.from(stdin)]),
     stdout: capture('stdout'),
     stderr: capture('stderr'),
-    env,
+    // The contexts of whoever runs the tests are not theirs.
+    env: { XDG_CONFIG_HOME: '/nonexistent', ...env },
   };
   const code = await runProgram(args, io);
   return { code, ...texts };
