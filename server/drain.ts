@@ -50,7 +50,9 @@ export async function drainNode(
   health.drain();
   // A failed node has nothing to wait for, and every second it lingers is one its peers serve worse.
   if (options.drainMs > 0 && health.failure === null) await delay(options.drainMs);
-  await withDeadline(health.refuse(), options.requestMs);
+  const refused = health.refuse();
+  replica.guarantees.end();
+  await withDeadline(refused, options.requestMs);
   try {
     await replica.close();
   } finally {

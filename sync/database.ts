@@ -42,6 +42,8 @@ export interface Preconditions {
 export interface WriteOptions extends Preconditions {
   /** Ask for the document as this write left it. Default false. */
   readonly returnDocument?: boolean;
+  /** Ask for the version that this write left: what other members must hold to have a copy of it. Default false. */
+  readonly returnVersion?: boolean;
 }
 
 export interface WriteOutcome {
@@ -49,6 +51,8 @@ export interface WriteOutcome {
   readonly etag: string;
   /** Canonical JSON, when asked for and not deleted. */
   readonly json?: Uint8Array;
+  /** Origin → sequence, when asked for. */
+  readonly version?: Positions;
 }
 
 export interface ListOptions {
@@ -198,11 +202,14 @@ export class Database implements CommitParticipant {
       slot.touch(origin, log.append(record, slot.vector));
       table.touch(slot, update);
     }
-    const view = slot.document.view();
-    const etag = this.#etag(slot);
-    if (!view.exists) return { status: update ? 'deleted' : 'unchanged', etag };
-    const status = !update ? 'unchanged' : existed ? 'updated' : 'created';
-    return options.returnDocument ? { status, etag, json: utf8.encode(view.json) } : { status, etag };
+    const { exists, json } = slot.document.view();
+    const status = !update ? 'unchanged' : !exists ? 'deleted' : existed ? 'updated' : 'created';
+    return {
+      status,
+      etag: this.#etag(slot),
+      ...(options.returnDocument && exists && { json: utf8.encode(json) }),
+      ...(options.returnVersion && { version: new Map(slot.vector) }),
+    };
   }
 
   #etag(slot: DocumentSlot): string {
@@ -353,6 +360,11 @@ export class Database implements CommitParticipant {
     if (withSystem) return this.#encodeToken(positionsOf(this.parts.system().parts.log.durableVector));
     this.#token ??= this.#encodeToken(NO_POSITIONS);
     return this.#token;
+  }
+
+  /** Await it between what a range of the store has shown and the token that is to cover it. */
+  landed(): Promise<void> {
+    return this.parts.commit.landed();
   }
 
   #encodeToken(system: Positions): string {

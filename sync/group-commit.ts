@@ -40,6 +40,7 @@ export class GroupCommit {
   /** What waits for a moment with nothing in flight. */
   #pauses: Pause[] = [];
   #running: Promise<void> | null = null;
+  #inFlight: Promise<void> | null = null;
   #failure: AtollError | null = null;
 
   constructor(store: Store, onFailure: (error: AtollError) => void, soon: Timers['soon'] = queueMicrotask) {
@@ -87,6 +88,14 @@ export class GroupCommit {
     }
   }
 
+  /**
+   * Resolves when the group that is in flight now is durable. What the store shows may be of that group already, while the
+   * vectors are not.
+   */
+  async landed(): Promise<void> {
+    await this.#inFlight;
+  }
+
   /** Resolves when nothing is in flight or waiting. Does not reject. */
   async idle(): Promise<void> {
     while (this.#running) await this.#running;
@@ -102,7 +111,9 @@ export class GroupCommit {
       if (this.#failure) continue;
       const group = this.#open;
       this.#open = createGroup();
-      await this.#commit(group);
+      this.#inFlight = this.#commit(group);
+      await this.#inFlight;
+      this.#inFlight = null;
     }
     this.#running = null;
   }

@@ -171,6 +171,11 @@ export class DatabaseLog {
     return this.#durable;
   }
 
+  /** Is a position held, durably? Also that of an origin which the vector lists no more, because all members have all of it. */
+  covers(origin: OriginId, seq: number): boolean {
+    return sequenceOf(this.#durable, origin) >= seq;
+  }
+
   /**
    * Adds a local record to the open group.
    *

@@ -2,13 +2,18 @@
  * @module
  * Owns what of a replica is opened before it is put together.
  */
-import type { Catalog } from './catalog.ts';
-import type { DatabaseSet } from './database-set.ts';
-import type { GroupCommit } from './group-commit.ts';
-import type { HybridClock } from './hybrid-clock.ts';
-import type { Epoch } from './identity.ts';
-import type { MemberProgress } from './member-progress.ts';
+import { Catalog } from './catalog.ts';
+import { DatabaseSet } from './database-set.ts';
+import { GroupCommit } from './group-commit.ts';
+import { HybridClock } from './hybrid-clock.ts';
+import { Epoch, loadIdentity } from './identity.ts';
+import { MemberProgress } from './member-progress.ts';
 import type { JoinToken } from './protocol/admission.ts';
+import { chooseSecret } from './replica-options.ts';
+import type { ReplicaOptions } from './replica-options.ts';
+import { portableSha256 } from './sha256.ts';
+
+const CACHE_BYTES_MAX_DEFAULT = 32 * 1024 * 1024;
 
 export interface ReplicaParts {
   readonly set: DatabaseSet;
@@ -19,4 +24,36 @@ export interface ReplicaParts {
   readonly progress: MemberProgress;
   readonly clock: HybridClock;
   readonly secret: Uint8Array | JoinToken;
+}
+
+/** @throws StorageError */
+export async function openParts(options: ReplicaOptions): Promise<ReplicaParts> {
+  const { store, clock, random } = options;
+  const { nodeId, origin, owners, lastStamp, secret } = await loadIdentity(store, random);
+  const epoch = new Epoch(nodeId, origin);
+  const hybridClock = new HybridClock(clock, lastStamp);
+  const catalog = new Catalog();
+  const commit = new GroupCommit(store, (error) => options.onFailure?.(error), options.timers.soon);
+  const set = await DatabaseSet.open({
+    store,
+    catalog,
+    commit,
+    epoch,
+    clock: hybridClock,
+    sha256: options.sha256 ?? portableSha256,
+    cacheBytesMax: options.cacheBytesMax ?? CACHE_BYTES_MAX_DEFAULT,
+    ...(options.limits && { limits: options.limits }),
+  });
+  owners.set(origin, nodeId);
+  const progress = await MemberProgress.open(store);
+  return {
+    set,
+    catalog,
+    commit,
+    owners,
+    epoch,
+    progress,
+    clock: hybridClock,
+    secret: chooseSecret(options, secret),
+  };
 }

@@ -5,23 +5,23 @@
  */
 import type { AtollError } from '../crdt/index.ts';
 import { AccessTokens } from './access-token.ts';
-import { Catalog, SYSTEM_COLLECTIONS, SYSTEM_KEY } from './catalog.ts';
-import type { MemberState } from './catalog.ts';
+import { SYSTEM_COLLECTIONS, SYSTEM_KEY } from './catalog.ts';
+import type { Catalog, MemberState } from './catalog.ts';
 import type { Database } from './database.ts';
 import { createDatabase, dropDatabase, forgetConfigurations } from './database-list.ts';
 import type { DatabaseListParts } from './database-list.ts';
-import { DatabaseSet } from './database-set.ts';
+import type { DatabaseSet } from './database-set.ts';
+import { Guarantees } from './guarantees.ts';
 import { SyncError } from './errors.ts';
-import { GroupCommit } from './group-commit.ts';
-import { HybridClock } from './hybrid-clock.ts';
+import type { GroupCommit } from './group-commit.ts';
 import { computeHorizon } from './horizon.ts';
 import type { Horizon } from './horizon.ts';
-import { Epoch, introductionOf, loadIdentity, storeSecret } from './identity.ts';
+import { introductionOf, storeSecret } from './identity.ts';
+import type { Epoch } from './identity.ts';
 import { IdentityGuard } from './identity-guard.ts';
 import { IncidentList } from './incident.ts';
 import { LogCutter } from './log-cutter.ts';
 import { createPeers, type Peers, type PeersEvent } from './link/peers.ts';
-import { MemberProgress } from './member-progress.ts';
 import { Membership, STALE_AFTER_MS_DEFAULT } from './membership.ts';
 import { validateDatabaseName } from './names.ts';
 import { Placement } from './placement.ts';
@@ -31,13 +31,11 @@ import type { JoinToken } from './protocol/admission.ts';
 import { portableSha256 } from './sha256.ts';
 import { describeReplica, type ReplicaStatus } from './replica-status.ts';
 import { ReplicaEngine } from './replica-engine.ts';
-import { chooseSecret } from './replica-options.ts';
 import type { ReplicaOptions } from './replica-options.ts';
+import { openParts } from './replica-parts.ts';
 import type { ReplicaParts } from './replica-parts.ts';
 import { OwnHistory } from './own-history.ts';
 import type { UnsentDocument } from './unsent.ts';
-
-const CACHE_BYTES_MAX_DEFAULT = 32 * 1024 * 1024;
 
 export class Replica {
   readonly advertise: string | null;
@@ -45,6 +43,8 @@ export class Replica {
   readonly accessTokens: AccessTokens;
   /** @internal What links see of the replica. */
   readonly engine: ReplicaEngine;
+  /** What clients may ask for beyond the answer of this node alone. */
+  readonly guarantees: Guarantees;
   readonly #options: ReplicaOptions;
   readonly #epoch: Epoch;
   readonly #set: DatabaseSet;
@@ -74,6 +74,7 @@ export class Replica {
     this.#guard = this.#createGuard(parts);
     this.#membership = this.#createMembership(parts);
     this.#placement = this.#createPlacement(parts);
+    this.guarantees = new Guarantees(parts, this.#membership, options.timers);
     this.engine = new ReplicaEngine(
       parts.set,
       parts.catalog,
@@ -103,6 +104,7 @@ export class Replica {
     parts.set.onDurable = (database, batches, slots) => {
       if (database.key === SYSTEM_KEY) this.#readSystem(slots);
       this.engine.publish(database.key, batches);
+      this.guarantees.sessions.handleDurable();
     };
   }
 
@@ -209,6 +211,7 @@ export class Replica {
       onSecret: (secret) => this.#takeSecret(secret),
       isRemoved: (node) => this.#membership.isRemoved(node),
       options: link,
+      onProgress: () => this.guarantees.copies.handleProgress(),
       onEvent: (event) => this.#handlePeerEvent(event),
     });
   }
@@ -257,35 +260,7 @@ export class Replica {
    * @throws StorageError
    */
   static async open(options: ReplicaOptions): Promise<Replica> {
-    const { store, clock, random } = options;
-    const { nodeId, origin, owners, lastStamp, secret } = await loadIdentity(store, random);
-    const epoch = new Epoch(nodeId, origin);
-    const hybridClock = new HybridClock(clock, lastStamp);
-    const catalog = new Catalog();
-    const commit = new GroupCommit(store, (error) => options.onFailure?.(error), options.timers.soon);
-    const set = await DatabaseSet.open({
-      store,
-      catalog,
-      commit,
-      epoch,
-      clock: hybridClock,
-      sha256: options.sha256 ?? portableSha256,
-      cacheBytesMax: options.cacheBytesMax ?? CACHE_BYTES_MAX_DEFAULT,
-      ...(options.limits && { limits: options.limits }),
-    });
-    owners.set(origin, nodeId);
-    const progress = await MemberProgress.open(store);
-    const parts = {
-      set,
-      catalog,
-      commit,
-      owners,
-      epoch,
-      progress,
-      clock: hybridClock,
-      secret: chooseSecret(options, secret),
-    };
-    const replica = new Replica(options, parts);
+    const replica = new Replica(options, await openParts(options));
     await replica.#start();
     return replica;
   }
@@ -314,6 +289,7 @@ export class Replica {
     }
     if (!isChanged) return;
     this.#noteRemoval();
+    this.guarantees.copies.handleProgress();
     this.#membership.handleCatalog();
     // A failed removal shows as a failed store; what is left of it is removed at the next start.
     this.#placement.follow().catch((error: unknown) => this.#commit.fail(error));
@@ -483,6 +459,7 @@ export class Replica {
   }
 
   async #close(): Promise<void> {
+    this.guarantees.end();
     this.#membership.stop();
     this.#placement.close();
     this.#cutter.close();

@@ -14,6 +14,7 @@ import type { OriginPolicy } from './origin.ts';
 import { requireRight } from './principal.ts';
 import { keepRecord, recordOf, RequestRecord } from './request-record.ts';
 import { notePolicy, requirePolicy, type RouteAccess } from './route-policy.ts';
+import { awaitSession } from './session-token.ts';
 
 type Done = (error?: Error) => void;
 
@@ -80,7 +81,8 @@ function guardOf(
   const { access } = context;
   const takesQuery = schema?.querystring !== undefined;
   const hasDatabase = url.includes('/:db');
-  return ({ raw, params, query }, _reply, done) => {
+  return (request, _reply, done) => {
+    const { raw, params, query } = request;
     try {
       requireOpen(context);
       const record = recordOf(raw);
@@ -95,7 +97,9 @@ function guardOf(
       done(error as Error);
       return;
     }
-    done();
+    const token = hasDatabase ? raw.headers['session-token'] : undefined;
+    if (token === undefined) done();
+    else awaitSession(context, request, String(token), done);
   };
 }
 

@@ -55,6 +55,8 @@ export interface LinkShared {
   nodeOf(origin: OriginId): string | undefined;
   /** What is known of members beyond our links; without it nothing is passed on. */
   readonly holdings?: HoldingsSource | undefined;
+  /** A peer acknowledged something. */
+  readonly onProgress?: (() => void) | undefined;
   /** Fingerprints (hex) of the nodes we have live links to. */
   linkedNodes(): readonly string[];
 }

@@ -93,6 +93,8 @@ export interface PeersDependencies {
   /** Was this node removed from the cluster? Default: none was. */
   readonly isRemoved?: ((node: string) => boolean) | undefined;
   readonly options?: Partial<LinkOptions> | undefined;
+  /** A peer acknowledged something. */
+  readonly onProgress?: (() => void) | undefined;
   readonly onEvent?: ((event: PeersEvent) => void) | undefined;
 }
 
@@ -149,7 +151,7 @@ class PeerSet implements Peers, LinkOwner {
     this.#dependencies = dependencies;
     this.#options = resolveLinkOptions(dependencies.options);
     this.#bootNonce = dependencies.random.bytes(BOOT_NONCE_BYTES);
-    const { engine, clock, timers, random, dialer, compressor, holdings } = dependencies;
+    const { engine, clock, timers, random, dialer, compressor, holdings, onProgress } = dependencies;
     this.#shared = {
       engine,
       clock,
@@ -164,6 +166,7 @@ class PeerSet implements Peers, LinkOwner {
       nodeOf: (origin) => engine.nodeOf(origin) ?? this.#origins.get(origin),
       linkedNodes: () => this.#linkedNodes,
       holdings,
+      onProgress,
     };
     this.#dials = new DialSet(
       { dialer, timers, random, options: this.#options },

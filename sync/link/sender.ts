@@ -269,6 +269,7 @@ export class Sender {
   #advance(database: PeerDatabase, origin: OriginId, seq: number): void {
     const cursor = database.cursor(origin);
     if (!cursor.advance(seq)) return;
+    this.#context.onProgress?.();
     if (seq > 0 && !this.#isOfPeer(origin)) database.isFresh = false;
     if (cursor.has < sequenceOf(this.#context.engine.vector(database.name), origin)) return;
     database.behind.delete(origin);

@@ -14,6 +14,7 @@ import type { HttpContext } from '../context.ts';
 import { requireCollectionName } from '../document-id.ts';
 import { HttpError } from '../errors.ts';
 import type { Health } from '../health.ts';
+import { sessionTokenOf } from '../session-token.ts';
 import { splitLines, type Line } from '../line-splitter.ts';
 import { OrderedWindow } from '../ordered-window.ts';
 
@@ -39,7 +40,7 @@ export function bulkRoutes(app: FastifyInstance, { replica, limits, documentLimi
       const jsonLimits = { ...documentLimits, documentBytesMax: limits.bulkLineBytes };
       const results = bulkResults({ database, collection, limits, jsonLimits }, source, health);
       // Known when the last line is done, so it follows the body.
-      reply.trailer('session-token', (_reply, _payload, done) => done(null, database.token()));
+      reply.trailer('session-token', (_reply, _payload, done) => done(null, sessionTokenOf(reply, database)));
       reply.header('content-type', body.NDJSON_TYPE);
       return reply.send(Readable.from(results, { objectMode: false, highWaterMark: UNREAD_RESULT_BYTES }));
     },

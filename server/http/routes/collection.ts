@@ -7,7 +7,7 @@ import * as body from '../body.ts';
 import type { HttpContext } from '../context.ts';
 import { requireCollectionName } from '../document-id.ts';
 import { HttpError } from '../errors.ts';
-import { sendSessionToken } from '../session-token.ts';
+import { sendSessionToken, sendSystemToken } from '../session-token.ts';
 
 type CollectionRequest = FastifyRequest<{ Params: { db: string; collection: string } }>;
 
@@ -20,7 +20,7 @@ export function collectionRoutes(app: FastifyInstance, { replica, documentLimits
     const hasBody = request.body !== undefined;
     const config = hasBody ? body.objectBody(request, [body.JSON_TYPE], documentLimits) : {};
     const { created } = await database.configureCollection(requireCollectionName(collection), config);
-    sendSessionToken(reply, database);
+    sendSystemToken(reply, database);
     return reply.code(created ? 201 : 200).send(database.collection(collection));
   });
 
@@ -38,7 +38,7 @@ export function collectionRoutes(app: FastifyInstance, { replica, documentLimits
     const database = replica.database(db);
     if (database.collection(requireCollectionName(collection)) === null) throw notFound(request.params);
     await database.dropCollection(collection);
-    sendSessionToken(reply, database);
+    sendSystemToken(reply, database);
     return reply.code(204).send();
   });
 }

@@ -11,7 +11,7 @@ import { requireDatabaseName } from '../document-id.ts';
 import { HttpError } from '../errors.ts';
 import { isVisible } from '../principal.ts';
 import { recordOf } from '../request-record.ts';
-import { sendSessionToken } from '../session-token.ts';
+import { sendSessionToken, sendSystemToken } from '../session-token.ts';
 
 type DatabaseRequest = FastifyRequest<{ Params: { db: string } }>;
 
@@ -27,7 +27,7 @@ export function databaseRoutes(app: FastifyInstance, { replica, documentLimits }
     if (request.body !== undefined) requireNoSettings(body.objectBody(request, [body.JSON_TYPE], documentLimits));
     const { created } = await replica.createDatabase(request.params.db);
     const database = replica.database(request.params.db);
-    sendSessionToken(reply, database);
+    sendSystemToken(reply, database);
     return reply.code(created ? 201 : 200).send(database.info());
   });
 

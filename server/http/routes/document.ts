@@ -5,19 +5,14 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Change, JsonPatchOperation, IntentOperation } from '../../../crdt/index.ts';
-import {
-  SyncError,
-  type Database,
-  type StoredDocument,
-  type WriteOptions,
-  type WriteOutcome,
-} from '../../../sync/index.ts';
+import { SyncError, type Database, type StoredDocument } from '../../../sync/index.ts';
 import * as body from '../body.ts';
 import type { HttpContext } from '../context.ts';
 import { requireCollectionName, requireDocumentId } from '../document-id.ts';
-import { decideRead, preconditionsOf } from '../precondition.ts';
-import { preferencesOf } from '../prefer.ts';
-import { sendSessionToken } from '../session-token.ts';
+import { writeDocument } from '../document-write.ts';
+import { decideRead } from '../precondition.ts';
+import { sendRaw } from '../raw-answer.ts';
+import { sendSessionToken, sessionTokenOf } from '../session-token.ts';
 import { SortableIds } from '../sortable-id.ts';
 
 interface DocumentParams {
@@ -27,8 +22,6 @@ interface DocumentParams {
 }
 type DocumentRequest = FastifyRequest<{ Params: DocumentParams }>;
 
-export const JSON_CONTENT = 'application/json; charset=utf-8';
-const SMALL_BYTES = 16_384;
 const PATCH_TYPES = [body.MERGE_PATCH_TYPE, body.JSON_PATCH_TYPE, body.OPERATIONS_TYPE];
 
 export function documentRoutes(app: FastifyInstance, context: HttpContext): void {
@@ -49,20 +42,15 @@ export function documentRoutes(app: FastifyInstance, context: HttpContext): void
 
   app.put(path, { config: { access: 'write' } }, async (request: DocumentRequest, reply) => {
     const value = body.objectBody(request, [body.JSON_TYPE], documentLimits);
-    return write(context, request, reply, { kind: 'replace', value });
+    return writeDocument(context, request, reply, { kind: 'replace', value });
   });
 
   app.patch(path, { config: { access: 'write' } }, async (request: DocumentRequest, reply) => {
-    return write(context, request, reply, patchOf(request, context));
+    return writeDocument(context, request, reply, patchOf(request, context));
   });
 
   app.delete(path, { config: { access: 'write' } }, async (request: DocumentRequest, reply) => {
-    const { db, collection, id } = request.params;
-    const database = replica.database(db);
-    const options = preconditionsOf(request.headers);
-    await database.write(requireCollectionName(collection), requireDocumentId(id), { kind: 'delete' }, options);
-    sendSessionToken(reply, database);
-    return reply.code(204).send();
+    return writeDocument(context, request, reply, { kind: 'delete' });
   });
 
   app.post('/v1/:db/:collection/docs', { config: { access: 'write' } }, async (request: DocumentRequest, reply) => {
@@ -70,7 +58,7 @@ export function documentRoutes(app: FastifyInstance, context: HttpContext): void
     const { db, collection } = request.params;
     const id = ids.next();
     request.params.id = id;
-    return write(context, request, reply, { kind: 'replace', value }, `/v1/${db}/${collection}/docs/${id}`);
+    return writeDocument(context, request, reply, { kind: 'replace', value }, `/v1/${db}/${collection}/docs/${id}`);
   });
 }
 
@@ -88,37 +76,6 @@ function patchOf(request: DocumentRequest, { documentLimits }: HttpContext): Cha
     default:
       return { kind: 'operations', operations: body.requireArray(value, '') as unknown as readonly IntentOperation[] };
   }
-}
-
-async function write(
-  context: HttpContext,
-  request: DocumentRequest,
-  reply: FastifyReply,
-  change: Change,
-  location?: string,
-): Promise<void> {
-  const { db, collection, id } = request.params;
-  const database = context.replica.database(db);
-  const { returns } = preferencesOf(request.headers['prefer']);
-  const wantsDocument = returns === 'representation';
-  const options: WriteOptions = { ...preconditionsOf(request.headers), ...(wantsDocument && { returnDocument: true }) };
-  const outcome = await database.write(requireCollectionName(collection), requireDocumentId(id), change, options);
-  const headers: string[] = [];
-  if (location !== undefined) headers.push('location', location);
-  if (returns !== null) headers.push('preference-applied', `return=${returns}`);
-  sendWritten(reply, database, id, outcome, headers);
-}
-
-function sendWritten(
-  reply: FastifyReply,
-  database: Database,
-  id: string,
-  { status, etag, json }: WriteOutcome,
-  headers: string[],
-): void {
-  const body = json ?? Buffer.from(JSON.stringify({ id, etag }));
-  headers.push('etag', etag, 'session-token', database.token());
-  sendRaw(reply, status === 'created' ? 201 : 200, headers, body);
 }
 
 function sendDocument(
@@ -153,28 +110,11 @@ function sendStored(
   { json, etag, modifiedMs, conflicts }: StoredDocument,
 ): void {
   const headers = ['etag', etag, 'last-modified', new Date(modifiedMs).toUTCString()];
-  headers.push('session-token', database.token());
+  headers.push('session-token', sessionTokenOf(reply, database));
   if (conflicts > 0) headers.push('atoll-conflicts', String(conflicts));
   sendRaw(reply, 200, headers, json);
 }
 
-/**
- * Writes the answer to the socket past Fastify, which would spend as much time on it as everything else takes. Node drops the
- * body of a HEAD.
- */
-function sendRaw(reply: FastifyReply, status: number, headers: string[], json: Uint8Array): void {
-  reply.hijack();
-  const { raw } = reply;
-  raw.writeHead(status, ['content-type', JSON_CONTENT, 'content-length', String(json.length), ...headers]);
-  // A Latin-1 string goes out in one piece with the head; a Buffer costs a second one, and large ones are worth it.
-  if (json.length <= SMALL_BYTES) raw.end(asBuffer(json).toString('latin1'), 'latin1');
-  else raw.end(json);
-}
-
 export function notFound({ collection, id }: { collection: string; id: string }): SyncError {
   return new SyncError('SYNC_DOCUMENT_NOT_FOUND', `there is no document ${JSON.stringify(id)} in ${collection}`);
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -14,7 +14,7 @@ import { decodeCursor, encodeCursor } from '../cursor.ts';
 import { requireCollectionName } from '../document-id.ts';
 import { parseFields, projectDocument } from '../projection.ts';
 import { sendSessionToken } from '../session-token.ts';
-import { JSON_CONTENT } from './document.ts';
+import { JSON_CONTENT } from '../raw-answer.ts';
 
 const LIST_ITEMS_DEFAULT = 100;
 /** Documents fetched at a time, so that a page of large ones stays near its bound in bytes. */
@@ -50,6 +50,7 @@ export function listRoutes(app: FastifyInstance, { replica, limits }: HttpContex
       const { db, collection } = request.params;
       const database = replica.database(db);
       const page = await readPage(database, requireCollectionName(collection), request.query, limits);
+      await database.landed();
       sendSessionToken(reply, database);
       return reply.header('content-type', JSON_CONTENT).send(page);
     },
