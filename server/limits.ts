@@ -9,6 +9,8 @@ import type { NodeOptions } from './option.ts';
 
 /** A bulk line holds a document and the few bytes around it. */
 const LINE_ENVELOPE_BYTES = 4096;
+/** A feed whose reader stands still holds a page of changes. */
+const FEEDS_MAX = 1000;
 
 type LimitOptions = Pick<
   NodeOptions,
@@ -31,6 +33,7 @@ export function limitsOf(options: LimitOptions): Limits {
     requestMs,
     connections,
     requestsPerSecond,
+    feeds: FEEDS_MAX,
   };
 }
 

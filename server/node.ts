@@ -16,6 +16,7 @@ import { isExposed, readSecrets, requireProtection, type Secrets } from './expos
 import { createApp, type AppTls } from './http/app.ts';
 import { AccessControl } from './http/auth.ts';
 import type { HttpContext } from './http/context.ts';
+import { FeedRegistry } from './http/feed-registry.ts';
 import { Health } from './http/health.ts';
 import { OriginPolicy } from './http/origin.ts';
 import { addSyncDoor } from './http/sync-endpoint.ts';
@@ -23,7 +24,6 @@ import { UpgradeDoors } from './http/upgrade.ts';
 import { documentLimitsOf, limitsOf } from './limits.ts';
 import { formatHost, formatListen, isLoopbackHost } from './listen-address.ts';
 import { createLog } from './log.ts';
-import { releaseMemoryAtRest } from './memory-release.ts';
 import { PeerLog } from './peer-log.ts';
 import { RocksDbStore } from './storage/rocksdb-store.ts';
 import { cryptoRandom, nativeSha256, systemClock, systemTimers } from './system-ports.ts';
@@ -74,12 +74,8 @@ export async function openNode(given: OpenOptions): Promise<AtollNode> {
   warnExposure(options, context, log);
   for (const peer of options.join) replica.addPeer(peer);
   log.info({ url, id: replica.nodeId }, 'listening');
-  const stopReleasing = releaseMemoryAtRest(() => replica.releaseCaches());
   let closing: Promise<void> | null = null;
-  const close = (): Promise<void> => {
-    stopReleasing();
-    return (closing ??= drainNode({ app, doors, replica, health, log, sockets }, options));
-  };
+  const close = (): Promise<void> => (closing ??= drainNode({ app, doors, replica, health, log, sockets }, options));
   return { url, node: replica.name, replica, firstToken, failed, close };
 }
 
@@ -143,6 +139,7 @@ function createContext(
   return {
     replica,
     health,
+    feeds: new FeedRegistry(),
     limits,
     documentLimits,
     clock: systemClock,

@@ -141,6 +141,25 @@ export function decodeBatch(bytes: Uint8Array): Batch {
   });
 }
 
+/**
+ * Which document each record of a batch is of, `collection NUL id`; null for a record that is of none. Copies no update.
+ *
+ * @throws SyncError `SYNC_BATCH_MALFORMED`
+ */
+export function recordNames(bytes: Uint8Array): readonly (string | null)[] {
+  return guard(() => {
+    const decoder = decoderOf(bytes);
+    const { count } = readHeader(bytes, decoder);
+    const collections = readCollections(decoder);
+    const names: (string | null)[] = [];
+    for (let i = 0; i < count; i++) {
+      const record = readRecord(decoder, collections);
+      names.push(record.kind === 'update' ? `${record.collection}\0${record.id}` : null);
+    }
+    return names;
+  });
+}
+
 function decoderOf(bytes: Uint8Array): decoding.Decoder {
   if (bytes.length <= BODY_OFFSET || bytes[0] !== BATCH_FORMAT) throw malformed('unknown format or too short');
   const decoder = decoding.createDecoder(bytes);
@@ -161,12 +180,21 @@ function readHeader(bytes: Uint8Array, decoder: decoding.Decoder): BatchHeader {
 }
 
 function readRecords(decoder: decoding.Decoder, count: number): LogRecord[] {
-  const collections: string[] = [];
-  const collectionCount = decoding.readVarUint(decoder);
-  for (let i = 0; i < collectionCount; i++) collections.push(decoding.readVarString(decoder));
+  const collections = readCollections(decoder);
   const records: LogRecord[] = [];
-  for (let i = 0; i < count; i++) records.push(readRecord(decoder, collections));
+  for (let i = 0; i < count; i++) {
+    const record = readRecord(decoder, collections);
+    // A copy: documents keep updates, and a view would keep the whole batch in memory with them.
+    records.push(record.kind === 'update' ? { ...record, update: record.update.slice() } : record);
+  }
   return records;
+}
+
+function readCollections(decoder: decoding.Decoder): string[] {
+  const collections: string[] = [];
+  const count = decoding.readVarUint(decoder);
+  for (let i = 0; i < count; i++) collections.push(decoding.readVarString(decoder));
+  return collections;
 }
 
 function readRecord(decoder: decoding.Decoder, collections: readonly string[]): LogRecord {
@@ -176,8 +204,7 @@ function readRecord(decoder: decoding.Decoder, collections: readonly string[]): 
   const collection = collections[decoding.readVarUint(decoder)];
   if (collection === undefined) throw malformed('unknown collection reference');
   const id = decoding.readVarString(decoder);
-  // A copy: documents keep updates, and a view would keep the whole batch in memory with them.
-  return { kind: 'update', collection, id, update: decoding.readVarUint8Array(decoder).slice() };
+  return { kind: 'update', collection, id, update: decoding.readVarUint8Array(decoder) };
 }
 
 function guard<T>(decode: () => T): T {

@@ -17,6 +17,7 @@ import type { StoredDocument } from './document-record.ts';
 import type { DocumentSlot } from './document-slot.ts';
 import type { DurableBatch, OriginId, SnapshotProgress } from './engine.ts';
 import { SyncError } from './errors.ts';
+import type { ChangeTail } from './feed/change-tail.ts';
 import type { CommitParticipant, GroupCommit, SealedChanges } from './group-commit.ts';
 import type { HybridClock } from './hybrid-clock.ts';
 import type { Epoch } from './identity.ts';
@@ -121,6 +122,8 @@ export class Database implements CommitParticipant {
   mergingTo: VersionVector | null = null;
   /** How far a snapshot has got that is on its way in. */
   snapshot: SnapshotProgress | null = null;
+  /** @internal The latest changes, while somebody follows them. */
+  tail: ChangeTail | null = null;
   #token: string | null = null;
   #closed = false;
   #refusal: SyncError | null = null;
@@ -332,11 +335,6 @@ export class Database implements CommitParticipant {
     return { digest: this.parts.table.digest, documents: this.documents, vector };
   }
 
-  /** Lets go of cached documents: they are read from the store when they are asked for. */
-  releaseCache(): void {
-    this.parts.table.releaseCache();
-  }
-
   /** Live documents and bytes per collection. */
   get stats(): DocumentTable['stats'] {
     return this.parts.table.stats;
@@ -401,6 +399,7 @@ export class Database implements CommitParticipant {
         table.markDurable(documents);
         this.#token = null;
         this.parts.onDurable(sealedLog.batches, documents.slots);
+        this.tail?.append(sealedLog.batches, documents.slots, sealedLog.vector, this.isMerging);
       },
     };
   }
@@ -427,6 +426,7 @@ export class Database implements CommitParticipant {
   /** Refuses further writes; what is under way completes. */
   close(): void {
     this.#closed = true;
+    this.tail?.close();
   }
 
   /** @internal */

@@ -14,6 +14,8 @@ export interface DurableVersion {
   readonly element: Uint8Array;
   /** `null` = deleted. */
   readonly document: StoredDocument | null;
+  /** Losing values, also of a deleted document. */
+  readonly conflicts: number;
 }
 
 export class DocumentSlot {

@@ -121,12 +121,6 @@ export class DocumentTable {
     if (slot.loading === null) this.#idle.set(slot.name, slot, slot.weight);
   }
 
-  /** Lets go of every document that nobody uses just now. */
-  releaseCache(): void {
-    this.#idle.clear();
-    this.#views.clear();
-  }
-
   #load(slot: DocumentSlot): DocumentSlot {
     const loading = this.#fill(slot).then(
       () => {
@@ -147,7 +141,8 @@ export class DocumentTable {
     const view = await this.#store.get(slot.viewKey);
     if (!view) return;
     const record = decodeView(view);
-    slot.durable = { element: record.element, document: record.exists ? toStoredDocument(record) : null };
+    const { element, conflicts } = record;
+    slot.durable = { element, document: record.exists ? toStoredDocument(record) : null, conflicts };
     const base = record.isFirst ? undefined : await this.#store.get(slot.stateKey);
     const parts = statePartsOf(record, base);
     slot.vector = new Map(record.vector);
@@ -224,7 +219,7 @@ export class DocumentTable {
     const element = this.elementOf(slot);
     const bytes = utf8.encode(json);
     const record = { exists, json: bytes, modified, conflicts, element, isFirst: false, updates: [] };
-    slot.durable ??= known ?? { element, document: exists ? toStoredDocument(record) : null };
+    slot.durable ??= known ?? { element, document: exists ? toStoredDocument(record) : null, conflicts };
     this.#idle.delete(name);
     this.#pinned.set(name, slot);
     slot.pins++;
@@ -259,6 +254,12 @@ export class DocumentTable {
     const name = `${collection}\0${id}`;
     const slot = this.#pinned.get(name) ?? this.#idle.get(name);
     return slot && !slot.loading ? (slot.durable?.document ?? null) : this.#views.get(name);
+  }
+
+  /** The durable version of a document in memory, also of a deleted one; `undefined` when the store would have to be asked. */
+  durableOf(collection: string, id: string): DurableVersion | undefined {
+    const slot = this.#slotOf(`${collection}\0${id}`);
+    return slot && !slot.loading ? (slot.durable ?? undefined) : undefined;
   }
 
   #readView(name: string, collection: string, id: string): Promise<StoredDocument | null> {
@@ -325,7 +326,7 @@ export class DocumentTable {
     this.sums.replace(slot.viewKey.subarray(5), slot.durable?.element ?? null, element);
     slot.isInFlight = true;
     slot.unsaved = [];
-    return { element, document };
+    return { element, document, conflicts };
   }
 
   /** What a group makes of the statistics of a collection, beginning with what is durable. */

@@ -39,3 +39,6 @@ export { MemoryStore } from './store/memory-store.ts';
 export type { MemoryStoreOptions, StoreAccess } from './store/memory-store.ts';
 export { decodeToken, encodeToken } from './token.ts';
 export type { Positions, SeenPosition } from './token.ts';
+export { ChangeFeed } from './feed/change-feed.ts';
+export type { FeedOptions } from './feed/change-feed.ts';
+export type { DocumentVersion, FeedChange, FeedPage } from './feed/feed-change.ts';

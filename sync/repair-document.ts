@@ -34,7 +34,8 @@ export async function readDurable(
     const view = await store.get(viewKey(db, collection, id));
     if (view === undefined) return null;
     const record = decodeView(view);
-    return { element: record.element, document: record.exists ? toStoredDocument(record) : null };
+    const { element, conflicts } = record;
+    return { element, document: record.exists ? toStoredDocument(record) : null, conflicts };
   } catch (error) {
     if (isCorrupt(error)) return null;
     throw error;

@@ -23,7 +23,7 @@ export type {
   MemberStateName,
   UnsentLine,
 } from './member.ts';
-export type { HealthAnswer, Limits } from './node.ts';
+export type { FeedsAnswer, HealthAnswer, Limits } from './node.ts';
 export type { Problem, ProblemField } from './problem.ts';
 export type {
   AccessRoleName,

@@ -31,6 +31,15 @@ export interface Limits {
   readonly connections: number;
   /** Requests per second of a token, unless it has a rate of its own; 0 = any number. */
   readonly requestsPerSecond: number;
+  /** Open change feeds. */
+  readonly feeds: number;
+}
+
+/** Change feeds of a node, in GET `/v1/_cluster`. */
+export interface FeedsAnswer {
+  readonly open: number;
+  /** Bytes that wait for readers. */
+  readonly bufferedBytes: number;
 }
 
 /** Answer to GET `/livez` and `/readyz`. */

@@ -19,6 +19,7 @@ import { problemOf, sendProblem } from './error-reply.ts';
 import { addGate } from './gate.ts';
 import { MethodTable } from './method.ts';
 import { bulkRoutes } from './routes/bulk.ts';
+import { changeRoutes } from './routes/changes.ts';
 import { collectionRoutes } from './routes/collection.ts';
 import { conflictRoutes } from './routes/conflict.ts';
 import { databaseRoutes } from './routes/database.ts';
@@ -60,6 +61,7 @@ export function createApp({ context, log, tls }: AppOptions): FastifyInstance {
     listRoutes,
     conflictRoutes,
     bulkRoutes,
+    changeRoutes,
     memberRoutes,
     doctorRoutes,
     tokenRoutes,

@@ -6,6 +6,7 @@ import type { Limits as DocumentLimits } from '../../crdt/index.ts';
 import type { Clock, Random, Replica } from '../../sync/index.ts';
 import type { Limits } from '../api/index.ts';
 import type { AccessControl } from './auth.ts';
+import type { FeedRegistry } from './feed-registry.ts';
 import type { Health } from './health.ts';
 import type { OriginPolicy } from './origin.ts';
 
@@ -15,6 +16,7 @@ export interface HttpContext {
   /** The part of the limits that the document layer checks. */
   readonly documentLimits: DocumentLimits;
   readonly health: Health;
+  readonly feeds: FeedRegistry;
   readonly clock: Clock;
   readonly random: Random;
   readonly access: AccessControl;

@@ -7,6 +7,7 @@ import { createApp } from '../../server/http/app.ts';
 import { OriginPolicy } from '../../server/http/origin.ts';
 import { AccessControl, type AccessSettings } from '../../server/http/auth.ts';
 import type { HttpContext } from '../../server/http/context.ts';
+import { FeedRegistry } from '../../server/http/feed-registry.ts';
 import { Health } from '../../server/http/health.ts';
 import { documentLimitsOf, limitsOf } from '../../server/limits.ts';
 import { completeOptions } from '../../server/config.ts';
@@ -34,6 +35,7 @@ export async function openTestApp({ access = {}, ...changes }: TestAppChanges = 
   const context: HttpContext = {
     replica,
     health: new Health(),
+    feeds: new FeedRegistry(),
     limits,
     documentLimits: documentLimitsOf(limits),
     clock: systemClock,

@@ -19,6 +19,7 @@ export function nodeRoutes(app: FastifyInstance, context: HttpContext): void {
   app.get('/v1/_cluster', { config: { access: 'read' } }, async () => ({
     ...replica.status(),
     insecure: context.insecure,
+    feeds: context.feeds.status(),
   }));
 
   app.get('/sync', { config: { access: 'token' } }, async (_request, reply) => {

@@ -1,0 +1,215 @@
+/**
+ * @module
+ * Owns reading what changed after a position, a page at a time and with nothing kept open in between: from the log, and for what was
+ * cut from it from the change index. Which documents changed, that is; how they are now is read afterwards.
+ */
+import { recordNames } from '../batch.ts';
+import { isCorrupt, scanThroughDamage } from '../damage-scan.ts';
+import type { Database } from '../database.ts';
+import { readView } from '../database-digest.ts';
+import { decodeView, etagOf } from '../document-record.ts';
+import type { DocumentVector, ViewRecord } from '../document-record.ts';
+import type { DurableVersion } from '../document-slot.ts';
+import type { OriginId } from '../engine.ts';
+import {
+  changeKey,
+  changeOf,
+  documentOf,
+  documentOfName,
+  logKey,
+  logRange,
+  rangeOf,
+  successorOf,
+  successorOfPrefix,
+  viewKey,
+} from '../key.ts';
+import type { StoreEntry } from '../port.ts';
+import type { DocumentVersion } from './feed-change.ts';
+import type { PageSize } from './page-size.ts';
+import type { Positions } from '../token.ts';
+
+const INDEX_ENTRIES = 256;
+/** Batches have up to 128 records and about 64 KiB. */
+const LOG_BATCHES = 2;
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** A change by one origin. */
+export interface Reference {
+  readonly seq: number;
+  /** `collection NUL id` */
+  readonly name: string;
+}
+
+export interface ReferencePage {
+  /** In the order of positions. */
+  readonly references: readonly Reference[];
+  /** Everything up to here is in the page. */
+  readonly end: number;
+}
+
+/** Changes by an origin in (after, last], about a page of them. A document may occur more than once. */
+export async function readReferences(
+  { parts: { store, db } }: Database,
+  origin: OriginId,
+  after: number,
+  last: number,
+): Promise<ReferencePage> {
+  let end = last;
+  const references: Reference[] = [];
+  const indexed = { gte: changeKey(db, origin, after + 1), lt: changeKey(db, origin, last + 1) };
+  for await (const entries of store.range({ ...indexed, limit: INDEX_ENTRIES })) {
+    for (const [key, name] of entries) references.push({ seq: changeOf(key).seq, name: decoder.decode(name) });
+  }
+  if (references.length >= INDEX_ENTRIES) end = references.at(-1)!.seq;
+  const batches: StoreEntry[] = [];
+  const start = await batchAt(store, db, origin, after + 1);
+  for await (const entries of store.range({ ...logRange(db, origin, start, last + 1), limit: LOG_BATCHES })) {
+    batches.push(...entries);
+  }
+  let logged = after;
+  for (const [key, bytes] of batches) {
+    // Keys of the log and of the change index are alike.
+    const firstSeq = changeOf(key).seq;
+    const names = recordNames(bytes);
+    names.forEach((name, i) => {
+      if (name !== null && firstSeq + i > after) references.push({ seq: firstSeq + i, name });
+    });
+    logged = firstSeq + names.length - 1;
+  }
+  if (batches.length >= LOG_BATCHES) end = Math.min(end, logged);
+  return { references: references.filter(({ seq }) => seq <= end).sort((a, b) => a.seq - b.seq), end };
+}
+
+/** Where the batch begins that holds a sequence, if one does. */
+async function batchAt(store: Database['parts']['store'], db: number, origin: OriginId, seq: number): Promise<number> {
+  const range = { gte: logKey(db, origin, 0), lt: logKey(db, origin, seq + 1), reverse: true, limit: 1, values: false };
+  for await (const entries of store.range(range)) for (const [key] of entries) return changeOf(key).seq;
+  return seq;
+}
+
+/**
+ * Documents as they are now, in the order of the names. One of which nothing is left counts as deleted.
+ *
+ * @throws StorageError `STORAGE_CORRUPT`, retryable: one of them is damaged, and on its way from a peer.
+ */
+export async function readVersions(
+  { parts: { store, db, table } }: Database,
+  names: readonly string[],
+  size: PageSize,
+): Promise<readonly DocumentVersion[]> {
+  const documents = names.map((name) => documentOfName(encoder.encode(name)));
+  // What is in memory and being written is not to be read from the store, which may show it too early.
+  const held = documents.map(({ collection, id }) => table.durableOf(collection, id));
+  const missing = documents.filter((_, i) => held[i] === undefined);
+  const keys = missing.map(({ collection, id }) => viewKey(db, collection, id));
+  const views =
+    keys.length === 0
+      ? []
+      : await store.getMany(keys).catch(async (error: unknown) => {
+          if (!isCorrupt(error)) throw error;
+          for (const [i, key] of keys.entries()) {
+            await store.get(key).catch((cause: unknown) => {
+              throw table.describeDamage(missing[i]!, cause);
+            });
+          }
+          throw error;
+        });
+  let next = 0;
+  let bytes = 0;
+  const versions = documents.map(({ collection, id }, i): DocumentVersion => {
+    const version = held[i];
+    if (version !== undefined) return { collection, id, ...versionOf(version) };
+    const view = views[next++];
+    bytes += view?.length ?? 0;
+    return view === undefined
+      ? { collection, id, etag: null, json: null, conflicts: 0 }
+      : { collection, id, ...shown(decodeView(view)) };
+  });
+  size.note(names.length, bytes + held.reduce((sum, version) => sum + (version?.document?.json.length ?? 0), 0));
+  return versions;
+}
+
+export interface ScanPage {
+  readonly versions: readonly DocumentVersion[];
+  /** `collection NUL id` of the last document looked at; null at the end. */
+  readonly next: string | null;
+}
+
+/**
+ * The documents after a name, in the order of names, about a page of them.
+ *
+ * @param since - Only documents with a change that it does not cover, deleted ones included; null = those that exist.
+ */
+export async function scanVersions(
+  database: Database,
+  collection: string | null,
+  after: string,
+  since: Positions | null,
+  size: PageSize,
+): Promise<ScanPage> {
+  const { store, db } = database.parts;
+  const whole = rangeOfViews(db, collection);
+  const limit = size.documents;
+  const gte = after === '' ? whole.gte : successorOf(keyOf(db, after));
+  const versions: DocumentVersion[] = [];
+  let seen = 0;
+  let bytes = 0;
+  let next = after;
+  try {
+    for await (const entries of store.range({ gte, lt: whole.lt, limit })) {
+      for (const [key, value] of entries) {
+        seen++;
+        bytes += value.length;
+        next = decoder.decode(key.subarray(5));
+        const record = decodeView(value);
+        if (since === null ? record.exists : !isCovered(record.vector, since)) {
+          versions.push({ ...documentOf(key), ...shown(record) });
+        }
+      }
+    }
+  } catch (error) {
+    throw isCorrupt(error) ? await locateDamage(database, { gte, lt: whole.lt }, error) : error;
+  }
+  size.note(seen, bytes);
+  return { versions, next: seen < limit ? null : next };
+}
+
+function rangeOfViews(db: number, collection: string | null): { gte: Uint8Array; lt: Uint8Array } {
+  if (collection === null) return rangeOf('j', db);
+  const gte = viewKey(db, collection, '');
+  return { gte, lt: successorOfPrefix(gte) };
+}
+
+function keyOf(db: number, name: string): Uint8Array {
+  const { collection, id } = documentOfName(encoder.encode(name));
+  return viewKey(db, collection, id);
+}
+
+function shown({ exists, element, json, conflicts }: ViewRecord): Shown {
+  return { etag: etagOf(element), json: exists ? json : null, conflicts };
+}
+
+function isCovered(vector: DocumentVector, since: Positions): boolean {
+  for (const [origin, seq] of vector) if ((since.get(origin) ?? 0) < seq) return false;
+  return true;
+}
+
+type Shown = Pick<DocumentVersion, 'etag' | 'json' | 'conflicts'>;
+
+export function versionOf({ element, document, conflicts }: DurableVersion): Shown {
+  return { etag: etagOf(element), json: document?.json ?? null, conflicts };
+}
+
+/** Damage that a scan meets is that of a document. */
+async function locateDamage(
+  { parts: { store, table } }: Database,
+  bounds: { gte: Uint8Array; lt: Uint8Array },
+  error: unknown,
+): Promise<unknown> {
+  for await (const entries of scanThroughDamage(store, bounds)) {
+    const damaged = entries.find(([, value]) => value === null || readView(value) === null);
+    if (damaged) return table.describeDamage(documentOf(damaged[0]), error);
+  }
+  return error;
+}

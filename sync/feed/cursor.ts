@@ -1,0 +1,57 @@
+/**
+ * @module
+ * Owns positions in the changes of a database, and their text form, the cursor. A position is a version vector, so it means the
+ * same on every node, and its text is that of a session token: who sends a cursor as one reads at least what the feed told. While a
+ * feed begins with all documents, `~` and the name of the last one told follow (base64url). Opaque to clients.
+ */
+import * as buffer from 'lib0/buffer';
+import type { Database } from '../database.ts';
+import { SyncError } from '../errors.ts';
+import { CLUSTER_UNKNOWN, decodeToken, encodeToken } from '../token.ts';
+import type { Positions, SeenPosition } from '../token.ts';
+
+export interface FeedPosition {
+  /** Every change up to there was told. Never modified. */
+  readonly vector: Positions;
+  /** `collection NUL id`: of the documents that a feed begins with, those after this one are still to be told. '' = all, null = none. */
+  readonly scan: string | null;
+}
+
+const NO_POSITIONS: Positions = new Map();
+
+export function encodeCursor(database: Database, { vector, scan }: FeedPosition): string {
+  const { catalog } = database.parts;
+  const cluster = catalog.clusterIds[0] ?? CLUSTER_UNKNOWN;
+  const token = encodeToken({ cluster, database: database.key, vector, system: NO_POSITIONS });
+  return scan === null ? token : `${token}~${buffer.toBase64UrlEncoded(new TextEncoder().encode(scan))}`;
+}
+
+/** @throws SyncError `SYNC_CURSOR_INVALID`, `SYNC_CURSOR_FOREIGN` */
+export function decodeCursor(database: Database, cursor: string): FeedPosition {
+  const { seen, scan } = decode(cursor);
+  const { clusterIds } = database.parts.catalog;
+  const isOurs = clusterIds.length === 0 || seen.cluster === CLUSTER_UNKNOWN || clusterIds.includes(seen.cluster);
+  if (!isOurs) throw foreign('another cluster');
+  if (seen.database !== database.key) throw foreign('another database, or of one that was dropped since');
+  return { vector: seen.vector, scan };
+}
+
+function decode(cursor: string): { seen: SeenPosition; scan: string | null } {
+  try {
+    const [token = '', name, ...rest] = cursor.split('~');
+    if (rest.length > 0) throw new Error('more than two parts');
+    const seen = decodeToken(token);
+    if (name === undefined) return { seen, scan: null };
+    const scan = new TextDecoder('utf-8', { fatal: true }).decode(buffer.fromBase64UrlEncoded(name));
+    if (scan !== '' && !scan.includes('\0')) throw new Error('not the name of a document');
+    return { seen, scan };
+  } catch (cause) {
+    const message = 'This is not a cursor of a change feed. Take one from a change, or leave it out.';
+    throw new SyncError('SYNC_CURSOR_INVALID', message, { cause, details: { parameter: 'since' } });
+  }
+}
+
+function foreign(whose: string): SyncError {
+  const message = `The cursor is of ${whose}. Leave it out to read from the beginning.`;
+  return new SyncError('SYNC_CURSOR_FOREIGN', message, { details: { parameter: 'since' } });
+}
