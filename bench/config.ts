@@ -61,7 +61,7 @@ export const CONFIG: BenchConfig = {
     partitionSeconds: 60,
     perSecond: 500,
   },
-  memory: { documents: 100_000, settleMs: 5_000 },
+  memory: { documents: 100_000, settleMs: 15_000 },
   repair: { documents: 1_000_000 },
 };
 
@@ -81,7 +81,7 @@ export const QUICK_CONFIG: BenchConfig = {
     partitionSeconds: 5,
     perSecond: 200,
   },
-  memory: { documents: 20_000, settleMs: 2_000 },
+  memory: { documents: 20_000, settleMs: 15_000 },
   repair: { documents: 20_000 },
 };
 

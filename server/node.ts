@@ -24,6 +24,7 @@ import { UpgradeDoors } from './http/upgrade.ts';
 import { documentLimitsOf, limitsOf } from './limits.ts';
 import { formatHost, formatListen, isLoopbackHost } from './listen-address.ts';
 import { createLog } from './log.ts';
+import { releaseMemoryAtRest } from './memory-release.ts';
 import { PeerLog } from './peer-log.ts';
 import { RocksDbStore } from './storage/rocksdb-store.ts';
 import { cryptoRandom, nativeSha256, systemClock, systemTimers } from './system-ports.ts';
@@ -74,8 +75,12 @@ export async function openNode(given: OpenOptions): Promise<AtollNode> {
   warnExposure(options, context, log);
   for (const peer of options.join) replica.addPeer(peer);
   log.info({ url, id: replica.nodeId }, 'listening');
+  const stopReleasing = releaseMemoryAtRest(() => replica.releaseCaches());
   let closing: Promise<void> | null = null;
-  const close = (): Promise<void> => (closing ??= drainNode({ app, doors, replica, health, log, sockets }, options));
+  const close = (): Promise<void> => {
+    stopReleasing();
+    return (closing ??= drainNode({ app, doors, replica, health, log, sockets }, options));
+  };
   return { url, node: replica.name, replica, firstToken, failed, close };
 }
 

@@ -335,6 +335,11 @@ export class Database implements CommitParticipant {
     return { digest: this.parts.table.digest, documents: this.documents, vector };
   }
 
+  /** Lets go of cached documents: they are read from the store when they are asked for. */
+  releaseCache(): void {
+    this.parts.table.releaseCache();
+  }
+
   /** Live documents and bytes per collection. */
   get stats(): DocumentTable['stats'] {
     return this.parts.table.stats;

@@ -121,6 +121,12 @@ export class DocumentTable {
     if (slot.loading === null) this.#idle.set(slot.name, slot, slot.weight);
   }
 
+  /** Lets go of every document that nobody uses just now. */
+  releaseCache(): void {
+    this.#idle.clear();
+    this.#views.clear();
+  }
+
   #load(slot: DocumentSlot): DocumentSlot {
     const loading = this.#fill(slot).then(
       () => {

@@ -452,6 +452,12 @@ export class Replica {
     this.#peers.addPeer(url);
   }
 
+  /** Lets go of what can be read from the store again: cached documents and recent batches. */
+  releaseCaches(): void {
+    for (const key of this.#set.keys()) this.#set.get(key)?.releaseCache();
+    this.#peers.releaseRing();
+  }
+
   /** Refuses new writes, completes those under way, closes links, then the store. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#close();

@@ -106,6 +106,8 @@ export interface Peers {
   /** An incoming channel, before any message was delivered. */
   accept(channel: Channel): void;
   status(): PeersStatus;
+  /** Forgets recent batches; a link that has yet to send some of them reads the log. */
+  releaseRing(): void;
   /** Ids of the nodes with a live link. */
   linkedNodes(): readonly string[];
   /** Fingerprints of the nodes that our peers are linked to, by their own word. */
@@ -387,6 +389,10 @@ class PeerSet implements Peers, LinkOwner {
   }
 
   // --- links
+
+  releaseRing(): void {
+    this.#shared.ring.clear();
+  }
 
   #handleDurable(database: string, batches: readonly DurableBatch[]): void {
     if (batches.length === 0) {

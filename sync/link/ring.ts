@@ -102,6 +102,11 @@ export class Ring {
     return batch?.firstSeq === seq + 1 ? batch : undefined;
   }
 
+  /** Holds nothing more: who lacks something reads the log. */
+  clear(): void {
+    while (this.#bytes > 0) this.#evict();
+  }
+
   /** What is held after `seq`, for status. */
   summarize(database: string, origin: OriginId, seq: number): RecentSummary {
     const lane = this.#lanes.get(database)?.get(origin);
