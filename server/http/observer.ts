@@ -75,8 +75,13 @@ export class Observer {
       by: principal.id,
       from: req.socket.remoteAddress ?? null,
       method: route!.metrics.method,
-      target: req.url!.split('?', 1)[0]!.slice(0, TARGET_LENGTH_MAX),
+      target: maskTokens(req.url!.split('?', 1)[0]!).slice(0, TARGET_LENGTH_MAX),
       status,
     });
   }
+}
+
+/** Somebody may take a token for its id. */
+function maskTokens(path: string): string {
+  return path.replace(/(atoll(?:join)?_[0-9a-f]{16}_)[0-9a-f]+/g, '$1…');
 }
