@@ -3,7 +3,7 @@
  * Owns the numbers that bound what a node takes in, derived from its options. Served at `/v1/_limits`. SPEC.md HT6.
  */
 import { DEFAULT_LIMITS, type Limits as DocumentLimits } from '../crdt/index.ts';
-import { DOCUMENT_ID_BYTES_MAX } from '../sync/index.ts';
+import { DOCUMENT_ID_BYTES_MAX, INDEXES_PER_COLLECTION_MAX } from '../sync/index.ts';
 import type { Limits } from './api/index.ts';
 import type { NodeOptions } from './option.ts';
 
@@ -14,11 +14,11 @@ const FEEDS_MAX = 1000;
 
 type LimitOptions = Pick<
   NodeOptions,
-  'bodyBytes' | 'documentBytes' | 'depth' | 'requestMs' | 'connections' | 'requestsPerSecond' | 'inflight' | 'lagMs'
+  'bodyBytes' | 'documentBytes' | 'depth' | 'requestMs' | 'connections' | 'requestsPerSecond'
 >;
 
 export function limitsOf(options: LimitOptions): Limits {
-  const { bodyBytes, documentBytes, depth, requestMs, connections, requestsPerSecond, inflight, lagMs } = options;
+  const { bodyBytes, documentBytes, depth, requestMs, connections, requestsPerSecond } = options;
   return {
     bodyBytes,
     documentBytes,
@@ -29,13 +29,14 @@ export function limitsOf(options: LimitOptions): Limits {
     bulkInflight: 1024,
     listItems: 1000,
     listBytes: 8_388_608,
+    queryExamined: 200_000,
+    querySortDocuments: 10_000,
+    indexesPerCollection: INDEXES_PER_COLLECTION_MAX,
     frameBytes: 1_048_576,
     requestMs,
     connections,
     requestsPerSecond,
     feeds: FEEDS_MAX,
-    inflight,
-    lagMs,
   };
 }
 

@@ -7,6 +7,7 @@
  * |---|---|---|
  * | `databases` | name | `{created: {generation: true}, dropped: {generation: true}}`: both only grow, so a drop is final |
  * | `collections` | `database key/collection` | CollectionConfig |
+ * | `indexes` | `database key/collection/name` | `{definition}`: one text, so that definitions do not mix (query/index-definition.ts) |
  * | `members` | node id | `{name, url, state, databases, removed: {at, by}}`; `removed` is never taken back |
  * | `join-tokens` | token id | `{hash, expiresAt, usedBy}` |
  * | `cluster` | `identity` | `{ids: {16 hex digits: true}}`: drawn with the first database; several when clusters met that had begun apart |
@@ -18,6 +19,8 @@ import type { Change, JsonObject, JsonValue } from '../crdt/index.ts';
 import { readAccessToken } from './access-token.ts';
 import type { AccessTokenEntry } from './access-token.ts';
 import { SyncError } from './errors.ts';
+import { readIndexDefinition } from './query/index-definition.ts';
+import type { IndexEntry } from './query/index-set.ts';
 
 export const SYSTEM_KEY = '_system.0';
 /** The collections that `Catalog.update` reads. */
@@ -74,6 +77,7 @@ export class Catalog {
   clusterIds: readonly string[] = [];
   readonly accessTokens: Map<string, AccessTokenEntry> = new Map();
   readonly #collections = new Map<string, CollectionConfig>();
+  readonly #indexes = new Map<string, IndexEntry>();
 
   /** Takes note of a document of the system database; `null` = deleted. Returns whether it was one the catalog knows. */
   update(collection: string, id: string, json: Uint8Array | null): boolean {
@@ -93,6 +97,9 @@ export class Catalog {
         return true;
       case 'access-tokens':
         assign(this.accessTokens, id, value && readAccessToken(value));
+        return true;
+      case 'indexes':
+        assign(this.#indexes, id, value && readIndex(id, value));
         return true;
       case 'collections':
         assign(this.#collections, id, value && readConfig(value));
@@ -117,9 +124,17 @@ export class Catalog {
     return [...this.#collections.keys()].filter((id) => id.startsWith(prefix)).map((id) => id.slice(prefix.length));
   }
 
-  /** Keys of dropped databases of which configurations are left. */
+  /** Indexes that are defined for a database. */
+  indexesOf(databaseKey: string): readonly IndexEntry[] {
+    const prefix = `${databaseKey}/`;
+    return [...this.#indexes].flatMap(([id, entry]) => (id.startsWith(prefix) ? [entry] : []));
+  }
+
+  /** Keys of dropped databases of which configurations or indexes are left. */
   droppedAndConfigured(): string[] {
-    const keys = new Set([...this.#collections.keys()].map((id) => id.slice(0, id.indexOf('/'))));
+    const keys = new Set(
+      [...this.#collections.keys(), ...this.#indexes.keys()].map((id) => id.slice(0, id.indexOf('/'))),
+    );
     return [...keys].filter((key) => this.isDropped(key));
   }
 
@@ -163,6 +178,11 @@ export class Catalog {
 
 export function collectionId(databaseKey: string, collection: string): string {
   return `${databaseKey}/${collection}`;
+}
+
+/** Id of the definition of an index. */
+export function indexId(databaseKey: string, collection: string, name: string): string {
+  return `${databaseKey}/${collection}/${name}`;
 }
 
 function assign<V>(map: Map<string, V>, key: string, value: V | null): void {
@@ -237,6 +257,18 @@ function readClusterIds(value: JsonObject | null): string[] {
 /** The change that puts a member out of the cluster, whatever is written of it at the same time. */
 export function removalOf(by: string, at: number): Change {
   return { kind: 'merge-patch', patch: { removed: { at, by } } };
+}
+
+/** Null when this node cannot make sense of it. */
+function readIndex(id: string, { definition }: JsonObject): IndexEntry | null {
+  const [, collection, name] = id.split('/');
+  if (collection === undefined || name === undefined || typeof definition !== 'string') return null;
+  try {
+    return { collection, name, definition: readIndexDefinition(definition).text };
+  } catch (error) {
+    if (error instanceof SyncError || error instanceof SyntaxError) return null;
+    throw error;
+  }
 }
 
 /** A merge of two valid configurations is normally valid; should one not be, the defaults hold rather than nothing works. */

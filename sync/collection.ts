@@ -9,6 +9,7 @@ import { parseCollectionConfig } from './collection-config.ts';
 import type { CollectionConfig } from './collection-config.ts';
 import type { Database } from './database.ts';
 import { validateCollectionName } from './names.ts';
+import { acceptMissingIndex, dropIndex } from './query/index-admin.ts';
 
 /** Deletes in flight while a collection is dropped. */
 const DROP_PAGE = 256;
@@ -57,6 +58,9 @@ export async function dropCollection(database: Database, name: string): Promise<
   if (parts.catalog.isConfigured(key, name)) {
     const change = { kind: 'delete' } as const;
     await parts.system().writeUnchecked('collections', collectionId(key, name), change).catch(acceptMissing);
+  }
+  for (const { collection, name: index } of parts.catalog.indexesOf(key)) {
+    if (collection === name) await dropIndex(database, name, index).catch(acceptMissingIndex);
   }
   return deleted;
 }

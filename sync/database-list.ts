@@ -3,7 +3,7 @@
  * Owns creating and dropping databases: what is written to the system database for it, and what has to be there first.
  */
 import { bytesToHex } from '@noble/hashes/utils.js';
-import { clusterIdOf, collectionId, creationOf, dropOf } from './catalog.ts';
+import { clusterIdOf, collectionId, creationOf, dropOf, indexId } from './catalog.ts';
 import type { Catalog } from './catalog.ts';
 import { acceptMissing } from './collection.ts';
 import type { Database } from './database.ts';
@@ -47,12 +47,18 @@ export async function dropDatabase(parts: DatabaseListParts, { name, key }: Data
   await forgetConfigurations(parts, [key]);
 }
 
-/** Deletes what is configured for collections of dropped databases. */
+/** Deletes what is configured for collections of dropped databases, indexes included. */
 export async function forgetConfigurations(
   { catalog, system }: Pick<DatabaseListParts, 'catalog' | 'system'>,
   databaseKeys: readonly string[],
 ): Promise<void> {
   const change = { kind: 'delete' } as const;
   const ids = databaseKeys.flatMap((key) => catalog.configuredCollections(key).map((name) => collectionId(key, name)));
-  await Promise.all(ids.map((id) => system().writeUnchecked('collections', id, change).catch(acceptMissing)));
+  const indexes = databaseKeys.flatMap((key) =>
+    catalog.indexesOf(key).map(({ collection, name }) => indexId(key, collection, name)),
+  );
+  await Promise.all([
+    ...ids.map((id) => system().writeUnchecked('collections', id, change).catch(acceptMissing)),
+    ...indexes.map((id) => system().writeUnchecked('indexes', id, change).catch(acceptMissing)),
+  ]);
 }

@@ -16,6 +16,8 @@ import type { Epoch } from './identity.ts';
 import { asideKey, asideNumberOf, databaseKey, databaseNameOf, rangeOf } from './key.ts';
 import { DatabaseLog } from './log.ts';
 import type { Sha256, Store, StoreOperation } from './port.ts';
+import { IndexBuilder } from './query/index-builder.ts';
+import { IndexSet } from './query/index-set.ts';
 
 export interface DatabaseSetOptions {
   readonly store: Store;
@@ -26,6 +28,8 @@ export interface DatabaseSetOptions {
   readonly sha256: Sha256;
   readonly cacheBytesMax: number;
   readonly limits?: Limits;
+  /** Between portions of long work. */
+  readonly pause: () => Promise<void>;
 }
 
 /** A database as it was when this node found that its own history of it forked. Nobody writes to it. */
@@ -36,7 +40,7 @@ export interface SetAside {
 }
 
 /** Kinds of keys that belong to one database. */
-const KEY_KINDS = ['v', 'l', 'j', 'y', 's', 'g', 'b', 'c', 'i', 'f', 'x', 't'];
+const KEY_KINDS = ['v', 'l', 'j', 'y', 's', 'g', 'b', 'c', 'i', 'f', 'x', 't', 'd', 'e'];
 
 export class DatabaseSet {
   readonly #options: DatabaseSetOptions;
@@ -45,6 +49,7 @@ export class DatabaseSet {
   readonly #numbers = new Map<string, number>();
   readonly #asides = new Map<number, SetAside>();
   #nextNumber = 1;
+  #followsIndexes = false;
   /** After every durable commit of a database. */
   onDurable: (database: Database, batches: readonly DurableBatch[], slots: SealedDocuments['slots']) => void = () => {};
 
@@ -108,19 +113,32 @@ export class DatabaseSet {
   async #openDatabase(key: string): Promise<Database> {
     const database = await this.#build(key, this.#numbers.get(key) ?? (await this.#allocate(key)));
     this.#open.set(key, database);
+    if (this.#followsIndexes) this.#followIndexesOf(database);
     return database;
+  }
+
+  /** Makes the indexes of all databases those of the catalog, now and from now on. The catalog has been read. */
+  followIndexes(): void {
+    this.#followsIndexes = true;
+    for (const database of this.#open.values()) this.#followIndexesOf(database);
+  }
+
+  #followIndexesOf({ key, parts }: Database): void {
+    parts.indexes.follow(this.#options.catalog.indexesOf(key));
   }
 
   async #build(key: string, db: number): Promise<Database> {
     const { store, commit, epoch, clock, cacheBytesMax, limits, catalog, sha256 } = this.#options;
     const digestSecret = new TextEncoder().encode(`atoll digest ${key}`);
     const log = await DatabaseLog.open({ store, db, epoch, sha256 });
+    const indexes = await IndexSet.open(store, db);
     const table = await DocumentTable.open({
       store,
       db,
       digestSecret,
       sha256,
       cacheBytesMax,
+      indexes,
       atRest: (run) => commit.between(run),
     });
     const database: Database = new Database({
@@ -130,14 +148,21 @@ export class DatabaseSet {
       epoch,
       log,
       table,
+      indexes,
       commit,
       clock,
       ...(limits && { limits }),
       catalog,
       system: () => this.#open.get(SYSTEM_KEY)!,
       nameOf: (author) => this.nameOf(author),
-      onDurable: (batches, slots) => this.onDurable(database, batches, slots),
+      onDurable: (batches, slots) => {
+        this.onDurable(database, batches, slots);
+        if (key === SYSTEM_KEY && slots.some(([{ collection }]) => collection === 'indexes')) this.followIndexes();
+      },
     });
+    const builder = new IndexBuilder({ database, pause: this.#options.pause, fail: (error) => commit.fail(error) });
+    indexes.onBuild = (index) => builder.build(index);
+    indexes.onDrop = (number) => builder.remove(number);
     table.onDamage = (name) => this.onDamage(database, name);
     return database;
   }
@@ -170,6 +195,7 @@ export class DatabaseSet {
     const fresh = await this.#build(key, number);
     old.close();
     this.#open.set(key, fresh);
+    if (this.#followsIndexes) this.#followIndexesOf(fresh);
     onSwap();
     await this.#options.commit.join(old);
   }

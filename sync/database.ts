@@ -26,6 +26,7 @@ import type { DatabaseLog } from './log.ts';
 import { validateCollectionName, validateDocumentId } from './names.ts';
 import type { Store, StoreOperation } from './port.ts';
 import { Quarantine } from './quarantine.ts';
+import type { IndexSet } from './query/index-set.ts';
 import { CLUSTER_UNKNOWN, encodeToken } from './token.ts';
 import type { Positions } from './token.ts';
 import { join } from './version-vector.ts';
@@ -94,6 +95,7 @@ export interface DatabaseParts {
   readonly epoch: Epoch;
   readonly log: DatabaseLog;
   readonly table: DocumentTable;
+  readonly indexes: IndexSet;
   readonly commit: GroupCommit;
   readonly clock: HybridClock;
   readonly limits?: Limits;
@@ -241,7 +243,7 @@ export class Database implements CommitParticipant {
           }
         }
       } catch (error) {
-        throw await this.#locateDamage(error, { gte, lt });
+        throw await this.locateDamage(error, { gte, lt });
       }
       if (items.length > limit) return { items: items.slice(0, limit), next: items[limit - 1]!.id };
       if (seen < wanted) break;
@@ -249,8 +251,8 @@ export class Database implements CommitParticipant {
     return { items, next: null };
   }
 
-  /** Damage that a list meets is that of a document, as if it had been read alone. */
-  async #locateDamage(error: unknown, bounds: { gte: Uint8Array; lt: Uint8Array }): Promise<unknown> {
+  /** @internal Damage that a scan of views meets is that of a document, as if it had been read alone. */
+  async locateDamage(error: unknown, bounds: { gte: Uint8Array; lt: Uint8Array }): Promise<unknown> {
     if (!isCorrupt(error)) return error;
     for await (const entries of scanThroughDamage(this.parts.store, bounds)) {
       const damaged = entries.find(([, value]) => value === null || readView(value) === null);

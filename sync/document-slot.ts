@@ -41,6 +41,8 @@ export class DocumentSlot {
   base: Uint8Array | null = null;
   /** Updates since then, of the open group: with `saved` they rebuild the document if a batch has to be undone. */
   unsaved: Uint8Array[] = [];
+  /** What the store holds of it, and what was derived from that, cannot be relied on. */
+  isRestored = false;
   /** The group in flight holds changes. */
   isInFlight = false;
   #encodedVector: Uint8Array | null = null;

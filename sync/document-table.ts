@@ -17,6 +17,7 @@ import type { DocumentName } from './equality.ts';
 import { StorageError } from './errors.ts';
 import { digestKey, rangeOf, statsCollectionOf, statsKey, viewKey } from './key.ts';
 import type { Sha256, Store, StoreOperation } from './port.ts';
+import type { IndexSet } from './query/index-set.ts';
 
 const utf8 = new TextEncoder();
 
@@ -42,6 +43,8 @@ export interface DocumentTableOptions {
   readonly sha256: Sha256;
   /** Bytes of documents, and again of views, kept in memory. */
   readonly cacheBytesMax: number;
+  /** Kept up to date with the views, in the same groups. */
+  readonly indexes: IndexSet;
   /** Runs something at a moment when nothing is in flight. */
   readonly atRest: <T>(run: () => T) => Promise<T>;
 }
@@ -60,6 +63,7 @@ export class DocumentTable {
   readonly #views: ByteCache<StoredDocument>;
   readonly #viewReads = new Map<string, Promise<StoredDocument | null>>();
   readonly #stats: Map<string, CollectionStats>;
+  readonly #indexes: IndexSet;
   #durableDigest: string;
   /** The digest on disk is not the one here, although no document changed. */
   #isCorrected = false;
@@ -72,6 +76,7 @@ export class DocumentTable {
     this.#db = options.db;
     this.digestSecret = options.digestSecret;
     this.#sha256 = options.sha256;
+    this.#indexes = options.indexes;
     this.#idle = new ByteCache(options.cacheBytesMax);
     this.#views = new ByteCache(options.cacheBytesMax);
     this.#stats = stats;
@@ -201,6 +206,7 @@ export class DocumentTable {
     if (!this.isInMemory({ collection, id })) return null;
     const slot = this.acquire(collection, id);
     slot.base = null;
+    slot.isRestored = true;
     this.#include(slot);
     return slot;
   }
@@ -221,6 +227,7 @@ export class DocumentTable {
     if (held?.hasOpenChanges === true) return null;
     const slot = held && held.loading === null ? held : new DocumentSlot(name, this.#db, collection, id);
     slot.replace(state, vector);
+    slot.isRestored = true;
     const { exists, json, modified, conflicts } = slot.document.view();
     const element = this.elementOf(slot);
     const bytes = utf8.encode(json);
@@ -308,6 +315,7 @@ export class DocumentTable {
     if (slots.length > 0 || this.#isCorrected) {
       operations.push({ type: 'put', key: digestKey(this.#db), value: this.sums.toBytes() });
     }
+    operations.push(...this.#indexes.seal());
     this.#touched = new Set();
     this.#isCorrected = false;
     this.#corrected = new Set();
@@ -329,6 +337,11 @@ export class DocumentTable {
       slot.base = base;
     }
     const document = exists ? toStoredDocument(record) : null;
+    if (this.#indexes.follows(slot.collection)) {
+      const before = slot.durable?.document?.json ?? null;
+      this.#indexes.change(slot.collection, slot.id, before, exists ? json : null, !slot.isRestored);
+    }
+    slot.isRestored = false;
     this.sums.replace(slot.viewKey.subarray(5), slot.durable?.element ?? null, element);
     slot.isInFlight = true;
     slot.unsaved = [];

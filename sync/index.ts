@@ -29,6 +29,13 @@ export type {
 export type { StoredDocument } from './document-record.ts';
 export { parseCollectionConfig } from './collection-config.ts';
 export type { CollectionConfig, DeletePolicy } from './collection-config.ts';
+export { defineIndex, describeIndex, describeIndexes, dropIndex } from './query/index-admin.ts';
+export type { IndexInfo } from './query/index-admin.ts';
+export { INDEXES_PER_COLLECTION_MAX } from './query/index-definition.ts';
+export type { IndexPath } from './query/index-definition.ts';
+export { runQuery } from './query/query.ts';
+export type { QueryExplanation, QueryPage, QueryRequest } from './query/query.ts';
+export type { QueryLimits } from './query/query-scan.ts';
 export { StorageError, SyncError } from './errors.ts';
 export type { StorageErrorCode, SyncErrorCode } from './errors.ts';
 export type { CollectionInfo } from './collection.ts';

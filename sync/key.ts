@@ -20,6 +20,8 @@
  * | `c` db stage index | chunk of a snapshot that has not been merged |
  * | `t` db stage | how far a stage has got, so that an interrupted snapshot can be gone on with (snapshot-stage.ts) |
  * | `i` db | intention to merge staged snapshots: their stages, and the vector |
+ * | `d` db index | an index: its definition, and how far it is built (query/index-record.ts) |
+ * | `e` db index components id length | entry of an index, no value (query/index-key.ts) |
  * | `q` db | what is set aside under that number: whose it was, and what of it others hold (database-set.ts) |
  */
 const encoder = new TextEncoder();
@@ -181,6 +183,23 @@ export function bucketsKey(db: number, page: number): Uint8Array {
 
 export function bucketsPageOf(key: Uint8Array): number {
   return key[5]!;
+}
+
+export function indexKey(db: number, index: number): Uint8Array {
+  const key = prefixed('d', db, 4);
+  new DataView(key.buffer).setUint32(5, index);
+  return key;
+}
+
+export function indexNumberOf(key: Uint8Array): number {
+  return new DataView(key.buffer, key.byteOffset).getUint32(5);
+}
+
+/** What all entries of an index begin with. */
+export function indexPrefix(db: number, index: number): Uint8Array {
+  const key = prefixed('e', db, 4);
+  new DataView(key.buffer).setUint32(5, index);
+  return key;
 }
 
 /** All keys of one kind in one database, or all of one kind. */

@@ -70,3 +70,9 @@ export function chooseSecret(
   if (token !== null) return token;
   throw new SyncError('SYNC_TOKEN_INVALID', 'This is not a join token; `atoll cluster token` makes one.');
 }
+
+/** Lets what waits have its turn. */
+export function pauseOf(timers: Timers): () => Promise<void> {
+  const soon = timers.soon ?? ((run: () => void): void => void timers.after(0, run));
+  return () => new Promise((resolve) => soon(resolve));
+}

@@ -9,7 +9,7 @@ import { HybridClock } from './hybrid-clock.ts';
 import { Epoch, loadIdentity } from './identity.ts';
 import { MemberProgress } from './member-progress.ts';
 import type { JoinToken } from './protocol/admission.ts';
-import { chooseSecret } from './replica-options.ts';
+import { chooseSecret, pauseOf } from './replica-options.ts';
 import type { ReplicaOptions } from './replica-options.ts';
 import { portableSha256 } from './sha256.ts';
 
@@ -41,6 +41,7 @@ export async function openParts(options: ReplicaOptions): Promise<ReplicaParts> 
     epoch,
     clock: hybridClock,
     sha256: options.sha256 ?? portableSha256,
+    pause: pauseOf(options.timers),
     cacheBytesMax: options.cacheBytesMax ?? CACHE_BYTES_MAX_DEFAULT,
     ...(options.limits && { limits: options.limits }),
   });

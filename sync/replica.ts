@@ -276,6 +276,7 @@ export class Replica {
     this.#noteRemoval();
     await this.#membership.start(this.#peers);
     await this.#placement.follow();
+    this.#set.followIndexes();
     this.#cutter.start();
     // A drop that a crash cut short, or a configuration from a node that had not heard of it.
     await forgetConfigurations(this.#list, this.#catalog.droppedAndConfigured());

@@ -23,7 +23,16 @@ export type {
   MemberStateName,
   UnsentLine,
 } from './member.ts';
-export type { AuditEntry, AuditList, DiagnosticsAnswer, FeedsAnswer, HealthAnswer, Limits } from './node.ts';
+export type { FeedsAnswer, HealthAnswer, Limits } from './node.ts';
+export type {
+  IndexAnswer,
+  IndexList,
+  IndexPathAnswer,
+  IndexRequest,
+  QueryAnswer,
+  QueryBody,
+  QueryExplanation,
+} from './query.ts';
 export type { Problem, ProblemField } from './problem.ts';
 export type {
   AccessRoleName,

@@ -11,15 +11,23 @@ export const FIELDS_MAX = 100;
 type Path = readonly string[];
 type Node = { [key: string]: JsonValue };
 
-/** Parses `name,/address/city`. @throws HttpError `HTTP_QUERY_INVALID`. */
-export function parseFields(text: string): readonly Path[] {
-  const fields = text.split(',').map((field) => {
-    if (field === '') throw invalid('fields has an empty name');
+/**
+ * Parses `name,/address/city`, or the names one by one.
+ *
+ * @param pointer - Where they are in a body; else they are a parameter.
+ * @throws HttpError `HTTP_QUERY_INVALID`, `HTTP_BODY_INVALID`.
+ */
+export function parseFields(given: string | readonly string[], pointer?: string): readonly Path[] {
+  const names = typeof given === 'string' ? given.split(',') : given;
+  if (names.length > FIELDS_MAX) throw invalid(`fields names more than ${FIELDS_MAX} members`, pointer);
+  return names.map((field) => {
+    if (field === '') throw invalid('fields has an empty name', pointer);
     if (!field.startsWith('/')) return [field];
-    return field.slice(1).split('/').map(unescapeToken);
+    const tokens = field.slice(1).split('/');
+    if (tokens.some((token) => /~(?![01])/.test(token)))
+      throw invalid('fields has an invalid JSON Pointer escape', pointer);
+    return tokens.map((token) => token.replaceAll('~1', '/').replaceAll('~0', '~'));
   });
-  if (fields.length > FIELDS_MAX) throw invalid(`fields names more than ${FIELDS_MAX} members`);
-  return fields;
 }
 
 /** Copies the named members that exist. */
@@ -45,11 +53,6 @@ function copyPath(source: JsonObject, target: Node, path: Path): void {
   if (Object.keys(child).length > 0) target[key] = child;
 }
 
-function unescapeToken(token: string): string {
-  if (/~(?![01])/.test(token)) throw invalid(`fields has an invalid JSON Pointer escape`);
-  return token.replaceAll('~1', '/').replaceAll('~0', '~');
-}
-
 function isObject(value: JsonValue): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
@@ -59,6 +62,7 @@ function emptyObject(): Node {
   return Object.create(null) as Node;
 }
 
-function invalid(message: string): HttpError {
+function invalid(message: string, pointer: string | undefined): HttpError {
+  if (pointer !== undefined) return new HttpError('HTTP_BODY_INVALID', message, { details: { pointer } });
   return new HttpError('HTTP_QUERY_INVALID', message, { details: { parameter: 'fields' } });
 }

@@ -1,0 +1,194 @@
+/**
+ * @module
+ * Owns what a filter says about the values at a path, as intervals of encoded values: all of them that a matching document may have. What
+ * it cannot say with intervals it leaves to the filter itself.
+ */
+import type { JsonValue } from '../../crdt/index.ts';
+import { compareBytes, successorOfPrefix } from '../key.ts';
+import type { Filter, Test } from './filter.ts';
+import { KeyWriter, TAG, encodeComponent, kindOf, tagOf } from './value-order.ts';
+
+/** Encoded values from `gte` on, before `lt`, whatever follows them in a key. */
+export interface Interval {
+  readonly gte: Uint8Array;
+  readonly lt: Uint8Array;
+  /** The one value in it. */
+  readonly point: Uint8Array | null;
+  /** For people: `[5` and `7)`. */
+  readonly from: string;
+  readonly to: string;
+}
+
+/** One of them holds the value. Ascending, without overlap. */
+export type Constraint = readonly Interval[];
+
+/** All constraints of a path hold, though for an array perhaps not by the same element. */
+export type Constraints = ReadonlyMap<string, readonly Constraint[]>;
+
+const NONE: Constraints = new Map();
+const SHOWN_LENGTH = 60;
+
+export function constraintsOf(filter: Filter): Constraints {
+  switch (filter.kind) {
+    case 'and':
+      return merge(filter.filters.map(constraintsOf));
+    case 'or':
+      return unite(filter.filters.map(constraintsOf));
+    case 'nor':
+      return NONE;
+    default:
+      return merge(filter.tests.map((test) => ofTest(filter.path, test)));
+  }
+}
+
+function merge(parts: readonly Constraints[]): Constraints {
+  if (parts.length === 1) return parts[0]!;
+  const result = new Map<string, Constraint[]>();
+  for (const part of parts) {
+    for (const [path, constraints] of part) {
+      const known = result.get(path);
+      if (known === undefined) result.set(path, [...constraints]);
+      else known.push(...constraints);
+    }
+  }
+  return result;
+}
+
+/** Of alternatives only a path that each of them restricts is restricted. */
+function unite(parts: readonly Constraints[]): Constraints {
+  const [first, ...others] = parts;
+  const result = new Map<string, Constraint[]>();
+  for (const path of first!.keys()) {
+    if (!others.every((other) => other.has(path))) continue;
+    result.set(path, [union(parts.flatMap((part) => narrowest(part.get(path)!)))]);
+  }
+  return result;
+}
+
+function ofTest(path: string, test: Test): Constraints {
+  if (test.op === '$elemMatch') {
+    const inner = constraintsOf(test.filter);
+    return new Map([...inner].map(([name, constraints]) => [`${path}.${name}`, constraints]));
+  }
+  if (test.op === '$element') {
+    const inner = test.tests.flatMap((each) => intervalsOf(each) ?? []);
+    // One element passes all tests, so that they may be taken together.
+    return inner.length === 0 ? NONE : new Map([[path, [inner.reduce(intersect)]]]);
+  }
+  const constraint = intervalsOf(test);
+  return constraint === null ? NONE : new Map([[path, constraint]]);
+}
+
+/** Null when the test says nothing that intervals can say. */
+function intervalsOf(test: Test): readonly Constraint[] | null {
+  switch (test.op) {
+    case '$eq':
+      return [union(pointsOf(test.value))];
+    case '$in':
+      return [union(test.values.flatMap(pointsOf))];
+    case '$all':
+      return test.values.length === 0 ? null : test.values.map((value) => union(pointsOf(value)));
+    case '$gt':
+    case '$gte':
+    case '$lt':
+    case '$lte':
+      return range(test.op, test.value);
+    case '$regex':
+      return test.pattern.prefix === '' ? null : [[prefixed(test.pattern.prefix)]];
+    default:
+      return null;
+  }
+}
+
+/** Where an index has documents whose value, or an element of it, is this one. */
+function pointsOf(value: JsonValue): readonly Interval[] {
+  if (value === null) {
+    const [gte, lt] = [Uint8Array.of(TAG.missing), Uint8Array.of(TAG.null + 1)];
+    return [{ gte, lt, point: null, from: '[missing', to: 'null]' }];
+  }
+  // An index has the elements of an array in its place: the first one is as good as any.
+  const elements = Array.isArray(value) && value.length > 0 ? [value, value[0] as JsonValue] : [value];
+  return elements.map((each) => {
+    const { bytes } = encodeComponent(each);
+    const shown = show(each);
+    return { gte: bytes, lt: successorOfPrefix(bytes), point: bytes, from: `[${shown}`, to: `${shown}]` };
+  });
+}
+
+function range(op: '$gt' | '$gte' | '$lt' | '$lte', value: JsonValue): readonly Constraint[] | null {
+  if (value === null) return op === '$gte' || op === '$lte' ? [pointsOf(null)] : [[]];
+  // Arrays and objects are compared whole, and an index holds elements.
+  if (typeof value === 'object') return null;
+  const { bytes, isCut } = encodeComponent(value);
+  const kind = kindOf(tagOf(value));
+  const first = Uint8Array.of(kind === TAG.true ? TAG.false : kind);
+  const behind = Uint8Array.of(kind + 1);
+  const shown = show(value);
+  const least = { gte: first, from: `[first ${nameOf(value)}` };
+  const greatest = { lt: behind, to: `last ${nameOf(value)}]` };
+  // Behind what was cut off may be what is looked for.
+  if (op === '$gt')
+    return [[{ point: null, gte: isCut ? bytes : successorOfPrefix(bytes), from: `(${shown}`, ...greatest }]];
+  if (op === '$gte') return [[{ point: null, gte: bytes, from: `[${shown}`, ...greatest }]];
+  if (op === '$lt') return [[{ point: null, ...least, lt: isCut ? successorOfPrefix(bytes) : bytes, to: `${shown})` }]];
+  return [[{ point: null, ...least, lt: successorOfPrefix(bytes), to: `${shown}]` }]];
+}
+
+function prefixed(prefix: string): Interval {
+  const writer = new KeyWriter();
+  writer.stringPrefix(prefix, 1024);
+  const gte = writer.take().subarray(0, 1024);
+  const shown = show(prefix);
+  return { gte, lt: successorOfPrefix(gte), point: null, from: `[${shown}`, to: `${shown}…]` };
+}
+
+/** The constraint to scan by when they cannot be taken together. */
+export function narrowest(constraints: readonly Constraint[]): Constraint {
+  const isExact = (constraint: Constraint): boolean => constraint.every(({ point }) => point !== null);
+  return constraints.find(isExact) ?? constraints[0]!;
+}
+
+/** What holds for a path with at most one value per document. */
+export function intersection(constraints: readonly Constraint[]): Constraint {
+  return constraints.reduce(intersect);
+}
+
+function intersect(a: Constraint, b: Constraint): Constraint {
+  const result: Interval[] = [];
+  for (const x of a) {
+    for (const y of b) {
+      const low = compareBytes(x.gte, y.gte) >= 0 ? x : y;
+      const high = compareBytes(x.lt, y.lt) <= 0 ? x : y;
+      if (compareBytes(low.gte, high.lt) >= 0) continue;
+      const point = x.point ?? y.point;
+      result.push({ gte: low.gte, from: low.from, lt: high.lt, to: high.to, point });
+    }
+  }
+  return result;
+}
+
+function union(intervals: readonly Interval[]): Constraint {
+  const sorted = [...intervals].sort((a, b) => compareBytes(a.gte, b.gte));
+  const result: Interval[] = [];
+  for (const each of sorted) {
+    const last = result.at(-1);
+    if (last === undefined || compareBytes(each.gte, last.lt) >= 0) {
+      result.push(each);
+      continue;
+    }
+    const isLonger = compareBytes(each.lt, last.lt) > 0;
+    const { lt, to } = isLonger ? each : last;
+    const isSame = last.point !== null && each.point !== null && compareBytes(last.point, each.point) === 0;
+    result[result.length - 1] = { ...last, lt, to, point: isSame ? last.point : null };
+  }
+  return result;
+}
+
+function nameOf(value: JsonValue): string {
+  return typeof value === 'boolean' ? 'boolean' : typeof value;
+}
+
+function show(value: JsonValue): string {
+  const text = JSON.stringify(value);
+  return text.length > SHOWN_LENGTH ? `${text.slice(0, SHOWN_LENGTH)}…` : text;
+}

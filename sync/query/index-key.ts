@@ -1,0 +1,152 @@
+/**
+ * @module
+ * Owns the entries of an index: which keys a document has in it. A document with arrays has one for each element, of several arrays
+ * one for each combination. One with more than ENTRIES_MAX combinations is under a single key in a place of its own, the *overflow*,
+ * which every scan reads as well.
+ *
+ * Key: `e` db index | a component per path, inverted where it is descending | id | u16 length of the id. Overflow: `e` db index |
+ * `01` | id | u16. No value.
+ */
+import type { JsonValue } from '../../crdt/index.ts';
+import { compareBytes, indexPrefix } from '../key.ts';
+import type { CompiledDefinition, IndexPath } from './index-definition.ts';
+import { indexedAt } from './path.ts';
+import type { Path } from './path.ts';
+import { KeyWriter } from './value-order.ts';
+import type { Indexed } from './value-order.ts';
+
+export const ENTRIES_MAX = 1000;
+/** No component begins with it: tags are larger, inverted ones larger still. */
+const OVERFLOW = Uint8Array.of(0x01);
+/** Bounds of everything that is not in the overflow. */
+export const FIRST_COMPONENT: Uint8Array = Uint8Array.of(0x02);
+export const BEHIND_COMPONENTS: Uint8Array = Uint8Array.of(0xfe);
+
+const utf8 = new TextEncoder();
+const decoder = new TextDecoder();
+const writer = new KeyWriter();
+
+/** What a document has in an index. */
+export interface EntryList {
+  /** Components without the id, each once, in no order. Empty when the document is left out, or overflows. */
+  readonly components: readonly Uint8Array[];
+  readonly isOverflow: boolean;
+  /** Bit i: path i has more than one value. */
+  readonly multiple: number;
+}
+
+const NONE: EntryList = { components: [], isOverflow: false, multiple: 0 };
+
+/** What is ordered by: the paths of an index, or of a sort. */
+export interface OrderPaths {
+  readonly paths: readonly IndexPath[];
+  readonly segments: readonly Path[];
+}
+
+export function entriesOf(definition: CompiledDefinition, document: JsonValue): EntryList {
+  const { segments, paths, sparse } = definition;
+  const lists = segments.map((path) => indexedAt(document, path));
+  if (sparse && lists.every((values) => values.length === 1 && values[0] === undefined)) return NONE;
+  let multiple = 0;
+  let combinations = 1;
+  for (const [i, { length }] of lists.entries()) {
+    combinations *= length;
+    if (length > 1) multiple |= 1 << i;
+  }
+  if (combinations > ENTRIES_MAX) return { components: [], isOverflow: true, multiple };
+  if (multiple === 0) {
+    for (const [i, values] of lists.entries()) writer.component(values[0], paths[i]!.order === 'desc');
+    return { components: [writer.take()], isOverflow: false, multiple };
+  }
+  const components: Uint8Array[] = [];
+  combine(lists, paths, 0, components);
+  return { components: distinct(components), isOverflow: false, multiple };
+}
+
+function combine(
+  lists: readonly (readonly Indexed[])[],
+  paths: readonly IndexPath[],
+  at: number,
+  components: Uint8Array[],
+): void {
+  if (at === lists.length) {
+    components.push(writer.copy());
+    return;
+  }
+  const start = writer.length;
+  for (const value of lists[at]!) {
+    writer.component(value, paths[at]!.order === 'desc');
+    combine(lists, paths, at + 1, components);
+    writer.length = start;
+  }
+}
+
+function distinct(components: Uint8Array[]): readonly Uint8Array[] {
+  components.sort(compareBytes);
+  return components.filter((each, i) => i === 0 || compareBytes(each, components[i - 1]!) !== 0);
+}
+
+/**
+ * Where a document stands in an order: of several values the first of the order counts. The same bytes as in an index on these paths.
+ *
+ * @param isReverse - The order runs against the bytes, so that the last counts.
+ */
+export function placeOf({ segments, paths }: OrderPaths, document: JsonValue, isReverse: boolean): Uint8Array {
+  for (const [i, path] of segments.entries()) {
+    const values = indexedAt(document, path);
+    const isDescending = paths[i]!.order === 'desc';
+    if (values.length === 1) writer.component(values[0], isDescending);
+    else writer.raw(extreme(values, isDescending, isReverse));
+  }
+  return writer.take();
+}
+
+function extreme(values: readonly Indexed[], isDescending: boolean, isReverse: boolean): Uint8Array {
+  const each = new KeyWriter();
+  let chosen: Uint8Array | null = null;
+  for (const value of values) {
+    each.component(value, isDescending);
+    const bytes = each.take();
+    if (chosen === null || compareBytes(bytes, chosen) < 0 !== isReverse) chosen = bytes;
+  }
+  return chosen!;
+}
+
+/** What follows the prefix of an index in a key: the components, then the id. */
+export function positionOf(component: Uint8Array, id: string): Uint8Array {
+  const bytes = utf8.encode(id);
+  const position = new Uint8Array(component.length + bytes.length + 2);
+  position.set(component);
+  position.set(bytes, component.length);
+  new DataView(position.buffer).setUint16(component.length + bytes.length, bytes.length);
+  return position;
+}
+
+/** Null when it cannot be one. */
+export function splitPosition(position: Uint8Array): { readonly component: Uint8Array; readonly id: string } | null {
+  if (position.length < 3) return null;
+  const length = new DataView(position.buffer, position.byteOffset).getUint16(position.length - 2);
+  const start = position.length - 2 - length;
+  if (start < 0 || length === 0) return null;
+  return { component: position.subarray(0, start), id: decoder.decode(position.subarray(start, position.length - 2)) };
+}
+
+/** The keys of a document. */
+export function keysOf(db: number, index: number, entries: EntryList, id: string): readonly Uint8Array[] {
+  const prefix = indexPrefix(db, index);
+  const components = entries.isOverflow ? [OVERFLOW] : entries.components;
+  return components.map((component) => concat(prefix, positionOf(component, id)));
+}
+
+/** Where the documents with too many entries are. */
+export function overflowRange(db: number, index: number): { gte: Uint8Array; lt: Uint8Array } {
+  const prefix = indexPrefix(db, index);
+  return { gte: concat(prefix, OVERFLOW), lt: concat(prefix, FIRST_COMPONENT) };
+}
+
+export function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(a.length + b.length);
+  bytes.set(a);
+  bytes.set(b, a.length);
+  return bytes;
+}

@@ -1,0 +1,88 @@
+/**
+ * @module
+ * Owns one index on this node: what it is, how far it has come, and the store operations that a change of a document means for it.
+ */
+import type { JsonObject } from '../../crdt/index.ts';
+import { compareBytes } from '../key.ts';
+import type { StoreOperation } from '../port.ts';
+import type { CompiledDefinition } from './index-definition.ts';
+import { entriesOf, keysOf } from './index-key.ts';
+import type { EntryList } from './index-key.ts';
+import type { IndexRecord } from './index-record.ts';
+import type { PlannedIndex } from './plan.ts';
+
+const NO_VALUE = new Uint8Array(0);
+const NO_KEYS: readonly Uint8Array[] = [];
+
+export class LocalIndex implements PlannedIndex {
+  readonly db: number;
+  readonly number: number;
+  readonly collection: string;
+  readonly name: string;
+  readonly definition: CompiledDefinition;
+  state: 'building' | 'ready';
+  until: string | null;
+  documents: number;
+  multiple: number;
+  hasOverflow: boolean;
+  /** Its record on disk is not what is here. */
+  isDirty = false;
+  isDropped = false;
+  /** Why it is not being built; null = it is, or is ready. */
+  failure: string | null = null;
+
+  constructor(db: number, number: number, record: IndexRecord, definition: CompiledDefinition) {
+    this.db = db;
+    this.number = number;
+    this.collection = record.collection;
+    this.name = record.name;
+    this.definition = definition;
+    this.state = record.state === 'ready' ? 'ready' : 'building';
+    this.until = record.until;
+    this.documents = record.documents;
+    this.multiple = record.multiple;
+    this.hasOverflow = record.hasOverflow;
+  }
+
+  record(): IndexRecord {
+    const { collection, name, definition, state, until, documents, multiple, hasOverflow } = this;
+    return { collection, name, definition: definition.text, state, until, documents, multiple, hasOverflow };
+  }
+
+  /** The keys of a document. Takes note of what kind they are. */
+  keysOf(document: JsonObject, id: string): readonly Uint8Array[] {
+    const entries = entriesOf(this.definition, document);
+    this.#note(entries);
+    return keysOf(this.db, this.number, entries, id);
+  }
+
+  #note({ multiple, isOverflow }: EntryList): void {
+    if ((this.multiple | multiple) === this.multiple && (!isOverflow || this.hasOverflow)) return;
+    this.multiple |= multiple;
+    this.hasOverflow ||= isOverflow;
+    this.isDirty = true;
+  }
+
+  /**
+   * @param before - The document as its entries were made from; null = none.
+   * @param isKnown - False when that cannot be relied on: then everything is written again.
+   */
+  change(
+    id: string,
+    before: JsonObject | null,
+    after: JsonObject | null,
+    isKnown: boolean,
+    operations: StoreOperation[],
+  ): void {
+    const old = before === null ? NO_KEYS : this.keysOf(before, id);
+    const fresh = after === null ? NO_KEYS : this.keysOf(after, id);
+    for (const key of old) if (!includes(fresh, key)) operations.push({ type: 'del', key });
+    // While it is built, nobody knows whether the entries of a document are there yet.
+    const isAll = !isKnown || this.state === 'building';
+    for (const key of fresh) if (isAll || !includes(old, key)) operations.push({ type: 'put', key, value: NO_VALUE });
+  }
+}
+
+function includes(keys: readonly Uint8Array[], key: Uint8Array): boolean {
+  return keys.some((each) => compareBytes(each, key) === 0);
+}

@@ -1,0 +1,187 @@
+/**
+ * @module
+ * Owns how a query is answered: by which index, over which of its ranges, in which order. As in MongoDB, an index on several paths serves
+ * a filter on the first of them; one whose first paths are fixed by the filter also serves a sort on those that follow.
+ */
+import { compareBytes, indexPrefix } from '../key.ts';
+import { intersection, narrowest } from './bounds.ts';
+import type { Constraint, Constraints, Interval } from './bounds.ts';
+import type { CompiledDefinition, IndexPath } from './index-definition.ts';
+import { BEHIND_COMPONENTS, FIRST_COMPONENT, concat, overflowRange } from './index-key.ts';
+import type { OrderPaths } from './index-key.ts';
+
+export const RANGES_MAX = 1000;
+
+/** An index as the planner sees it. */
+export interface PlannedIndex {
+  readonly db: number;
+  readonly number: number;
+  readonly name: string;
+  readonly definition: CompiledDefinition;
+  /** Bit i: some document has several values at path i. */
+  readonly multiple: number;
+  /** Some document has too many entries. */
+  readonly hasOverflow: boolean;
+}
+
+export interface KeyRange {
+  readonly gte: Uint8Array;
+  readonly lt: Uint8Array;
+}
+
+/** In which order documents come. Without paths by id. */
+export interface Order extends OrderPaths {
+  /** Against the order of bytes. */
+  readonly isReverse: boolean;
+}
+
+export interface Plan {
+  /** Null reads all documents of the collection. */
+  readonly index: PlannedIndex | null;
+  /** Ascending, without overlap. */
+  readonly ranges: readonly KeyRange[];
+  readonly order: Order;
+  /** The order has to be made in memory. */
+  readonly sorts: boolean;
+  /** For people. */
+  readonly bounds: readonly { readonly path: string; readonly ranges: readonly string[] }[];
+}
+
+export const BY_ID: Order = { paths: [], segments: [], isReverse: false };
+
+interface Candidate {
+  readonly plan: Plan;
+  readonly points: number;
+  readonly hasRange: boolean;
+}
+
+/** The ways to answer, the best first. Never empty: the last one reads all documents. */
+export function planQuery(
+  indexes: readonly PlannedIndex[],
+  constraints: Constraints,
+  sort: readonly IndexPath[],
+): readonly Plan[] {
+  const candidates = indexes.flatMap((index) => candidateOf(index, constraints, sort) ?? []);
+  candidates.sort((a, b) => worth(b) - worth(a));
+  const all: Plan = { index: null, ranges: [], order: orderOf(sort), sorts: sort.length > 0, bounds: [] };
+  return [...candidates.map(({ plan }) => plan), all];
+}
+
+/** Fixed paths count most, then that nothing has to be sorted, then a range. */
+function worth({ plan, points, hasRange }: Candidate): number {
+  return points * 8 + (plan.sorts ? 0 : 4) + (hasRange ? 2 : 0) - plan.order.paths.length / 100;
+}
+
+function orderOf(sort: readonly IndexPath[]): Order {
+  if (sort.length === 0) return BY_ID;
+  return { paths: sort, segments: sort.map(({ path }) => path.split('.')), isReverse: false };
+}
+
+function candidateOf(index: PlannedIndex, constraints: Constraints, sort: readonly IndexPath[]): Candidate | null {
+  const { paths, sparse, segments } = index.definition;
+  const chosen: Constraint[] = [];
+  let count = 1;
+  for (const [i, { path }] of paths.entries()) {
+    const known = constraints.get(path);
+    if (known === undefined) break;
+    const constraint = isBit(index.multiple, i) ? narrowest(known) : intersection(known);
+    if (chosen.length > 0 && count * constraint.length > RANGES_MAX) break;
+    chosen.push(constraint);
+    count *= constraint.length;
+    if (!isExact(constraint)) break;
+  }
+  if (sparse && (chosen.length === 0 || admitsMissing(chosen[0]!))) return null;
+  const direction = directionOf(index, chosen, sort);
+  if (chosen.length === 0 && (sort.length === 0 || direction === null)) return null;
+  const bounds = chosen.map((constraint, i) => ({
+    path: paths[i]!.path,
+    ranges: constraint.map(({ from, to }) => `${from}, ${to}`),
+  }));
+  const sorts = direction === null;
+  const order = sorts ? orderOf(sort) : { paths, segments, isReverse: direction === 'backward' };
+  const ranges = rangesOf(index, chosen);
+  if (index.hasOverflow && ranges.length > 0) ranges.unshift(overflowRange(index.db, index.number));
+  const plan = { index, ranges, order, sorts, bounds };
+  const points = chosen.filter((constraint) => constraint.length === 1 && isExact(constraint)).length;
+  return { plan, points, hasRange: chosen.length > points };
+}
+
+/** How the index has to be read so that documents come sorted; null when it cannot give that order. */
+function directionOf(
+  index: PlannedIndex,
+  chosen: readonly Constraint[],
+  sort: readonly IndexPath[],
+): 'forward' | 'backward' | null {
+  if (sort.length === 0) return 'forward';
+  // Documents with too many entries stand apart.
+  if (index.hasOverflow) return null;
+  const { paths } = index.definition;
+  let isForward: boolean | null = null;
+  let next = 0;
+  for (const [i, { path, order }] of paths.entries()) {
+    if (next === sort.length) break;
+    const constraint = chosen[i];
+    const isFixed = constraint !== undefined && constraint.length === 1 && isExact(constraint);
+    const wanted = sort[next]!;
+    // A document with several values stands by its first, which may be out of bounds.
+    if (isBit(index.multiple, i) && (wanted.path === path ? constraint !== undefined : !isFixed)) return null;
+    if (wanted.path === path) {
+      const isSame = wanted.order === order;
+      if (!isFixed && (isForward ??= isSame) !== isSame) return null;
+      next++;
+    } else if (!isFixed) return null;
+  }
+  if (next < sort.length) return null;
+  return isForward === false ? 'backward' : 'forward';
+}
+
+function rangesOf({ db, number, definition: { paths } }: PlannedIndex, chosen: readonly Constraint[]): KeyRange[] {
+  let prefixes: readonly Uint8Array[] = [indexPrefix(db, number)];
+  for (const [i, constraint] of chosen.entries()) {
+    const isDescending = paths[i]!.order === 'desc';
+    if (i < chosen.length - 1) {
+      prefixes = prefixes.flatMap((prefix) =>
+        constraint.map(({ point }) => concat(prefix, isDescending ? invert(point!) : point!)),
+      );
+      continue;
+    }
+    const ranges = prefixes.flatMap((prefix) => constraint.map((interval) => within(prefix, interval, isDescending)));
+    return ranges.sort((a, b) => compareBytes(a.gte, b.gte));
+  }
+  const [prefix] = prefixes as [Uint8Array];
+  return [{ gte: concat(prefix, FIRST_COMPONENT), lt: concat(prefix, BEHIND_COMPONENTS) }];
+}
+
+function within(prefix: Uint8Array, { gte, lt }: Interval, isDescending: boolean): KeyRange {
+  if (!isDescending) return { gte: concat(prefix, gte), lt: concat(prefix, lt) };
+  // What begins with the inverse of a bound lies on its near side.
+  return { gte: concat(prefix, behind(invert(lt))), lt: concat(prefix, behind(invert(gte))) };
+}
+
+/** The first key that neither begins with these bytes nor comes before. */
+function behind(bytes: Uint8Array): Uint8Array {
+  const end = bytes.slice();
+  for (let i = end.length - 1; i >= 0; i--) {
+    if (end[i]! === 0xff) continue;
+    end[i]!++;
+    return end.slice(0, i + 1);
+  }
+  return BEHIND_COMPONENTS;
+}
+
+export function invert(bytes: Uint8Array): Uint8Array {
+  return bytes.map((byte) => byte ^ 0xff);
+}
+
+function isExact(constraint: Constraint): boolean {
+  return constraint.every(({ point }) => point !== null);
+}
+
+/** Missing comes first of all. */
+function admitsMissing(constraint: Constraint): boolean {
+  return constraint.some(({ gte }) => gte[0] === 0x08);
+}
+
+function isBit(bits: number, at: number): boolean {
+  return (bits & (1 << at)) !== 0;
+}

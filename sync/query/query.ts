@@ -1,0 +1,212 @@
+/**
+ * @module
+ * Owns answering a query: one page of the documents of a collection that pass a filter, in an order. What it reads is durable, and
+ * it reads views only. It examines a bounded number of documents per page, in slices between which others get their turn.
+ */
+import type { JsonValue } from '../../crdt/index.ts';
+import type { Database } from '../database.ts';
+import { SyncError } from '../errors.ts';
+import { compareBytes } from '../key.ts';
+import { constraintsOf } from './bounds.ts';
+import type { Constraints } from './bounds.ts';
+import { decodeCursor, encodeCursor, hashQuery } from './cursor.ts';
+import type { Cursor } from './cursor.ts';
+import { parseFilter } from './filter.ts';
+import type { IndexPath } from './index-definition.ts';
+import { placeOf, positionOf } from './index-key.ts';
+import { planQuery } from './plan.ts';
+import type { Order, Plan } from './plan.ts';
+import { compileFilter } from './predicate.ts';
+import { QueryScan } from './query-scan.ts';
+import type { Match, QueryLimits } from './query-scan.ts';
+import { parseSort } from './sort.ts';
+
+export interface QueryRequest {
+  readonly filter?: JsonValue;
+  readonly sort?: JsonValue;
+  /** Documents at most, at least 1. */
+  readonly limit: number;
+  /** Of the page before. */
+  readonly cursor?: string;
+}
+
+/** How a page came about. */
+export interface QueryExplanation {
+  /** Null: all documents of the collection were looked at. */
+  readonly index: string | null;
+  readonly bounds: readonly { readonly path: string; readonly ranges: readonly string[] }[];
+  readonly direction: 'forward' | 'backward';
+  /** Who put the documents in order. */
+  readonly sort: 'index' | 'memory' | 'none';
+  readonly keysExamined: number;
+  readonly documentsExamined: number;
+  readonly returned: number;
+}
+
+export interface QueryPage {
+  readonly items: readonly { readonly id: string; readonly etag: string; readonly json: Uint8Array }[];
+  /** For the next page; `null` = there is none. A page may be short of its limit, even empty, and have one. */
+  readonly cursor: string | null;
+  readonly explain: QueryExplanation;
+}
+
+/** Documents put into order in memory per page. */
+interface Page {
+  readonly items: readonly Match[];
+  /** Where to go on; null = at its end. */
+  readonly end: Uint8Array | null;
+}
+
+/**
+ * Answers one page. Documents that nobody changes meanwhile come exactly once over all pages.
+ *
+ * @throws SyncError `SYNC_QUERY_INVALID`, `SYNC_QUERY_CURSOR_INVALID`, `SYNC_QUERY_SORT_LIMIT`
+ */
+export async function runQuery(
+  database: Database,
+  collection: string,
+  request: QueryRequest,
+  limits: QueryLimits,
+): Promise<QueryPage> {
+  database.assertOpen();
+  const { filter: given = {}, sort: order = {}, limit, cursor: text } = request;
+  const filter = parseFilter(given);
+  const sort = parseSort(order);
+  const hash = hashQuery(collection, given, sort);
+  const cursor = text === undefined ? null : decodeCursor(hash, text);
+  const constraints = constraintsOf(filter);
+  const indexes = database.parts.indexes.readyOf(collection);
+  const plans = choosePlans(planQuery(indexes, constraints, sort), cursor);
+  const predicate = compileFilter(filter);
+  for (const [i, plan] of plans.entries()) {
+    const scan = new QueryScan(database, collection, predicate, limits);
+    try {
+      const page = plan.sorts ? await sortPage(scan, plan, cursor, limit) : await readPage(scan, plan, cursor, limit);
+      const end = page.end === null ? null : encodeCursor(hash, plan.order, page.end);
+      return {
+        items: page.items.map(({ id, etag, json }) => ({ id, etag, json })),
+        cursor: end,
+        explain: explain(plan, scan, sort, page.items.length),
+      };
+    } catch (error) {
+      if (!isSortLimit(error)) throw error;
+      // Another way may need no sorting.
+      if (i === plans.length - 1) throw sortRefusal(constraints, plan.order.paths, limits);
+    }
+  }
+  throw new Error('there is always a plan');
+}
+
+/**
+ * What sorts is followed by what needs no sorting only. A page that continues others goes on in their order, whatever this node
+ * would choose: by an index on the same paths, or by sorting.
+ */
+function choosePlans(plans: readonly Plan[], cursor: Cursor | null): readonly Plan[] {
+  const usable =
+    cursor === null
+      ? plans
+      : plans.map((plan) =>
+          isSameOrder(plan.order, cursor.order) ? plan : { ...plan, order: cursor.order, sorts: true },
+        );
+  const [best] = usable as [Plan];
+  const same = cursor === null ? best : (usable.find(({ sorts }) => !sorts) ?? best);
+  return same.sorts ? [same, ...usable.filter(({ sorts }) => !sorts)] : [same];
+}
+
+function isSameOrder(a: Order, b: Order): boolean {
+  if (a.isReverse !== b.isReverse || a.paths.length !== b.paths.length) return false;
+  return a.paths.every(({ path, order }, i) => path === b.paths[i]!.path && order === b.paths[i]!.order);
+}
+
+/** Documents come in order. */
+async function readPage(scan: QueryScan, plan: Plan, cursor: Cursor | null, limit: number): Promise<Page> {
+  const items: Match[] = [];
+  let bytes = 0;
+  for await (const matches of scan.read(plan, cursor?.position ?? null, limit)) {
+    for (const match of matches) {
+      items.push(match);
+      bytes += match.json.length;
+      if (items.length < limit && bytes < scan.limits.bytesMax) continue;
+      const isEnd = scan.isAtEnd && match === matches.at(-1);
+      return { items, end: isEnd ? null : match.position };
+    }
+  }
+  return { items, end: scan.stoppedAt };
+}
+
+/** All matching documents are looked at; of those behind the cursor the first ones are kept, by name. */
+async function sortPage(scan: QueryScan, plan: Plan, cursor: Cursor | null, limit: number): Promise<Page> {
+  const { order } = plan;
+  const sign = order.isReverse ? -1 : 1;
+  const compare = (a: Place, b: Place): number => sign * compareBytes(a.position, b.position);
+  const start = cursor === null ? null : { position: cursor.position, id: '' };
+  let places: Place[] = [];
+  let matched = 0;
+  for await (const matches of scan.read(plan, null, scan.limits.sortMax)) {
+    for (const { id, document } of matches) {
+      if (++matched > scan.limits.sortMax) throw sortLimit();
+      const place = { id, position: positionOf(placeOf(order, document, order.isReverse), id) };
+      if (start !== null && compare(place, start) <= 0) continue;
+      places.push(place);
+    }
+    // Memory is bounded by the page, not by what matches.
+    if (places.length > 2 * limit + 1000) places = places.sort(compare).slice(0, limit + 1);
+  }
+  if (scan.stoppedAt !== null) throw sortLimit();
+  places.sort(compare);
+  return fetchPage(scan, places, limit);
+}
+
+interface Place {
+  readonly id: string;
+  readonly position: Uint8Array;
+}
+
+async function fetchPage(scan: QueryScan, places: readonly Place[], limit: number): Promise<Page> {
+  const items: Match[] = [];
+  let bytes = 0;
+  const wanted = places.slice(0, limit);
+  for await (const matches of scan.fetch(wanted)) {
+    for (const match of matches) {
+      items.push(match);
+      bytes += match.json.length;
+      if (bytes >= scan.limits.bytesMax && match.position !== places.at(-1)!.position)
+        return { items, end: match.position };
+    }
+  }
+  return { items, end: places.length > limit ? wanted.at(-1)!.position : null };
+}
+
+function explain(plan: Plan, scan: QueryScan, sort: readonly IndexPath[], returned: number): QueryExplanation {
+  return {
+    index: plan.index?.name ?? null,
+    bounds: plan.bounds,
+    direction: plan.order.isReverse ? 'backward' : 'forward',
+    sort: plan.sorts ? 'memory' : sort.length > 0 ? 'index' : 'none',
+    keysExamined: scan.keysExamined,
+    documentsExamined: scan.documentsExamined,
+    returned,
+  };
+}
+
+function sortLimit(): SyncError {
+  return new SyncError('SYNC_QUERY_SORT_LIMIT', 'Too much to sort.');
+}
+
+function isSortLimit(error: unknown): boolean {
+  return error instanceof SyncError && error.code === 'SYNC_QUERY_SORT_LIMIT';
+}
+
+/** Says which index would help: first what the filter fixes, then what is sorted by. */
+function sortRefusal(constraints: Constraints, sort: readonly IndexPath[], { sortMax }: QueryLimits): SyncError {
+  const names = sort.map(({ path }) => path);
+  const fixed = [...constraints]
+    .filter(([path, all]) => !names.includes(path) && all.some((each) => each.length === 1 && each[0]!.point !== null))
+    .map(([path]) => path);
+  const paths = [...fixed, ...sort.map(({ path, order }) => (order === 'asc' ? path : { path, order }))].slice(0, 8);
+  const remedy = JSON.stringify({ paths });
+  const message = `More than ${sortMax} documents would have to be sorted in memory; create an index with ${remedy}, or narrow the filter.`;
+  return new SyncError('SYNC_QUERY_SORT_LIMIT', message, {
+    details: { path: '/sort', name: 'querySortDocuments', limit: sortMax },
+  });
+}
