@@ -25,14 +25,12 @@ export interface DrainParts {
   readonly sockets: ReadonlySet<Socket>;
 }
 
-/** Open connections of a server, those included that have not said anything yet, also no TLS. */
-export function trackSockets(server: Server): ReadonlySet<Socket> {
-  const sockets = new Set<Socket>();
+/** Keeps the open connections of a server, those included that have not said anything yet, also no TLS. */
+export function trackSockets(server: Server, sockets: Set<Socket>): void {
   server.on('connection', (socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
   });
-  return sockets;
 }
 
 export interface DrainOptions {

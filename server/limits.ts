@@ -14,11 +14,11 @@ const FEEDS_MAX = 1000;
 
 type LimitOptions = Pick<
   NodeOptions,
-  'bodyBytes' | 'documentBytes' | 'depth' | 'requestMs' | 'connections' | 'requestsPerSecond'
+  'bodyBytes' | 'documentBytes' | 'depth' | 'requestMs' | 'connections' | 'requestsPerSecond' | 'inflight' | 'lagMs'
 >;
 
 export function limitsOf(options: LimitOptions): Limits {
-  const { bodyBytes, documentBytes, depth, requestMs, connections, requestsPerSecond } = options;
+  const { bodyBytes, documentBytes, depth, requestMs, connections, requestsPerSecond, inflight, lagMs } = options;
   return {
     bodyBytes,
     documentBytes,
@@ -37,6 +37,8 @@ export function limitsOf(options: LimitOptions): Limits {
     connections,
     requestsPerSecond,
     feeds: FEEDS_MAX,
+    inflight,
+    lagMs,
   };
 }
 

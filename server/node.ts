@@ -2,11 +2,11 @@
  * @module
  * Owns putting a node together: storage, replica, HTTP and the websocket of peers. The composition root of the server.
  */
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { AtollError } from '../crdt/index.ts';
-import { Replica, type Store } from '../sync/index.ts';
+import { Replica, type PeersEvent, type Store } from '../sync/index.ts';
 import { createWebSocketDialer } from '../sync/transport/websocket.ts';
 import { completeOptions, type OpenOptions } from './config.ts';
 import type { NodeOptions } from './option.ts';
@@ -18,13 +18,17 @@ import { AccessControl } from './http/auth.ts';
 import type { HttpContext } from './http/context.ts';
 import { FeedRegistry } from './http/feed-registry.ts';
 import { Health } from './http/health.ts';
+import { createObservability } from './http/observability.ts';
 import { OriginPolicy } from './http/origin.ts';
+import { Overload } from './http/overload.ts';
 import { addSyncDoor } from './http/sync-endpoint.ts';
 import { UpgradeDoors } from './http/upgrade.ts';
 import { documentLimitsOf, limitsOf } from './limits.ts';
 import { formatHost, formatListen, isLoopbackHost } from './listen-address.ts';
 import { createLog } from './log.ts';
 import { releaseMemoryAtRest } from './memory-release.ts';
+import { EventLoop } from './metrics/event-loop.ts';
+import { Histogram } from './metrics/histogram.ts';
 import { PeerLog } from './peer-log.ts';
 import { RocksDbStore } from './storage/rocksdb-store.ts';
 import { cryptoRandom, nativeSha256, systemClock, systemTimers } from './system-ports.ts';
@@ -58,14 +62,21 @@ export async function openNode(given: OpenOptions): Promise<AtollNode> {
   const log = createLog(options.log, options.name === undefined ? {} : { node: options.name });
   const health = new Health();
   const { failed, onFailure } = watchStorage(health, log);
-  const store = await RocksDbStore.open(options.data);
-  const replica = await openReplica(options, secrets, store, log, onFailure).catch(async (error: unknown) => {
-    await store.close();
-    throw error;
-  });
-  const context = createContext(options, secrets, replica, health);
+  const syncs = new Histogram();
+  const store = await RocksDbStore.open(options.data, { onSynced: (seconds) => syncs.observe(seconds) });
+  const listeners = [peerLogger(log)];
+  const replica = await openReplica(options, secrets, store, { log, onFailure, listeners }).catch(
+    async (error: unknown) => {
+      await store.close();
+      throw error;
+    },
+  );
+  const sockets = new Set<Socket>();
+  const loop = new EventLoop();
+  const context = createContext(options, secrets, replica, health, { log, syncs, loop, sockets });
+  listeners.push((event) => context.observability.metrics.handlePeerEvent(event));
   const app = createApp({ context, log, ...(secrets.tls && { tls: serverTls(options, secrets) }) });
-  const sockets = trackSockets(app.server);
+  trackSockets(app.server, sockets);
   const doors = new UpgradeDoors(app.server, context);
   addSyncDoor(doors, context, options.mutualTls);
   const { url, firstToken } = await begin(app, options, context).catch(async (error: unknown) => {
@@ -74,11 +85,13 @@ export async function openNode(given: OpenOptions): Promise<AtollNode> {
   });
   warnExposure(options, context, log);
   for (const peer of options.join) replica.addPeer(peer);
+  loop.start();
   log.info({ url, id: replica.nodeId }, 'listening');
   const stopReleasing = releaseMemoryAtRest(() => replica.releaseCaches());
   let closing: Promise<void> | null = null;
   const close = (): Promise<void> => {
     stopReleasing();
+    loop.stop();
     return (closing ??= drainNode({ app, doors, replica, health, log, sockets }, options));
   };
   return { url, node: replica.name, replica, firstToken, failed, close };
@@ -99,15 +112,25 @@ function watchStorage(
   return { failed, onFailure };
 }
 
+/** Who is told what the replica notices. */
+interface Listening {
+  readonly log: Logger;
+  readonly onFailure: (error: AtollError) => void;
+  readonly listeners: readonly ((event: PeersEvent) => void)[];
+}
+
+function peerLogger(log: Logger): (event: PeersEvent) => void {
+  const peerLog = new PeerLog(log, systemClock);
+  return (event) => peerLog.handleEvent(event);
+}
+
 function openReplica(
   options: NodeOptions,
   secrets: Secrets,
   store: Store,
-  log: Logger,
-  onFailure: (error: AtollError) => void,
+  { log, onFailure, listeners }: Listening,
 ): Promise<Replica> {
   const { name, advertise, cacheBytes, logBytesMax, join, joinToken, staleHours } = options;
-  const peerLog = new PeerLog(log, systemClock);
   return Replica.open({
     store,
     clock: systemClock,
@@ -127,9 +150,16 @@ function openReplica(
     log: { bytesMax: logBytesMax },
     limits: documentLimitsOf(limitsOf(options)),
     onFailure,
-    onPeerEvent: (event) => peerLog.handleEvent(event),
-    onIncident: (incident) => peerLog.handleIncident(incident),
+    onPeerEvent: (event) => listeners.forEach((listener) => listener(event)),
+    onIncident: ({ kind, subject, message }) => log.warn({ incident: kind, subject }, message),
   });
+}
+
+interface Watching {
+  readonly log: Logger;
+  readonly syncs: Histogram;
+  readonly loop: EventLoop;
+  readonly sockets: ReadonlySet<Socket>;
 }
 
 function createContext(
@@ -137,10 +167,25 @@ function createContext(
   { adminTokenHash }: Secrets,
   replica: Replica,
   health: Health,
+  { log, syncs, loop, sockets }: Watching,
 ): HttpContext {
   const limits = limitsOf(options);
   const documentLimits = documentLimitsOf(limits);
-  const { insecure } = options;
+  const { insecure, slowMs } = options;
+  const overload = new Overload({ inflight: limits.inflight, lagMs: limits.lagMs }, health, loop);
+  const observability = createObservability({
+    replica,
+    health,
+    overload,
+    loop,
+    log,
+    // Written however little else is.
+    auditLog: options.log === 'silent' ? log : log.child({}, { level: 'info' }),
+    slowMs,
+    syncs,
+    connections: () => sockets.size,
+    directory: options.data,
+  });
   return {
     replica,
     health,
@@ -155,6 +200,8 @@ function createContext(
     ),
     origins: new OriginPolicy({ allowedOrigins: options.allowOrigin, allowedHosts: namesOf(options) }),
     insecure,
+    overload,
+    observability,
   };
 }
 

@@ -30,6 +30,9 @@ export interface NodeOptions {
   readonly depth: number;
   readonly connections: number;
   readonly requestMs: number;
+  readonly slowMs: number;
+  readonly inflight: number;
+  readonly lagMs: number;
   readonly requestsPerSecond: number;
   readonly drainMs: number;
   readonly scrubPerSecond: number;
@@ -234,6 +237,38 @@ export const OPTIONS: readonly OptionDefinition[] = [
     max: 1_000_000,
     placeholder: 'N',
     description: 'Requests that each token may send, unless it has a rate of its own; 0 for any number.',
+  },
+  {
+    name: 'inflight',
+    key: 'inflight',
+    kind: 'integer',
+    default: '4096',
+    min: 1,
+    max: 1_000_000,
+    placeholder: 'N',
+    description: 'Requests served at a time; more are answered 503 at once. Feeds do not count.',
+  },
+  {
+    name: 'lagMs',
+    key: 'lag-ms',
+    kind: 'integer',
+    default: '1000',
+    unit: 'milliseconds',
+    min: 50,
+    max: 60_000,
+    placeholder: 'N',
+    description: 'While the node is so late, requests are answered 503 at once.',
+  },
+  {
+    name: 'slowMs',
+    key: 'slow-ms',
+    kind: 'integer',
+    default: '1000',
+    unit: 'milliseconds',
+    min: 0,
+    max: 3_600_000,
+    placeholder: 'N',
+    description: 'Requests that take longer are logged; 0 for none.',
   },
   {
     name: 'requestMs',

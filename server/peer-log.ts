@@ -4,7 +4,7 @@
  * that tries again and again is told of once a minute.
  */
 import type { Logger } from 'pino';
-import { describeCloseCode, isPermanent, type Clock, type Incident, type PeersEvent } from '../sync/index.ts';
+import { describeCloseCode, isPermanent, type Clock, type PeersEvent } from '../sync/index.ts';
 
 const REPEAT_MS = 60_000;
 /** Peers remembered for that. */
@@ -45,10 +45,6 @@ export class PeerLog {
     } else if (event.type === 'closed') {
       this.#handleClosed(event);
     }
-  }
-
-  handleIncident({ kind, subject, message }: Incident): void {
-    this.#log.warn({ incident: kind, subject }, message);
   }
 
   #handleClosed({ node, claimed, url, code, reason }: Extract<PeersEvent, { type: 'closed' }>): void {

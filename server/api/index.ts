@@ -23,7 +23,7 @@ export type {
   MemberStateName,
   UnsentLine,
 } from './member.ts';
-export type { FeedsAnswer, HealthAnswer, Limits } from './node.ts';
+export type { AuditEntry, AuditList, DiagnosticsAnswer, FeedsAnswer, HealthAnswer, Limits } from './node.ts';
 export type {
   IndexAnswer,
   IndexList,

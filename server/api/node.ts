@@ -37,6 +37,10 @@ export interface Limits {
   readonly connections: number;
   /** Requests per second of a token, unless it has a rate of its own; 0 = any number. */
   readonly requestsPerSecond: number;
+  /** Requests served at a time, feeds not counted; more are 503. */
+  readonly inflight: number;
+  /** Milliseconds by which the node may be late before requests are 503. */
+  readonly lagMs: number;
   /** Open change feeds. */
   readonly feeds: number;
 }
@@ -72,4 +76,27 @@ export interface AuditEntry {
 /** Answer to GET `/v1/_admin/audit`: what this node was told to do since it started, newest first. */
 export interface AuditList {
   readonly entries: readonly AuditEntry[];
+}
+
+/** Answer to GET `/v1/_admin/diagnostics`: the process as it is now. */
+export interface DiagnosticsAnswer {
+  readonly node: string;
+  readonly name: string;
+  readonly version: string;
+  readonly runtime: { readonly node: string; readonly platform: string; readonly arch: string; readonly pid: number };
+  readonly uptimeSeconds: number;
+  /** Bytes. */
+  readonly memory: {
+    readonly rss: number;
+    readonly heapUsed: number;
+    readonly heapTotal: number;
+    readonly external: number;
+    readonly arrayBuffers: number;
+  };
+  readonly cpuSeconds: { readonly user: number; readonly system: number };
+  readonly eventLoopLagMs: number;
+  /** `lasting`: of those in flight, feeds and streams that wait for something to happen. */
+  readonly requests: { readonly inFlight: number; readonly lasting: number };
+  /** What keeps the process running, by kind. */
+  readonly handles: Readonly<Record<string, number>>;
 }

@@ -17,6 +17,7 @@ import { answerClientError, refuseOddRequests } from './client-error.ts';
 import type { HttpContext } from './context.ts';
 import { problemOf, sendProblem } from './error-reply.ts';
 import { addGate } from './gate.ts';
+import { createRequestIds } from './request-id.ts';
 import { MethodTable } from './method.ts';
 import { bulkRoutes } from './routes/bulk.ts';
 import { changeRoutes } from './routes/changes.ts';
@@ -28,6 +29,7 @@ import { indexRoutes } from './routes/indexes.ts';
 import { listRoutes } from './routes/list.ts';
 import { doctorRoutes } from './routes/doctor.ts';
 import { queryRoutes } from './routes/query.ts';
+import { adminRoutes } from './routes/admin.ts';
 import { tokenRoutes } from './routes/token.ts';
 import { memberRoutes } from './routes/member.ts';
 import { nodeRoutes } from './routes/node.ts';
@@ -69,6 +71,7 @@ export function createApp({ context, log, tls }: AppOptions): FastifyInstance {
     memberRoutes,
     doctorRoutes,
     tokenRoutes,
+    adminRoutes,
     nodeRoutes,
   ]) {
     routes(app, context);
@@ -83,6 +86,7 @@ function serverOptions(context: HttpContext, log: Logger): FastifyServerOptions 
   return {
     // Fastify's logging watches every answer, which costs more than finding the document; errors are logged here.
     logger: false,
+    genReqId: createRequestIds(),
     // Bodies have their own deadline (body.ts), bulk streams have none; heads have Node's.
     requestTimeout: 0,
     connectionTimeout: IDLE_SOCKET_MS,
@@ -111,6 +115,9 @@ function httpOptions({ limits }: HttpContext): ServerOptions {
 function answerError(log: Logger, error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const problem = problemOf(error);
   if (problem.status === 500)
-    log.error({ err: error, method: request.method, route: request.routeOptions.url }, 'request failed');
+    log.error(
+      { requestId: request.id, err: error, method: request.method, route: request.routeOptions.url },
+      'request failed',
+    );
   sendProblem(reply, problem, error);
 }

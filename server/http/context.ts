@@ -8,7 +8,9 @@ import type { Limits } from '../api/index.ts';
 import type { AccessControl } from './auth.ts';
 import type { FeedRegistry } from './feed-registry.ts';
 import type { Health } from './health.ts';
+import type { Observability } from './observability.ts';
 import type { OriginPolicy } from './origin.ts';
+import type { Overload } from './overload.ts';
 
 export interface HttpContext {
   readonly replica: Replica;
@@ -21,6 +23,8 @@ export interface HttpContext {
   readonly random: Random;
   readonly access: AccessControl;
   readonly origins: OriginPolicy;
+  readonly overload: Overload;
+  readonly observability: Observability;
   /** Serve clients of other machines although there is no token. */
   readonly insecure: boolean;
 }

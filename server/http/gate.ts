@@ -3,6 +3,7 @@
  * Owns what every request passes before its route: one Host, a well-formed URL, a node that takes requests, and the policy of the
  * route. What a route needs of it is settled when it is registered, so that a request pays for nothing else. SPEC.md AC1.
  */
+import type { ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
 import { requirePlainBody } from './body.ts';
 import { requireHost } from './client-error.ts';
@@ -10,8 +11,10 @@ import type { HttpContext } from './context.ts';
 import { requireWellFormedUrl } from './document-id.ts';
 import { HttpError } from './errors.ts';
 import { refusedMethod, type MethodTable } from './method.ts';
+import type { ObservedRoute } from './observer.ts';
 import type { OriginPolicy } from './origin.ts';
 import { requireRight } from './principal.ts';
+import { REQUEST_ID_HEADER } from './request-id.ts';
 import { keepRecord, recordOf, RequestRecord } from './request-record.ts';
 import { notePolicy, requirePolicy, type RouteAccess } from './route-policy.ts';
 import { awaitSession } from './session-token.ts';
@@ -32,13 +35,18 @@ export function addGate(app: FastifyInstance, context: HttpContext, methods: Met
 
 /** What holds for requests that lead nowhere, too. */
 function addEntrance(app: FastifyInstance, context: HttpContext, methods: MethodTable): void {
-  const { health, access, origins, insecure } = context;
-  const leave = (): void => health.leave();
+  const { health, access, origins, insecure, observability } = context;
+  const { observer } = observability;
+  const leave = function (this: ServerResponse): void {
+    health.leave();
+    observer.finish(this);
+  };
   app.addHook('onRequest', (request, reply, done) => {
     const { raw } = request;
     health.enter();
     reply.raw.on('close', leave);
     keepRecord(raw, new RequestRecord(request.id, performance.now()));
+    reply.header(REQUEST_ID_HEADER, request.id);
     try {
       requireHost(raw);
       if (!access.isGuarded && !insecure) origins.requireKnownHost(raw);
@@ -72,24 +80,35 @@ function passOrigin(
 }
 
 function guardOf(
-  { url, schema }: RouteOptions,
+  route: RouteOptions,
   policy: RouteAccess,
   context: HttpContext,
 ): (request: FastifyRequest, reply: FastifyReply, done: Done) => void {
+  const observed = observe(route, policy, context);
   // Probes always get an answer, and add parameters of their own.
-  if (policy === 'open') return (_request, _reply, done) => done();
-  const { access } = context;
+  if (policy === 'open') {
+    return ({ raw }, _reply, done) => {
+      recordOf(raw).route = observed;
+      done();
+    };
+  }
+  const { access, overload } = context;
+  const { url, schema } = route;
   const takesQuery = schema?.querystring !== undefined;
   const hasDatabase = url.includes('/:db');
+  const isShed = hasDatabase && policy !== 'admin';
   return (request, _reply, done) => {
     const { raw, params, query } = request;
     try {
       requireOpen(context);
       const record = recordOf(raw);
+      record.route = observed;
+      if (observed.isLasting) overload.lasting++;
       const principal = access.authenticate(raw);
       record.principal = principal;
       // Whoever administers must get in above all when others send too much.
       if (policy !== 'admin') principal.rate?.take(record.startMs);
+      if (isShed) overload.requireRoom();
       requireRight(principal, policy, hasDatabase ? (params as { db: string }).db : undefined);
       requirePlainBody(raw);
       if (!takesQuery && raw.url!.includes('?')) requireNoQuery(query as object);
@@ -100,6 +119,20 @@ function guardOf(
     const token = hasDatabase ? raw.headers['session-token'] : undefined;
     if (token === undefined) done();
     else awaitSession(context, request, String(token), done);
+  };
+}
+
+/** What is noted about the requests of a route; methods that a path does not take are one. */
+function observe(
+  { method, url, config }: RouteOptions,
+  policy: RouteAccess,
+  { observability: { requests } }: HttpContext,
+): ObservedRoute {
+  const isOne = typeof method === 'string';
+  return {
+    metrics: isOne ? requests.add(method, url) : requests.unrouted,
+    isAudited: policy === 'admin' && isOne && method !== 'GET' && method !== 'HEAD',
+    isLasting: config?.lasting === true,
   };
 }
 

@@ -4,6 +4,7 @@
  * it costs no hook and no map.
  */
 import type { IncomingMessage } from 'node:http';
+import type { ObservedRoute } from './observer.ts';
 import { NOBODY, type Principal } from './principal.ts';
 
 const RECORD = Symbol('atoll.record');
@@ -13,6 +14,8 @@ export class RequestRecord {
   /** Of the monotonic clock. */
   readonly startMs: number;
   principal: Principal = NOBODY;
+  /** Null for what leads nowhere. */
+  route: ObservedRoute | null = null;
 
   constructor(id: string, startMs: number) {
     this.id = id;

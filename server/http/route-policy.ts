@@ -16,6 +16,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Who may call this route. Required. */
     access?: RouteAccess;
+    /** Its requests last by design, as feeds do: they are neither slow nor a sign of overload. */
+    lasting?: boolean;
   }
 }
 

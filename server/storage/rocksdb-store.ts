@@ -31,17 +31,21 @@ export interface RocksDbOptions {
   readonly openFilesMax?: number;
   /** Snappy. Default true. */
   readonly isCompressed?: boolean;
+  /** Told how long each write with fsync took, seconds. */
+  readonly onSynced?: (seconds: number) => void;
 }
 
 export class RocksDbStore implements Store {
   readonly #db: Database;
+  readonly #onSynced: (seconds: number) => void;
   readonly #reads: ReadCoalescer<Buffer, Uint8Array>;
   #lastWrite: Promise<void> = Promise.resolve();
   #failure: StorageError | null = null;
   #closing: Promise<void> | null = null;
 
-  private constructor(db: Database) {
+  private constructor(db: Database, onSynced: (seconds: number) => void) {
     this.#db = db;
+    this.#onSynced = onSynced;
     this.#reads = new ReadCoalescer((keys) => this.#readMany(keys));
   }
 
@@ -69,7 +73,7 @@ export class RocksDbStore implements Store {
           done,
         ),
       );
-      return new RocksDbStore(db);
+      return new RocksDbStore(db, options.onSynced ?? (() => {}));
     } catch (error) {
       throw openFault(directory, error);
     }
@@ -91,7 +95,14 @@ export class RocksDbStore implements Store {
 
   batch(operations: readonly StoreOperation[], options: { readonly sync: boolean }): Promise<void> {
     const frames = operations.map(encodeOperation);
-    return this.#enqueue((done) => this.#db.batch(frames, { sync: options.sync }, done));
+    if (!options.sync) return this.#enqueue((done) => this.#db.batch(frames, { sync: false }, done));
+    return this.#enqueue((done) => {
+      const startMs = performance.now();
+      this.#db.batch(frames, { sync: true }, (error) => {
+        this.#onSynced((performance.now() - startMs) / 1000);
+        done(error);
+      });
+    });
   }
 
   /**

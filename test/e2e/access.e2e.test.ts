@@ -43,6 +43,8 @@ function secretFile(text: string): string {
   return path;
 }
 
+const bearer = (token: string): Record<string, string> => ({ authorization: `Bearer ${token}` });
+
 /** What an upgrade is answered: `open`, or the status. */
 function upgrade(url: string, headers: Record<string, string>, ca?: Certificate): Promise<string | number> {
   return new Promise((resolve) => {
@@ -137,6 +139,66 @@ describe('starting', () => {
     const again = await second.next<{ url: string }>();
     expect((await send(`${again.url}/v1/app`, certificate.tlsCert, 'PUT', token!)).status).toBe(201);
     expect((await second.stop()).stderr).not.toContain('atoll_');
+  });
+});
+
+describe('logs', () => {
+  test('[AC10] [OB2] nothing secret is logged by linked nodes at the highest level, whatever is sent, and metrics tell of the link', async () => {
+    const secrets = {
+      admin: 'an-admin-token-that-nobody-may-see',
+      cluster: 'a-cluster-secret-that-nobody-may-see',
+      guess: 'a-wrong-token-that-may-be-a-typo-of-one',
+      content: 'content-of-a-document',
+      query: 'query-of-a-request',
+    };
+    const args = ['--log', 'debug', '--slow-ms', '1', '--admin-token-file', secretFile(secrets.admin)];
+    const secretArgs = ['--cluster-secret-file', secretFile(secrets.cluster)];
+    const first = await leftovers.startNode([...args, ...secretArgs, '--name', 'n1']);
+    const type = { 'content-type': 'application/json' };
+    const call = (url: string, method: string, path: string, body?: object, extra = {}): Promise<Response> =>
+      fetch(url + path, {
+        method,
+        headers: { ...bearer(secrets.admin), ...(body && type), ...extra },
+        ...(body && { body: JSON.stringify(body) }),
+      });
+    const join = (await (await call(first.url, 'POST', '/v1/_cluster/tokens')).json()) as { token: string };
+    const second = await leftovers.startNode([
+      ...args,
+      '--join',
+      first.url,
+      '--join-token',
+      join.token,
+      '--name',
+      'n2',
+    ]);
+    const stranger = await leftovers.startNode([...args, '--join', first.url, '--name', 'n3']);
+    const made = await call(first.url, 'POST', '/v1/_admin/tokens', { role: 'write', name: 'x' });
+    const { token } = (await made.json()) as NewAccessTokenAnswer;
+    await waitFor(async () => (await call(second.url, 'GET', '/v1', undefined, bearer(token))).status === 200);
+    const metrics = await (await call(second.url, 'GET', '/metrics')).text();
+    expect(metrics).toMatch(/^atoll_peer_connected\{peer="[0-9a-f-]+",name="n1"\} 1$/m);
+    expect(metrics).toMatch(/^atoll_peer_lag_seconds\{peer="[0-9a-f-]+",name="n1"\} \d/m);
+    expect(Number(/^atoll_wal_sync_seconds_count (\d+)$/m.exec(metrics)?.[1])).toBeGreaterThan(0);
+    await call(first.url, 'PUT', '/v1/app');
+    for (const extra of [{}, bearer(token), bearer(secrets.guess)]) {
+      await call(first.url, 'PUT', '/v1/app/things/docs/a', { a: secrets.content }, extra);
+      await call(first.url, 'GET', `/v1/app/things/docs?prefix=${secrets.query}`, undefined, extra);
+      await call(first.url, 'DELETE', `/v1/app/other?token=${token}`, undefined, extra);
+    }
+    await call(first.url, 'POST', '/v1/app/things/bulk', { a: secrets.content });
+    await upgrade(`${first.url}/sync?token=${token}`, bearer(token));
+    await upgrade(`${first.url}/elsewhere?token=${token}`, { 'sec-websocket-protocol': `bearer.${token}` });
+    await call(first.url, 'DELETE', `/v1/_admin/tokens/${token}`);
+    const ends = await Promise.all([first.stop(), second.stop(), stranger.stop()]);
+    const logs = ends.map(({ stderr }) => stderr).join('\n');
+    // The log is one: what is not secret is in it.
+    expect(logs).toContain('"audit":true');
+    expect(logs).toContain('slow request');
+    expect(logs).toContain('"route":"/v1/:db/:collection/docs/:id"');
+    const hidden = { ...secrets, join: join.token, made: token.slice('atoll_'.length + 17) };
+    for (const [name, secret] of Object.entries(hidden)) {
+      expect([name, logs.includes(secret)]).toEqual([name, false]);
+    }
   });
 });
 

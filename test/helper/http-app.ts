@@ -4,6 +4,10 @@
  */
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
 import { createApp } from '../../server/http/app.ts';
+import { createObservability, type ObservabilityParts } from '../../server/http/observability.ts';
+import { Overload } from '../../server/http/overload.ts';
+import { EventLoop } from '../../server/metrics/event-loop.ts';
+import { Histogram } from '../../server/metrics/histogram.ts';
 import { OriginPolicy } from '../../server/http/origin.ts';
 import { AccessControl, type AccessSettings } from '../../server/http/auth.ts';
 import type { HttpContext } from '../../server/http/context.ts';
@@ -25,16 +29,23 @@ export interface TestApp {
 
 export interface TestAppChanges extends Omit<Partial<HttpContext>, 'access'> {
   readonly access?: Partial<AccessSettings>;
+  /** Where it logs, and what counts as slow. */
+  readonly watch?: Partial<Pick<ObservabilityParts, 'log' | 'auditLog' | 'slowMs'>>;
 }
 
-export async function openTestApp({ access = {}, ...changes }: TestAppChanges = {}): Promise<TestApp> {
+export async function openTestApp({ access = {}, watch = {}, ...changes }: TestAppChanges = {}): Promise<TestApp> {
   const ports = { clock: systemClock, timers: systemTimers, random: cryptoRandom };
   const replica = changes.replica ?? (await Replica.open({ store: new MemoryStore(), ...ports, name: 'test' }));
   const settings = { adminTokenHash: null, insecure: false, isExposed: false, requestsPerSecond: 0 };
   const limits = limitsOf(completeOptions({ data: 'unused' }));
+  const health = changes.health ?? new Health();
+  const loop = new EventLoop();
+  const { inflight, lagMs } = limits;
+  const overload = changes.overload ?? new Overload({ inflight, lagMs }, health, loop);
+  const log = createLog('silent');
   const context: HttpContext = {
     replica,
-    health: new Health(),
+    health,
     feeds: new FeedRegistry(),
     limits,
     documentLimits: documentLimitsOf(limits),
@@ -43,9 +54,22 @@ export async function openTestApp({ access = {}, ...changes }: TestAppChanges = 
     access: new AccessControl({ ...settings, ...access }, replica.accessTokens),
     origins: new OriginPolicy({ allowedOrigins: [], allowedHosts: [] }),
     insecure: access.insecure ?? false,
+    overload,
+    observability: createObservability({
+      replica,
+      health,
+      overload,
+      loop,
+      log: watch.log ?? log,
+      auditLog: watch.auditLog ?? log,
+      slowMs: watch.slowMs ?? 0,
+      syncs: new Histogram(),
+      connections: () => 0,
+      directory: null,
+    }),
     ...changes,
   };
-  const app = createApp({ context, log: createLog('silent') });
+  const app = createApp({ context, log: watch.log ?? log });
   await app.ready();
   const send: TestApp['send'] = (method, url, body, headers = {}) => {
     const isRaw = body === undefined || typeof body === 'string' || Buffer.isBuffer(body);

@@ -29,7 +29,7 @@ export function bulkRoutes(app: FastifyInstance, { replica, limits, documentLimi
   const typed = app.withTypeProvider<TypeBoxTypeProvider>();
   typed.post(
     '/v1/:db/:collection/bulk',
-    { config: { access: 'write' }, schema: { querystring, params } },
+    { config: { access: 'write', lasting: true }, schema: { querystring, params } },
     async (request, reply) => {
       const { db, collection } = request.params;
       const database = replica.database(db);

@@ -59,7 +59,11 @@ export function changeRoutes(app: FastifyInstance, context: HttpContext): void {
 
   typed.get(
     '/v1/:db/:collection/changes',
-    { schema: { querystring, params: ofCollection }, exposeHeadRoute: false, config: { access: 'read' } },
+    {
+      schema: { querystring, params: ofCollection },
+      exposeHeadRoute: false,
+      config: { access: 'read', lasting: true },
+    },
     async (request, reply) => {
       const database = context.replica.database(request.params.db);
       await answer(context, request, reply, database, requireCollectionName(request.params.collection));
@@ -68,7 +72,7 @@ export function changeRoutes(app: FastifyInstance, context: HttpContext): void {
 
   typed.get(
     '/v1/:db/_changes',
-    { schema: { querystring, params: ofDatabase }, exposeHeadRoute: false, config: { access: 'read' } },
+    { schema: { querystring, params: ofDatabase }, exposeHeadRoute: false, config: { access: 'read', lasting: true } },
     async (request, reply) => {
       await answer(context, request, reply, context.replica.database(request.params.db), null);
     },

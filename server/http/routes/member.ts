@@ -56,7 +56,7 @@ export function memberRoutes(app: FastifyInstance, { replica, documentLimits }: 
     return reply.code(201).header('cache-control', 'no-store').send(answer);
   });
 
-  app.get('/v1/_cluster/unsent', { config: { access: 'admin' } }, async (_request, reply) =>
+  app.get('/v1/_cluster/unsent', { config: { access: 'admin', lasting: true } }, async (_request, reply) =>
     reply.header('content-type', NDJSON_TYPE).send(Readable.from(linesOf(replica.unsent()))),
   );
 
