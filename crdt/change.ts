@@ -11,7 +11,20 @@ export type Change =
   | { readonly kind: 'merge-patch'; readonly patch: JsonObject }
   | { readonly kind: 'json-patch'; readonly operations: readonly JsonPatchOperation[] }
   | { readonly kind: 'operations'; readonly operations: readonly IntentOperation[] }
+  | { readonly kind: 'resolve'; readonly resolutions: readonly Resolution[] }
   | { readonly kind: 'delete' };
+
+/** What is to stand where values are in conflict: the one shown, one that lost, or another one. `path` is that of the conflict. */
+export type Resolution =
+  | { readonly path: string; readonly keep: 'shown' }
+  | { readonly path: string; readonly restore: WrittenBy }
+  | { readonly path: string; readonly value: JsonValue };
+
+/** Who wrote a value, and when. */
+export interface WrittenBy {
+  readonly stamp: number;
+  readonly client: number;
+}
 
 /** RFC 6902. */
 export type JsonPatchOperation =
@@ -62,11 +75,11 @@ export interface Conflict {
   /** JSON Pointer. A last segment `-` stands for array elements that were deleted while someone else edited them. */
   readonly path: string;
   readonly shown: JsonValue | undefined;
+  /** Of a shown value. */
+  readonly shownBy?: WrittenBy;
   readonly others: readonly ConflictingValue[];
 }
 
-export interface ConflictingValue {
+export interface ConflictingValue extends WrittenBy {
   readonly value: JsonValue;
-  readonly stamp: number;
-  readonly client: number;
 }

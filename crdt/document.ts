@@ -18,6 +18,7 @@ import { mergePatch } from './merge-patch.ts';
 import { createModel, type ElementId, type Model } from './model.ts';
 import { plainOrder, readPlainState } from './plain-state.ts';
 import { applyPlainUpdate } from './plain-update.ts';
+import { applyLostResolutions, applyResolutions } from './resolve.ts';
 import { bury, dropTombstones, exists, startAnew } from './tombstone.ts';
 import { Transaction } from './transaction.ts';
 import { admitUpdate, checkContiguous, inspectUpdate, type UpdateAdmission, type UpdateInspection } from './update.ts';
@@ -369,6 +370,10 @@ function edit(transaction: Transaction, change: Change, isCreation: boolean): bo
     bury(transaction, author.deletePolicy);
     return true;
   }
+  if (change.kind === 'resolve' && isCreation) {
+    applyLostResolutions(transaction, change.resolutions, author.deletePolicy, checkDocument);
+    return true;
+  }
   if (isCreation) startAnew(transaction);
   switch (change.kind) {
     case 'replace':
@@ -383,6 +388,9 @@ function edit(transaction: Transaction, change: Change, isCreation: boolean): bo
       break;
     case 'json-patch':
       applyJsonPatch(transaction, change.operations);
+      break;
+    case 'resolve':
+      applyResolutions(transaction, change.resolutions, checkDocument);
       break;
     case 'operations':
       applyIntents(transaction, change.operations);

@@ -22,7 +22,9 @@ export type {
   DocumentView,
   IntentOperation,
   JsonPatchOperation,
+  Resolution,
   TypeDeclarations,
+  WrittenBy,
 } from './change.ts';
 export { CrdtDocument } from './document.ts';
 export { restoreFirstState } from './first-state.ts';

@@ -156,6 +156,14 @@ export class Transaction {
     node.invalidate();
   }
 
+  /** Deletes the edits below one deleted element of an array. */
+  clearOrphan(array: Node, orphan: Node): void {
+    this.#clearDead(orphan);
+    array.orphans = array.orphans?.filter((other) => other !== orphan) ?? null;
+    if (array.orphans?.length === 0) array.orphans = null;
+    array.invalidate();
+  }
+
   /** Deletes an element and everything below it. The caller takes it out of its list. */
   dropElement(element: NonNullable<Node['element']>): void {
     for (const move of element.moves) {

@@ -131,22 +131,40 @@ function losers(node: Node, candidates: readonly Candidate[], shown: string, mod
   return found;
 }
 
+/** A conflict, and what it stands at. */
+export interface FoundConflict extends Conflict {
+  readonly node: Node;
+  /** `hidden`: below a value that is not shown. `orphan`: content of an element that was deleted. `lost`: the whole document. */
+  readonly kind: 'shown' | 'hidden' | 'orphan' | 'lost';
+}
+
 /** Lists every conflict of a document, in the order of the document. */
-export function listConflicts(model: Model): Conflict[] {
-  const conflicts: Conflict[] = [];
+export function findConflicts(model: Model): FoundConflict[] {
+  const conflicts: FoundConflict[] = [];
   render(model.root, model);
   if (model.root.conflicts > 0) collect(model.root, '', true, model, conflicts);
   return conflicts;
 }
 
+export function listConflicts(model: Model): Conflict[] {
+  return findConflicts(model).map(toConflict);
+}
+
+function toConflict({ path, shown, shownBy, others }: FoundConflict): Conflict {
+  return { path, shown, ...(shownBy && { shownBy }), others };
+}
+
 /** Collects conflicts at and below a node. What lies below a losing value is not shown, but must stay readable (CR15). */
-function collect(node: Node, path: string, isShown: boolean, model: Model, into: Conflict[]): void {
+function collect(node: Node, path: string, isShown: boolean, model: Model, into: FoundConflict[]): void {
   const text = render(node, model);
   if (node.conflicts === 0) return;
   const candidates = candidatesAt(node);
-  const others = losers(node, candidates, text, model);
-  if (others.length > 0)
-    into.push({ path, shown: isShown ? parseValue(text) : undefined, others: others.map(toConflictingValue) });
+  const others = losers(node, candidates, text, model).map(toConflictingValue);
+  if (others.length > 0) {
+    const { stamp, client } = latestWrite(node, candidates[0] as Candidate).run;
+    if (isShown) into.push({ path, shown: parseValue(text), shownBy: { stamp, client }, others, node, kind: 'shown' });
+    else into.push({ path, shown: undefined, others, node, kind: 'hidden' });
+  }
   const isObject = candidates.length === 0 || candidates[0]?.kind === 'object';
   for (const key of node.children === null ? [] : sortedKeys(node.children)) {
     collect(node.children?.get(key) as Node, `${path}/${encodeSegment(key)}`, isShown && isObject, model, into);
@@ -160,23 +178,28 @@ function collect(node: Node, path: string, isShown: boolean, model: Model, into:
   for (const orphan of node.orphans ?? []) collectOrphan(orphan, `${path}/-`, model, into);
 }
 
-function collectOrphan(orphan: Node, path: string, model: Model, into: Conflict[]): void {
+function collectOrphan(orphan: Node, path: string, model: Model, into: FoundConflict[]): void {
   const text = render(orphan, model);
   if (text !== '') {
     const { stamp, client } = latestWrite(orphan, candidatesAt(orphan)[0] as Candidate).run;
-    into.push({ path, shown: undefined, others: [toConflictingValue({ text, stamp, client })] });
+    const others = [toConflictingValue({ text, stamp, client })];
+    into.push({ path, shown: undefined, others, node: orphan, kind: 'orphan' });
   }
   collect(orphan, path, false, model, into);
 }
 
 /** Lists a deleted document that somebody wrote whose write the delete had not seen, and what had lost within it (CR15). */
-export function listLost(model: Model): Conflict[] {
+export function findLost(model: Model): FoundConflict[] {
   const write = lostWrite(model);
   if (write === null) return [];
-  const lost = toConflictingValue({ ...write, text: render(model.root, model) });
-  const conflicts: Conflict[] = [{ path: '', shown: undefined, others: [lost] }];
+  const others = [toConflictingValue({ ...write, text: render(model.root, model) })];
+  const conflicts: FoundConflict[] = [{ path: '', shown: undefined, others, node: model.root, kind: 'lost' }];
   collect(model.root, '', false, model, conflicts);
   return conflicts;
+}
+
+export function listLost(model: Model): Conflict[] {
+  return findLost(model).map(toConflict);
 }
 
 /** Counts losing values. */

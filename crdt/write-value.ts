@@ -165,7 +165,7 @@ function showsScalar(shown: Candidate, value: JsonScalar): boolean {
 }
 
 /** Deletes losing values at a node, keeping the one it shows. */
-function settleConflicts(transaction: Transaction, node: Node, shown: Candidate, value: JsonValue): void {
+export function settleConflicts(transaction: Transaction, node: Node, shown: Candidate, value: JsonValue): void {
   if (shown.kind === 'value') {
     if (candidatesAt(node).length > 1) writeAfresh(transaction, node, value);
   } else if (candidatesAt(node).length > 1 || node.orphans !== null) {

@@ -40,7 +40,7 @@ export interface SetAside {
 }
 
 /** Kinds of keys that belong to one database. */
-const KEY_KINDS = ['v', 'l', 'j', 'y', 's', 'g', 'b', 'c', 'i', 'f', 'x', 't', 'd', 'e'];
+const KEY_KINDS = ['v', 'l', 'j', 'y', 's', 'g', 'b', 'c', 'i', 'f', 'x', 't', 'd', 'e', 'k'];
 
 export class DatabaseSet {
   readonly #options: DatabaseSetOptions;

@@ -4,9 +4,10 @@
  * arrives from peers is in ingest.ts; both meet in the same log, table and commit group.
  */
 import type { Change, JsonValue, Limits } from '../crdt/index.ts';
-import { stampMs } from '../crdt/index.ts';
 import type { Catalog } from './catalog.ts';
 import type { CollectionConfig } from './collection-config.ts';
+import { readConflicts } from './conflict.ts';
+import type { ConflictReport } from './conflict.ts';
 import { configureCollection, describeCollections, dropCollection } from './collection.ts';
 import type { CollectionInfo } from './collection.ts';
 import { isCorrupt, scanThroughDamage } from './damage-scan.ts';
@@ -14,6 +15,7 @@ import { readView } from './database-digest.ts';
 import type { DocumentTable, SealedDocuments } from './document-table.ts';
 import { decodeView, etagOf } from './document-record.ts';
 import type { StoredDocument } from './document-record.ts';
+import { ready } from './document-slot.ts';
 import type { DocumentSlot } from './document-slot.ts';
 import type { DurableBatch, OriginId, SnapshotProgress } from './engine.ts';
 import { SyncError } from './errors.ts';
@@ -69,14 +71,6 @@ export interface ListPage {
   readonly items: readonly { readonly id: string; readonly etag: string; readonly json: Uint8Array }[];
   /** Pass as `after` for the next page; `null` = there is none. */
   readonly next: string | null;
-}
-
-/** Losing values at one path. */
-export interface ConflictReport {
-  readonly path: string;
-  readonly shown: JsonValue | undefined;
-  /** `at` is ISO 8601; `replica` the name of the node that accepted the write. */
-  readonly others: readonly { readonly value: JsonValue; readonly at: string; readonly replica: string }[];
 }
 
 export interface DatabaseInfo {
@@ -275,30 +269,8 @@ export class Database implements CommitParticipant {
   }
 
   /** Losing values of a document, also of one that a delete took; `null` when there is nothing of it to read. */
-  async conflicts(collection: string, id: string): Promise<readonly ConflictReport[] | null> {
-    const slot = this.parts.table.acquire(collection, id);
-    try {
-      await ready([slot]);
-      const reports = this.#reportConflicts(slot);
-      if (slot.hasOpenChanges) await this.parts.commit.join(this);
-      return reports;
-    } finally {
-      this.parts.table.release(slot);
-    }
-  }
-
-  #reportConflicts(slot: DocumentSlot): readonly ConflictReport[] | null {
-    const view = slot.document.view();
-    if (!view.exists && view.conflicts === 0) return null;
-    return slot.document.conflicts().map(({ path, shown, others }) => ({
-      path,
-      shown,
-      others: others.map(({ value, stamp, client }) => ({
-        value,
-        at: new Date(stampMs(stamp)).toISOString(),
-        replica: this.parts.nameOf(client),
-      })),
-    }));
+  conflicts(collection: string, id: string): Promise<readonly ConflictReport[] | null> {
+    return readConflicts(this, collection, id);
   }
 
   /** Collections that hold documents or were configured, sorted by name. */
@@ -439,15 +411,6 @@ export class Database implements CommitParticipant {
   /** @internal */
   assertOpen(): void {
     if (this.#closed) throw new SyncError('SYNC_CLOSED', `Database "${this.name}" is closing.`, { retryable: true });
-  }
-}
-
-/** Waits until every slot is loaded; another user may have begun to load one again meanwhile. */
-export async function ready(slots: readonly DocumentSlot[]): Promise<void> {
-  for (;;) {
-    const loading = slots.find((slot) => slot.loading !== null)?.loading;
-    if (!loading) return;
-    await loading;
   }
 }
 

@@ -6,7 +6,7 @@ import { CrdtDocument } from '../crdt/index.ts';
 import { computeElement } from './digest.ts';
 import { encodeDocumentVector } from './document-record.ts';
 import type { StateParts, StoredDocument } from './document-record.ts';
-import { stateKey, viewKey } from './key.ts';
+import { conflictKey, stateKey, viewKey } from './key.ts';
 import type { Sha256 } from './port.ts';
 
 /** What the store holds of a document. */
@@ -77,6 +77,14 @@ export class DocumentSlot {
     this.#element = null;
   }
 
+  get conflictKey(): Uint8Array {
+    return conflictKey(
+      new DataView(this.viewKey.buffer, this.viewKey.byteOffset).getUint32(1),
+      this.collection,
+      this.id,
+    );
+  }
+
   /** Notes that sequence `seq` of `origin` touched the document. */
   touch(origin: number, seq: number): void {
     if (seq <= (this.vector.get(origin) ?? 0)) return;
@@ -99,5 +107,14 @@ export class DocumentSlot {
   /** Approximate bytes of heap. */
   get weight(): number {
     return 600 + this.name.length * 4 + this.document.weight + (this.durable?.document?.json.length ?? 0);
+  }
+}
+
+/** Waits until every slot is loaded; another user may have begun to load one again meanwhile. */
+export async function ready(slots: readonly DocumentSlot[]): Promise<void> {
+  for (;;) {
+    const loading = slots.find((slot) => slot.loading !== null)?.loading;
+    if (!loading) return;
+    await loading;
   }
 }

@@ -20,6 +20,7 @@ import type { Sha256, Store, StoreOperation } from './port.ts';
 import type { IndexSet } from './query/index-set.ts';
 
 const utf8 = new TextEncoder();
+const NO_BYTES = new Uint8Array(0);
 
 /** Live documents of a collection and the bytes of their JSON. */
 export interface CollectionStats {
@@ -342,6 +343,7 @@ export class DocumentTable {
       this.#indexes.change(slot.collection, slot.id, before, exists ? json : null, !slot.isRestored);
     }
     slot.isRestored = false;
+    noteConflicts(slot, conflicts, operations);
     this.sums.replace(slot.viewKey.subarray(5), slot.durable?.element ?? null, element);
     slot.isInFlight = true;
     slot.unsaved = [];
@@ -367,6 +369,13 @@ export class DocumentTable {
       this.release(slot);
     }
   }
+}
+
+/** The list of documents that have losing values follows with the document. */
+function noteConflicts({ durable, conflictKey }: DocumentSlot, conflicts: number, operations: StoreOperation[]): void {
+  const had = (durable?.conflicts ?? 0) > 0;
+  if (had === conflicts > 0) return;
+  operations.push(had ? { type: 'del', key: conflictKey } : { type: 'put', key: conflictKey, value: NO_BYTES });
 }
 
 /** What is stored names the writer by the document vector. */

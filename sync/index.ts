@@ -17,15 +17,16 @@ export type { PeersEvent } from './link/peers.ts';
 export type { UnsentDocument } from './unsent.ts';
 export { describeCloseCode, isPermanent } from './protocol/close-code.ts';
 export { Database } from './database.ts';
+export type { DatabaseInfo, ListOptions, ListPage, Preconditions, WriteOptions, WriteOutcome } from './database.ts';
+export { listConflicted, resolutionsOf } from './conflict.ts';
 export type {
+  ConflictAuthor,
+  ConflictChoice,
+  ConflictedDocument,
+  ConflictPage,
   ConflictReport,
-  DatabaseInfo,
-  ListOptions,
-  ListPage,
-  Preconditions,
-  WriteOptions,
-  WriteOutcome,
-} from './database.ts';
+  LosingValue,
+} from './conflict.ts';
 export type { StoredDocument } from './document-record.ts';
 export { parseCollectionConfig } from './collection-config.ts';
 export type { CollectionConfig, DeletePolicy } from './collection-config.ts';

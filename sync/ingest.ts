@@ -7,7 +7,7 @@ import { CrdtDocument } from '../crdt/index.ts';
 import type { Batch } from './batch.ts';
 import { decodeBatch, lastSeqOf } from './batch.ts';
 import type { Database } from './database.ts';
-import { ready } from './database.ts';
+import { ready } from './document-slot.ts';
 import type { DocumentSlot } from './document-slot.ts';
 import type { IngestResult, OriginId } from './engine.ts';
 import { SyncError } from './errors.ts';

@@ -14,6 +14,7 @@
  * | `x` db origin seq | change index: the document whose last change by the origin that is, once the log was cut there |
  * | `j` db collection 0 id | view of a document: JSON, document vector, latest updates (document-record.ts) |
  * | `y` db collection 0 id | base of a document: a Yjs state, unless it follows from the view |
+ * | `k` db collection 0 id | nothing: the document has losing values |
  * | `s` db collection | statistics of a collection |
  * | `g` db | digest of the database |
  * | `b` db page | 256 buckets of the digest (bucket-digest.ts) |
@@ -111,14 +112,18 @@ export function stateKey(db: number, collection: string, id: string): Uint8Array
   return documentKey('y', db, collection, id);
 }
 
-function documentKey(letter: 'j' | 'y', db: number, collection: string, id: string): Uint8Array {
+export function conflictKey(db: number, collection: string, id: string): Uint8Array {
+  return documentKey('k', db, collection, id);
+}
+
+function documentKey(letter: 'j' | 'y' | 'k', db: number, collection: string, id: string): Uint8Array {
   const suffix = encoder.encode(`${collection}\0${id}`);
   const key = prefixed(letter, db, suffix.length);
   key.set(suffix, 5);
   return key;
 }
 
-/** Collection and id of a `j` or `y` key. */
+/** Collection and id of a `j`, `y` or `k` key. */
 export function documentOf(key: Uint8Array): { collection: string; id: string } {
   return documentOfName(key.subarray(5));
 }

@@ -6,7 +6,7 @@ import { AtollError, CrdtDocument } from '../crdt/index.ts';
 import { indexDocument } from './change-index.ts';
 import { isCorrupt } from './damage-scan.ts';
 import type { Database } from './database.ts';
-import { ready } from './database.ts';
+import { ready } from './document-slot.ts';
 import { decodeView, statePartsOf, toStoredDocument } from './document-record.ts';
 import type { DurableVersion } from './document-slot.ts';
 import type { DocumentName } from './equality.ts';

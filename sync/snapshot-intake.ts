@@ -11,7 +11,7 @@ import { AtollError } from '../crdt/index.ts';
 import { indexDocument } from './change-index.ts';
 import { isCorrupt } from './damage-scan.ts';
 import type { Database } from './database.ts';
-import { ready } from './database.ts';
+import { ready } from './document-slot.ts';
 import type { DocumentSlot } from './document-slot.ts';
 import type { SnapshotSink } from './engine.ts';
 import { StorageError } from './errors.ts';

@@ -44,21 +44,55 @@ export type BulkAnswerLine =
   | { readonly id: string; readonly status: number; readonly etag?: string }
   | { readonly id: string | null; readonly status: number; readonly line: number; readonly error: Problem };
 
+/** Who wrote a value: the name, or else id, of the node that accepted it, and when (ISO 8601). */
+export interface AuthorAnswer {
+  readonly at: string;
+  readonly replica: string;
+}
+
 /** Values that lost at one path. */
 export interface ConflictAnswer {
   /** JSON Pointer. */
   readonly path: string;
   /** Absent when the shown value is a deletion. */
   readonly shown?: JsonValue;
-  readonly others: readonly {
-    readonly value: JsonValue;
-    /** ISO 8601. */
-    readonly at: string;
-    /** Name, or else id, of the node that accepted the write. */
-    readonly replica: string;
-  }[];
+  /** Who wrote what is shown. */
+  readonly shownBy?: AuthorAnswer;
+  readonly others: readonly (AuthorAnswer & { readonly value: JsonValue })[];
 }
 
 export interface ConflictList {
   readonly conflicts: readonly ConflictAnswer[];
+}
+
+/** Body of POST `…/conflicts`, or a list of them: what is to stand at the path of a conflict. */
+export type ConflictChoiceRequest =
+  | { readonly path: string; readonly keep: 'shown' }
+  /** An entry of `others`. */
+  | { readonly path: string; readonly restore: AuthorAnswer & { readonly value?: JsonValue } }
+  | { readonly path: string; readonly value: JsonValue };
+
+/** Documents of a collection that have losing values. Only a null cursor is the end. */
+export interface ConflictedList {
+  readonly items: readonly {
+    readonly id: string;
+    readonly etag: string;
+    readonly deleted: boolean;
+    readonly conflicts: readonly ConflictAnswer[];
+  }[];
+  readonly cursor: string | null;
+}
+
+/** A line of a change feed. Without an `id` it is only a position: a sign of life, or where the feed ended. */
+export interface ChangeLine {
+  readonly cursor: string;
+  readonly collection: string;
+  readonly id: string;
+  /** Absent when nothing is left of the document. */
+  readonly etag?: string;
+  readonly deleted: boolean;
+  /** With `include=doc`, unless deleted. */
+  readonly doc?: JsonObject;
+  /** With `include=conflicts`. */
+  readonly conflicts?: readonly ConflictAnswer[];
 }

@@ -4,9 +4,13 @@
  */
 export type { CollectionAnswer, CollectionRequest, DatabaseAnswer, DatabaseList, DigestAnswer } from './database.ts';
 export type {
+  AuthorAnswer,
   BulkAnswerLine,
   BulkLine,
+  ChangeLine,
   ConflictAnswer,
+  ConflictChoiceRequest,
+  ConflictedList,
   ConflictList,
   DocumentList,
   IntentLine,

@@ -26,6 +26,7 @@ const BASES: Readonly<Record<Change['kind'], string>> = {
   'merge-patch': '/merge',
   'json-patch': '',
   operations: '/ops',
+  resolve: '',
   delete: '',
 };
 /** A line may nest deeper than a document: the line itself, the list of operations, and one of them. */

@@ -47,6 +47,7 @@ const REPLIES: Readonly<Record<KnownCode, readonly [status: number, title: strin
   CRDT_PATCH_INVALID: [400, 'Invalid patch'],
   CRDT_PATCH_TEST_FAILED: [409, 'Patch test failed'],
   CRDT_PATCH_TARGET_MISSING: [409, 'Patch target missing'],
+  CRDT_CONFLICT_MISSING: [409, 'No such conflict'],
   CRDT_TYPE_MISMATCH: [409, 'Type mismatch'],
   CRDT_UPDATE_MALFORMED: [500, 'Malformed update'],
   CRDT_UPDATE_GAP: [500, 'Update with a gap'],

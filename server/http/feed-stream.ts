@@ -15,6 +15,8 @@ import type { Wake } from './wake.ts';
 export interface StreamOptions extends FeedFormat {
   /** Are losing values sent with the changes? */
   readonly conflicts: boolean;
+  /** Only changes of documents that have some. */
+  readonly onlyConflicts: boolean;
   readonly limit: number;
   /** A long poll: it ends with what is there, or when this time has passed; null = it goes on. */
   readonly waitMs: number | null;
@@ -32,6 +34,8 @@ export interface StreamParts {
 
 /** Clients that come back at once would all come at once. */
 const RETRY_MS = 1000;
+/** A poll looks for changes this long after its time. */
+const SEARCH_MS_MAX = 10_000;
 
 export class FeedStream {
   readonly #raw: ServerResponse;
@@ -86,19 +90,20 @@ export class FeedStream {
     let aliveMs = performance.now();
     while (!this.#isOver && this.#sent < limit) {
       const page = await feed.read();
-      if (page !== null) {
-        await this.#sendPage(page);
-        if (page.changes.length > 0) aliveMs = performance.now();
+      if (page !== null && (await this.#sendPage(page))) {
+        aliveMs = performance.now();
         continue;
       }
       const nowMs = performance.now();
-      if (nowMs >= deadlineMs || (waitMs !== null && this.#sent > 0)) return;
+      if (page === null && waitMs !== null && this.#sent > 0) return;
+      // Much that is not asked for may have to be passed over, also by a poll that waits for nothing.
+      if (nowMs >= deadlineMs + (page === null ? 0 : SEARCH_MS_MAX)) return;
       if (nowMs >= aliveMs + heartbeatMs) {
         await this.#send(writeHeartbeat(this.#moved(), this.#options));
         aliveMs = nowMs;
-        continue;
+      } else if (page === null) {
+        await wake.sleep(Math.min(aliveMs + heartbeatMs, deadlineMs) - nowMs);
       }
-      await wake.sleep(Math.min(aliveMs + heartbeatMs, deadlineMs) - nowMs);
     }
   }
 
@@ -118,11 +123,13 @@ export class FeedStream {
     return cursor === null ? '' : writeHeartbeat(cursor, this.#options);
   }
 
-  async #sendPage(page: FeedPage): Promise<void> {
-    const { conflicts, limit } = this.#options;
-    const changes = page.changes.slice(0, limit - this.#sent);
+  /** @returns False when nothing in the page is asked for. */
+  async #sendPage(page: FeedPage): Promise<boolean> {
+    const { conflicts, onlyConflicts, limit } = this.#options;
+    const wanted = onlyConflicts ? page.changes.filter((change) => change.conflicts > 0) : page.changes;
+    const changes = wanted.slice(0, limit - this.#sent);
     const last = changes.at(-1);
-    if (last === undefined) return;
+    if (last === undefined) return false;
     this.#sent += changes.length;
     this.#known = last.cursor;
     if (conflicts) {
@@ -132,6 +139,7 @@ export class FeedStream {
     } else {
       await this.#send(changes.map((change) => writeChange(change, this.#options)).join(''));
     }
+    return true;
   }
 
   /** As they are now: they may have been resolved since, or be more. */

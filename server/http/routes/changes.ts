@@ -33,6 +33,9 @@ const querystring = Type.Object(
     include: Type.Optional(
       Type.String({ maxLength: 100, description: 'Comma-separated: `doc`, the document; `conflicts`, losing values.' }),
     ),
+    only: Type.Optional(
+      Type.Literal('conflicts', { description: 'Only changes of documents that have losing values.' }),
+    ),
     wait: Type.Optional(
       Type.Number({
         minimum: 0,
@@ -112,7 +115,7 @@ async function answer(
 }
 
 function streamOptions(query: FeedQuery, accept: string | undefined): StreamOptions {
-  const { include, limit = Infinity, wait, heartbeat = 15 } = query;
+  const { include, limit = Infinity, only, wait, heartbeat = 15 } = query;
   const included = new Set(include?.split(','));
   for (const name of included) {
     if (INCLUDES.has(name)) continue;
@@ -124,6 +127,7 @@ function streamOptions(query: FeedQuery, accept: string | undefined): StreamOpti
     events: accept?.toLowerCase().includes(EVENT_STREAM_TYPE) ?? false,
     documents: included.has('doc'),
     conflicts: included.has('conflicts'),
+    onlyConflicts: only !== undefined,
     limit,
     waitMs: wait === undefined ? null : wait * 1000,
     heartbeatMs: heartbeat * 1000,
