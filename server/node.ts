@@ -30,6 +30,7 @@ import { releaseMemoryAtRest } from './memory-release.ts';
 import { EventLoop } from './metrics/event-loop.ts';
 import { Histogram } from './metrics/histogram.ts';
 import { PeerLog } from './peer-log.ts';
+import { compileSchema } from './schema/compile-schema.ts';
 import { RocksDbStore } from './storage/rocksdb-store.ts';
 import { cryptoRandom, nativeSha256, systemClock, systemTimers } from './system-ports.ts';
 import { zlibCompressor } from './zlib-compressor.ts';
@@ -149,6 +150,7 @@ function openReplica(
     scrubPerSecond: options.scrubPerSecond,
     log: { bytesMax: logBytesMax },
     limits: documentLimitsOf(limitsOf(options)),
+    compileSchema,
     onFailure,
     onPeerEvent: (event) => listeners.forEach((listener) => listener(event)),
     onIncident: ({ kind, subject, message }) => log.warn({ incident: kind, subject }, message),

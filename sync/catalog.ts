@@ -6,7 +6,7 @@
  * | collection | id | document |
  * |---|---|---|
  * | `databases` | name | `{created: {generation: true}, dropped: {generation: true}}`: both only grow, so a drop is final |
- * | `collections` | `database key/collection` | CollectionConfig |
+ * | `collections` | `database key/collection` | CollectionConfig, its schema as one text |
  * | `indexes` | `database key/collection/name` | `{definition}`: one text, so that definitions do not mix (query/index-definition.ts) |
  * | `members` | node id | `{name, url, state, databases, removed: {at, by}}`; `removed` is never taken back |
  * | `join-tokens` | token id | `{hash, expiresAt, usedBy}` |
@@ -14,7 +14,8 @@
  * | `access-tokens` | token id | see `access-token.ts`; `revoked` is never taken back |
  */
 import type { CollectionConfig } from './collection-config.ts';
-import { parseCollectionConfig } from './collection-config.ts';
+import { readStoredConfig } from './collection-config.ts';
+import { AtollError } from '../crdt/index.ts';
 import type { Change, JsonObject, JsonValue } from '../crdt/index.ts';
 import { readAccessToken } from './access-token.ts';
 import type { AccessTokenEntry } from './access-token.ts';
@@ -272,11 +273,11 @@ function readIndex(id: string, { definition }: JsonObject): IndexEntry | null {
 }
 
 /** A merge of two valid configurations is normally valid; should one not be, the defaults hold rather than nothing works. */
-function readConfig(value: JsonValue): CollectionConfig {
+function readConfig(value: JsonObject): CollectionConfig {
   try {
-    return parseCollectionConfig(value);
+    return readStoredConfig(value);
   } catch (error) {
-    if (error instanceof SyncError) return NO_CONFIG;
+    if (error instanceof AtollError) return NO_CONFIG;
     throw error;
   }
 }

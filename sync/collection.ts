@@ -3,9 +3,9 @@
  * Owns what is done to a whole collection: describe, configure, drop. A collection has no storage of its own: it is the
  * documents that carry its name, and a configuration in the system database.
  */
-import type { AtollError, JsonValue } from '../crdt/index.ts';
+import type { AtollError, JsonObject, JsonValue } from '../crdt/index.ts';
 import { collectionId } from './catalog.ts';
-import { parseCollectionConfig } from './collection-config.ts';
+import { parseCollectionConfig, storedConfig } from './collection-config.ts';
 import type { CollectionConfig } from './collection-config.ts';
 import type { Database } from './database.ts';
 import { validateCollectionName } from './names.ts';
@@ -14,7 +14,8 @@ import { acceptMissingIndex, dropIndex } from './query/index-admin.ts';
 /** Deletes in flight while a collection is dropped. */
 const DROP_PAGE = 256;
 
-export interface CollectionInfo extends Required<CollectionConfig> {
+export interface CollectionInfo extends Required<Omit<CollectionConfig, 'schema'>> {
+  readonly schema?: JsonObject;
   readonly name: string;
   readonly documents: number;
   /** Bytes of JSON. */
@@ -40,7 +41,9 @@ export async function configureCollection(
   config: CollectionConfig | JsonValue,
 ): Promise<{ created: boolean }> {
   validateCollectionName(name);
-  const value = { ...parseCollectionConfig(config as JsonValue) };
+  const parsed = parseCollectionConfig(config as JsonValue);
+  if (parsed.schema !== undefined) parts.schemas.validate(parsed.schema);
+  const value = storedConfig(parsed);
   const created = !parts.catalog.isConfigured(key, name) && !stats.get(name)?.documents;
   await parts.system().writeUnchecked('collections', collectionId(key, name), { kind: 'replace', value });
   return { created };

@@ -18,6 +18,7 @@ import { DatabaseLog } from './log.ts';
 import type { Sha256, Store, StoreOperation } from './port.ts';
 import { IndexBuilder } from './query/index-builder.ts';
 import { IndexSet } from './query/index-set.ts';
+import type { Schemas } from './schema.ts';
 
 export interface DatabaseSetOptions {
   readonly store: Store;
@@ -28,6 +29,7 @@ export interface DatabaseSetOptions {
   readonly sha256: Sha256;
   readonly cacheBytesMax: number;
   readonly limits?: Limits;
+  readonly schemas: Schemas;
   /** Between portions of long work. */
   readonly pause: () => Promise<void>;
 }
@@ -149,6 +151,7 @@ export class DatabaseSet {
       log,
       table,
       indexes,
+      schemas: this.#options.schemas,
       commit,
       clock,
       ...(limits && { limits }),

@@ -29,6 +29,8 @@ import { validateCollectionName, validateDocumentId } from './names.ts';
 import type { Store, StoreOperation } from './port.ts';
 import { Quarantine } from './quarantine.ts';
 import type { IndexSet } from './query/index-set.ts';
+import { requireValid } from './schema.ts';
+import type { Schemas } from './schema.ts';
 import { CLUSTER_UNKNOWN, encodeToken } from './token.ts';
 import type { Positions } from './token.ts';
 import { join } from './version-vector.ts';
@@ -90,6 +92,7 @@ export interface DatabaseParts {
   readonly log: DatabaseLog;
   readonly table: DocumentTable;
   readonly indexes: IndexSet;
+  readonly schemas: Schemas;
   readonly commit: GroupCommit;
   readonly clock: HybridClock;
   readonly limits?: Limits;
@@ -144,7 +147,7 @@ export class Database implements CommitParticipant {
    * Applies one atomic change; resolves after fsync. Concurrent calls for one document are applied in call order.
    *
    * @throws SyncError `SYNC_PRECONDITION_FAILED`, `SYNC_DOCUMENT_NOT_FOUND` (delete of a missing document),
-   *   `SYNC_DOCUMENT_ID_INVALID`, `SYNC_COLLECTION_NAME_INVALID`; CrdtError for a bad change. Then nothing changed.
+   *   `SYNC_DOCUMENT_ID_INVALID`, `SYNC_COLLECTION_NAME_INVALID`, `SYNC_SCHEMA_VIOLATION`; CrdtError for a bad change. Then nothing changed.
    * @throws StorageError The change may or may not be found after a restart; the replica has stopped acknowledging.
    */
   async write(collection: string, id: string, change: Change, options: WriteOptions = {}): Promise<WriteOutcome> {
@@ -180,14 +183,15 @@ export class Database implements CommitParticipant {
 
   /** Synchronous from the precondition to the log record: this is what makes a write atomic on this replica. */
   #change(slot: DocumentSlot, change: Change, options: WriteOptions): WriteOutcome {
-    const { table, log, clock, limits } = this.parts;
+    const { table, log, clock, limits, catalog, schemas } = this.parts;
     const origin = log.followEpoch(clock.last);
     const existed = slot.document.view().exists;
     checkPreconditions(existed ? this.#etag(slot) : null, options);
     if (change.kind === 'delete' && !existed) {
       throw new SyncError('SYNC_DOCUMENT_NOT_FOUND', 'There is no such document to delete.');
     }
-    const { deletePolicy = 'update-wins', types } = this.parts.catalog.configOf(this.key, slot.collection);
+    const config = catalog.configOf(this.key, slot.collection);
+    const { deletePolicy = 'update-wins', types } = config;
     const author = {
       client: origin,
       stamp: clock.tick(),
@@ -196,6 +200,8 @@ export class Database implements CommitParticipant {
       ...(limits && { limits }),
     };
     const update = slot.document.change(change, author);
+    const check = schemas.checkOf(config);
+    if (update && check !== null) requireValid(slot, check);
     if (update) {
       const record = { kind: 'update', collection: slot.collection, id: slot.id, update } as const;
       slot.touch(origin, log.append(record, slot.vector));

@@ -8,6 +8,7 @@ import type { Incident } from './incident.ts';
 import type { LogRetention } from './log-cutter.ts';
 import type { LinkOptions } from './link/options.ts';
 import type { PeersEvent } from './link/peers.ts';
+import type { SchemaCompiler } from './schema.ts';
 import type { Clock, Compressor, Dialer, Random, Sha256, Store, Timers } from './port.ts';
 import { parseJoinToken } from './protocol/admission.ts';
 import type { JoinToken } from './protocol/admission.ts';
@@ -40,6 +41,8 @@ export interface ReplicaOptions {
   readonly cacheBytesMax?: number;
   /** Limits of documents. Default those of the crdt layer. */
   readonly limits?: Limits;
+  /** Reads JSON Schemas. Without one, schemas are refused, and those set by other nodes are not checked here. */
+  readonly compileSchema?: SchemaCompiler;
   readonly link?: Partial<LinkOptions>;
   /** How much history is kept. */
   readonly log?: Partial<LogRetention>;

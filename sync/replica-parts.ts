@@ -11,6 +11,7 @@ import { MemberProgress } from './member-progress.ts';
 import type { JoinToken } from './protocol/admission.ts';
 import { chooseSecret, pauseOf } from './replica-options.ts';
 import type { ReplicaOptions } from './replica-options.ts';
+import { Schemas } from './schema.ts';
 import { portableSha256 } from './sha256.ts';
 
 const CACHE_BYTES_MAX_DEFAULT = 32 * 1024 * 1024;
@@ -41,6 +42,7 @@ export async function openParts(options: ReplicaOptions): Promise<ReplicaParts> 
     epoch,
     clock: hybridClock,
     sha256: options.sha256 ?? portableSha256,
+    schemas: new Schemas(options.compileSchema ?? null),
     pause: pauseOf(options.timers),
     cacheBytesMax: options.cacheBytesMax ?? CACHE_BYTES_MAX_DEFAULT,
     ...(options.limits && { limits: options.limits }),

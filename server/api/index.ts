@@ -2,7 +2,15 @@
  * @module
  * Names the request and response types that the server shares with its clients. Types only: importing this loads nothing.
  */
-export type { CollectionAnswer, CollectionRequest, DatabaseAnswer, DatabaseList, DigestAnswer } from './database.ts';
+export type {
+  CollectionAnswer,
+  CollectionRequest,
+  DatabaseAnswer,
+  DatabaseList,
+  DigestAnswer,
+  ViolationAnswer,
+  ViolationList,
+} from './database.ts';
 export type {
   AuthorAnswer,
   BulkAnswerLine,

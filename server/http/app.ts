@@ -28,6 +28,7 @@ import { documentRoutes } from './routes/document.ts';
 import { indexRoutes } from './routes/indexes.ts';
 import { listRoutes } from './routes/list.ts';
 import { doctorRoutes } from './routes/doctor.ts';
+import { violationRoutes } from './routes/violation.ts';
 import { queryRoutes } from './routes/query.ts';
 import { adminRoutes } from './routes/admin.ts';
 import { tokenRoutes } from './routes/token.ts';
@@ -65,6 +66,7 @@ export function createApp({ context, log, tls }: AppOptions): FastifyInstance {
     listRoutes,
     queryRoutes,
     indexRoutes,
+    violationRoutes,
     conflictRoutes,
     bulkRoutes,
     changeRoutes,

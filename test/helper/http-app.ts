@@ -16,6 +16,7 @@ import { Health } from '../../server/http/health.ts';
 import { documentLimitsOf, limitsOf } from '../../server/limits.ts';
 import { completeOptions } from '../../server/config.ts';
 import { createLog } from '../../server/log.ts';
+import { compileSchema } from '../../server/schema/compile-schema.ts';
 import { cryptoRandom, systemClock, systemTimers } from '../../server/system-ports.ts';
 import { MemoryStore, Replica } from '../../sync/index.ts';
 
@@ -35,7 +36,8 @@ export interface TestAppChanges extends Omit<Partial<HttpContext>, 'access'> {
 
 export async function openTestApp({ access = {}, watch = {}, ...changes }: TestAppChanges = {}): Promise<TestApp> {
   const ports = { clock: systemClock, timers: systemTimers, random: cryptoRandom };
-  const replica = changes.replica ?? (await Replica.open({ store: new MemoryStore(), ...ports, name: 'test' }));
+  const replica =
+    changes.replica ?? (await Replica.open({ store: new MemoryStore(), ...ports, compileSchema, name: 'test' }));
   const settings = { adminTokenHash: null, insecure: false, isExposed: false, requestsPerSecond: 0 };
   const limits = limitsOf(completeOptions({ data: 'unused' }));
   const health = changes.health ?? new Health();
