@@ -9,6 +9,7 @@ const FLOAT: DataView = new DataView(new ArrayBuffer(8));
 /** Largest integer that lib0 writes as a variable-length one; larger ones are floats. */
 const VAR_INT_MAX = 0x7fffffff;
 
+/** Keeps one buffer for all that it writes. */
 export class ByteWriter {
   #bytes: Uint8Array = new Uint8Array(512);
   #length = 0;

@@ -8,7 +8,7 @@ import { assert, unreachable } from './assert.ts';
 import { canonicalJson, canonicalOrder } from './canonical-json.ts';
 import type { Author, Change, Conflict, DocumentView } from './change.ts';
 import { CrdtError } from './errors.ts';
-import { readFirstState } from './first-state.ts';
+import { readFirstState, restoreFirstState, type FirstState } from './first-state.ts';
 import { writeFreshState } from './fresh-state.ts';
 import { applyIntents } from './intent.ts';
 import { applyJsonPatch } from './json-patch.ts';
@@ -58,7 +58,8 @@ export class CrdtDocument {
   #updates: Uint8Array[] = [];
   #view: DocumentView | null = null;
   #bytes = 0;
-  #firstClient: number | null = null;
+  /** Set while the state is that of a first write. Such a state is not made before it is needed. */
+  #first: FirstState | null = null;
 
   private constructor() {}
 
@@ -82,12 +83,22 @@ export class CrdtDocument {
     return document;
   }
 
+  /** Loads a document that is as its first write left it; `first` is what `CrdtDocument.first` was. */
+  static restore(first: FirstState): CrdtDocument {
+    const document = new CrdtDocument();
+    document.#first = first;
+    document.#view = { exists: true, json: first.json, modified: first.stamp, conflicts: 0 };
+    document.#bytes = first.json.length;
+    return document;
+  }
+
   /**
    * Merges an update. Idempotent; throws without having applied anything.
    *
    * @throws CrdtError `CRDT_UPDATE_MALFORMED`, or `CRDT_UPDATE_GAP` when it builds on something not yet here.
    */
   apply(update: Uint8Array): void {
+    this.#makeState();
     if (this.#isEmpty && this.#applyFirst(update)) return;
     if (this.#isEmpty && this.#readPlain(update)) {
       this.#keep(update);
@@ -169,6 +180,7 @@ export class CrdtDocument {
 
   /** Returns the full state, for storage and for replicas that have nothing. */
   encode(): Uint8Array {
+    this.#makeState();
     if (this.#state === null) return EMPTY_STATE;
     if (this.#updates.length > 0) {
       this.#state = Y.encodeStateAsUpdate(this.#merge());
@@ -180,6 +192,7 @@ export class CrdtDocument {
 
   /** Returns a state and the updates that follow it: what `load` takes. Small writes to a document leave the state alone. */
   encodeParts(): readonly [Uint8Array, ...Uint8Array[]] {
+    this.#makeState();
     if (this.#state === null) return [EMPTY_STATE];
     const bytesMax = Math.max(UPDATES_BYTES_MIN, this.#state.length);
     if (this.#updates.length > UPDATES_MAX || this.#bytes - this.#state.length > bytesMax) return [this.encode()];
@@ -188,7 +201,7 @@ export class CrdtDocument {
 
   /** Keeps only the bytes and what was shown: a tenth of the memory, for the price of reading them at the next write. */
   compact(): void {
-    if (this.#isEmpty) return;
+    if (this.#state === null) return;
     this.view();
     // Before the Y.Doc goes: it may be what the parts are encoded from.
     const parts = this.encodeParts();
@@ -197,12 +210,9 @@ export class CrdtDocument {
     this.#pending = [...parts];
   }
 
-  /**
-   * Who wrote the document, when the state is that of a first write: `restoreFirstState` makes it from what the document shows.
-   * Null otherwise.
-   */
-  get firstClient(): number | null {
-    return this.#firstClient;
+  /** What the state follows from, when it is that of a first write: `restore` takes it. Null otherwise. */
+  get first(): FirstState | null {
+    return this.#first;
   }
 
   /** Approximate heap bytes, for caches that are bounded in bytes. */
@@ -213,11 +223,18 @@ export class CrdtDocument {
   }
 
   get #isEmpty(): boolean {
-    return this.#doc === null && this.#pending.length === 0;
+    return this.#doc === null && this.#pending.length === 0 && this.#first === null;
+  }
+
+  #makeState(): void {
+    if (this.#first === null || this.#state !== null) return;
+    this.#state = restoreFirstState(this.#first.json, this.#first);
+    this.#bytes = this.#state.byteLength;
+    this.#pending = [this.#state];
   }
 
   #keep(update: Uint8Array): void {
-    this.#firstClient = null;
+    this.#first = null;
     if (this.#state === null) this.#state = update;
     else this.#updates.push(update);
     this.#bytes += update.byteLength;
@@ -240,6 +257,7 @@ export class CrdtDocument {
   /** Returns the model, reading it by the cheapest way. */
   #read(): Model {
     if (this.#model !== null) return this.#model;
+    this.#makeState();
     if (this.#isEmpty) {
       this.#order = plainOrder(0, 0);
       return (this.#model = createModel());
@@ -297,7 +315,7 @@ export class CrdtDocument {
     this.#keep(update);
     this.#pending.push(update);
     this.#discardModel();
-    this.#firstClient = first.client;
+    this.#first = first;
     this.#view = { exists: true, json: first.json, modified: first.stamp, conflicts: 0 };
     return true;
   }
@@ -313,7 +331,7 @@ export class CrdtDocument {
     const json = canonicalJson(ordered);
     checkBytes(json, null, limits);
     this.#keep(state);
-    this.#firstClient = author.client;
+    this.#first = { json, client: author.client, stamp: author.stamp };
     this.#pending.push(state);
     this.#discardModel();
     this.#view = { exists: true, json, modified: author.stamp, conflicts: 0 };

@@ -25,7 +25,7 @@ type Mutable = Record<string, JsonValue>;
 /**
  * Encodes again what a first write encoded.
  *
- * @param json - Canonical JSON of a document that is as its first write left it, see `CrdtDocument.firstClient`.
+ * @param json - Canonical JSON of a document that is as its first write left it, see `CrdtDocument.first`.
  */
 export function restoreFirstState(json: string, author: Pick<Author, 'client' | 'stamp'>): Uint8Array {
   const state = writeFreshState(JSON.parse(json) as JsonObject, author);

@@ -27,7 +27,8 @@ export type {
   WrittenBy,
 } from './change.ts';
 export { CrdtDocument } from './document.ts';
-export { restoreFirstState } from './first-state.ts';
+export { ByteWriter } from './byte-writer.ts';
+export { restoreFirstState, type FirstState } from './first-state.ts';
 export { parseJson } from './json-parse.ts';
 export { canonicalJson } from './canonical-json.ts';
 export { admitUpdate, inspectUpdate, normaliseState } from './update.ts';

@@ -9,17 +9,30 @@
  * origin, varUint seq), sorted.
  */
 import * as decoding from 'lib0/decoding';
-import * as encoding from 'lib0/encoding';
-import { restoreFirstState, stampMs } from '../crdt/index.ts';
+import { ByteWriter, CrdtDocument, restoreFirstState, stampMs } from '../crdt/index.ts';
 import { ELEMENT_BYTES } from './digest.ts';
 import { StorageError } from './errors.ts';
 
 const FORMAT = 1;
 const FLAG_EXISTS = 1;
 const FLAG_FIRST = 2;
+const utf8 = new TextDecoder();
+const writer = new ByteWriter();
 
 /** A Yjs v1 state, and updates that follow it. */
 export type StateParts = readonly [Uint8Array, ...Uint8Array[]];
+
+/** What a document is made from; a first state in the form that is stored and sent. */
+export type DocumentContent = StateParts | FirstContent;
+
+/** What the state of a first write follows from. */
+export interface FirstContent {
+  /** Canonical JSON, UTF-8. */
+  readonly json: Uint8Array;
+  readonly stamp: number;
+  /** The one origin in the document's vector. */
+  readonly client: number;
+}
 
 /** Origin → last sequence that touched the document: its version. */
 export type DocumentVector = ReadonlyMap<number, number>;
@@ -50,13 +63,12 @@ export interface ViewRecord {
 }
 
 export function encodeDocumentVector(vector: DocumentVector): Uint8Array {
-  const encoder = encoding.createEncoder();
-  encoding.writeVarUint(encoder, vector.size);
+  writer.varUint(vector.size);
   for (const origin of vector.size === 1 ? vector.keys() : [...vector.keys()].sort((a, b) => a - b)) {
-    encoding.writeVarUint(encoder, origin);
-    encoding.writeVarUint(encoder, vector.get(origin)!);
+    writer.varUint(origin);
+    writer.varUint(vector.get(origin)!);
   }
-  return encoding.toUint8Array(encoder);
+  return writer.take();
 }
 
 export function readDocumentVector(decoder: decoding.Decoder): Map<number, number> {
@@ -70,18 +82,21 @@ export function readDocumentVector(decoder: decoding.Decoder): Map<number, numbe
 }
 
 export function encodeView(record: Omit<ViewRecord, 'vector'>, encodedVector: Uint8Array): Uint8Array {
-  const encoder = encoding.createEncoder();
-  encoding.writeUint8(encoder, FORMAT);
-  encoding.writeUint8(encoder, (record.exists ? FLAG_EXISTS : 0) | (record.isFirst ? FLAG_FIRST : 0));
-  encoding.writeUint8Array(encoder, record.element);
-  encoding.writeVarUint(encoder, record.modified);
-  encoding.writeVarUint(encoder, record.conflicts);
-  encoding.writeUint8Array(encoder, encodedVector);
-  encoding.writeVarUint(encoder, record.json.length);
-  const tail = encoding.createEncoder();
-  encoding.writeVarUint(tail, record.updates.length);
-  for (const update of record.updates) encoding.writeVarUint8Array(tail, update);
-  return concat(encoding.toUint8Array(encoder), record.json, encoding.toUint8Array(tail));
+  writer.uint8(FORMAT);
+  writer.uint8((record.exists ? FLAG_EXISTS : 0) | (record.isFirst ? FLAG_FIRST : 0));
+  writer.raw(record.element);
+  writer.varUint(record.modified);
+  writer.varUint(record.conflicts);
+  writer.raw(encodedVector);
+  writeBytes(record.json);
+  writer.varUint(record.updates.length);
+  for (const update of record.updates) writeBytes(update);
+  return writer.take();
+}
+
+function writeBytes(bytes: Uint8Array): void {
+  writer.varUint(bytes.length);
+  writer.raw(bytes);
 }
 
 /** @throws StorageError `STORAGE_CORRUPT`, `STORAGE_FORMAT_UNSUPPORTED` */
@@ -115,12 +130,32 @@ export function encodeBase(state: Uint8Array): Uint8Array {
  * @throws StorageError `STORAGE_CORRUPT`, `STORAGE_FORMAT_UNSUPPORTED`
  */
 export function statePartsOf(view: ViewRecord, base: Uint8Array | undefined): StateParts {
-  if (!view.isFirst) {
-    if (base === undefined) throw new StorageError('STORAGE_CORRUPT', 'The base of a stored document is missing.');
-    return [guard(base, () => base.subarray(1)), ...view.updates];
+  return partsOf(contentOf(view, base));
+}
+
+/** The same in the form that is sent. */
+export function contentOf(view: ViewRecord, base: Uint8Array | undefined): DocumentContent {
+  if (view.isFirst) {
+    const [client] = view.vector.keys();
+    return { json: view.json, stamp: view.modified, client: client! };
   }
-  const [client] = view.vector.keys();
-  return [restoreFirstState(new TextDecoder().decode(view.json), { client: client!, stamp: view.modified })];
+  if (base === undefined) throw new StorageError('STORAGE_CORRUPT', 'The base of a stored document is missing.');
+  return [guard(base, () => base.subarray(1)), ...view.updates];
+}
+
+/** Makes the state where it is not stored. */
+export function partsOf(content: DocumentContent): StateParts {
+  return isFirstContent(content) ? [restoreFirstState(utf8.decode(content.json), content)] : content;
+}
+
+export function loadDocument(content: DocumentContent): CrdtDocument {
+  if (!isFirstContent(content)) return CrdtDocument.load(...content);
+  const { json, stamp, client } = content;
+  return CrdtDocument.restore({ json: utf8.decode(json), stamp, client });
+}
+
+export function isFirstContent(content: DocumentContent): content is FirstContent {
+  return 'json' in content;
 }
 
 /** One copy: an encoder would copy what is large twice. */

@@ -4,9 +4,9 @@
  */
 import { CrdtDocument } from '../crdt/index.ts';
 import { computeElement } from './digest.ts';
-import { encodeDocumentVector } from './document-record.ts';
-import type { StateParts, StoredDocument } from './document-record.ts';
-import { conflictKey, stateKey, viewKey } from './key.ts';
+import { encodeDocumentVector, loadDocument, partsOf } from './document-record.ts';
+import type { DocumentContent, StoredDocument } from './document-record.ts';
+import { conflictKeyOf, stateKeyOf, viewKey } from './key.ts';
 import type { Sha256 } from './port.ts';
 
 /** What the store holds of a document. */
@@ -23,7 +23,6 @@ export class DocumentSlot {
   readonly collection: string;
   readonly id: string;
   readonly viewKey: Uint8Array;
-  readonly stateKey: Uint8Array;
   /** Includes changes of open commit groups. */
   document: CrdtDocument = CrdtDocument.create();
   vector: Map<number, number> = new Map();
@@ -36,11 +35,11 @@ export class DocumentSlot {
   /** Users and open changes that keep the slot in memory. */
   pins = 0;
   /** The state as last loaded or sealed; `null` = none. Usually the bytes the document holds anyway. */
-  saved: StateParts | null = null;
+  saved: DocumentContent | null = null;
   /** The base that the store holds; null while it holds none. */
   base: Uint8Array | null = null;
   /** Updates since then, of the open group: with `saved` they rebuild the document if a batch has to be undone. */
-  unsaved: Uint8Array[] = [];
+  unsaved: (Uint8Array | DocumentContent)[] = [];
   /** What the store holds of it, and what was derived from that, cannot be relied on. */
   isRestored = false;
   /** The group in flight holds changes. */
@@ -53,7 +52,14 @@ export class DocumentSlot {
     this.collection = collection;
     this.id = id;
     this.viewKey = viewKey(db, collection, id);
-    this.stateKey = stateKey(db, collection, id);
+  }
+
+  get stateKey(): Uint8Array {
+    return stateKeyOf(this.viewKey);
+  }
+
+  get conflictKey(): Uint8Array {
+    return conflictKeyOf(this.viewKey);
   }
 
   get hasOpenChanges(): boolean {
@@ -62,8 +68,11 @@ export class DocumentSlot {
 
   /** Takes back what a batch that is undone left in the document. Synchronous: nothing may be sealed half-way. */
   restore(): void {
-    this.document = this.saved ? CrdtDocument.load(...this.saved) : CrdtDocument.create();
-    for (const update of this.unsaved) this.document.apply(update);
+    this.document = this.saved ? loadDocument(this.saved) : CrdtDocument.create();
+    for (const change of this.unsaved) {
+      const updates = change instanceof Uint8Array ? [change] : partsOf(change);
+      for (const update of updates) this.document.apply(update);
+    }
   }
 
   /** Takes another state, whatever was here. */
@@ -75,14 +84,6 @@ export class DocumentSlot {
     this.unsaved = [];
     this.#encodedVector = null;
     this.#element = null;
-  }
-
-  get conflictKey(): Uint8Array {
-    return conflictKey(
-      new DataView(this.viewKey.buffer, this.viewKey.byteOffset).getUint32(1),
-      this.collection,
-      this.id,
-    );
   }
 
   /** Notes that sequence `seq` of `origin` touched the document. */

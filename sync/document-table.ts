@@ -4,13 +4,20 @@
  * There is never more than one slot per document, and a slot with open changes is pinned; so whatever is in the store is
  * durable, and whatever is not durable is in a slot.
  */
-import { CrdtDocument } from '../crdt/index.ts';
 import { ByteCache } from './byte-cache.ts';
 import { isCorrupt } from './damage-scan.ts';
 import { DatabaseDigest } from './database-digest.ts';
 import type { DigestSum } from './digest.ts';
-import { decodeView, encodeBase, encodeView, statePartsOf, toStoredDocument } from './document-record.ts';
-import type { StoredDocument } from './document-record.ts';
+import {
+  contentOf,
+  decodeView,
+  encodeBase,
+  encodeView,
+  isFirstContent,
+  loadDocument,
+  toStoredDocument,
+} from './document-record.ts';
+import type { DocumentContent, StoredDocument } from './document-record.ts';
 import type { DurableVersion } from './document-slot.ts';
 import { DocumentSlot } from './document-slot.ts';
 import type { DocumentName } from './equality.ts';
@@ -105,12 +112,15 @@ export class DocumentTable {
 
   /**
    * Pins the slot of a document, loading it if needed. Await `ready` before use, `release` afterwards.
+   *
+   * @param present - Names of those stored, of several that are acquired at once; what is not among them is not looked for. `null`
+   * = not known.
    */
-  acquire(collection: string, id: string): DocumentSlot {
+  acquire(collection: string, id: string, present: Promise<ReadonlySet<string> | null> | null = null): DocumentSlot {
     const name = `${collection}\0${id}`;
     let slot = this.#pinned.get(name);
     if (!slot) {
-      slot = this.#idle.get(name) ?? this.#load(new DocumentSlot(name, this.#db, collection, id));
+      slot = this.#idle.get(name) ?? this.#load(new DocumentSlot(name, this.#db, collection, id), present);
       this.#idle.delete(name);
       this.#pinned.set(name, slot);
     }
@@ -133,8 +143,8 @@ export class DocumentTable {
     this.#views.clear();
   }
 
-  #load(slot: DocumentSlot): DocumentSlot {
-    const loading = this.#fill(slot).then(
+  #load(slot: DocumentSlot, present: Promise<ReadonlySet<string> | null> | null): DocumentSlot {
+    const loading = this.#fill(slot, present).then(
       () => {
         slot.loading = null;
       },
@@ -149,18 +159,19 @@ export class DocumentTable {
     return slot;
   }
 
-  async #fill(slot: DocumentSlot): Promise<void> {
+  async #fill(slot: DocumentSlot, present: Promise<ReadonlySet<string> | null> | null): Promise<void> {
+    if (present !== null && (await present)?.has(slot.name) === false) return;
     const view = await this.#store.get(slot.viewKey);
     if (!view) return;
     const record = decodeView(view);
     const { element, conflicts } = record;
     slot.durable = { element, document: record.exists ? toStoredDocument(record) : null, conflicts };
     const base = record.isFirst ? undefined : await this.#store.get(slot.stateKey);
-    const parts = statePartsOf(record, base);
+    const content = contentOf(record, base);
     slot.vector = new Map(record.vector);
-    slot.document = CrdtDocument.load(...parts);
-    slot.saved = parts;
-    slot.base = record.isFirst ? null : parts[0];
+    slot.document = loadDocument(content);
+    slot.saved = content;
+    slot.base = isFirstContent(content) ? null : content[0];
   }
 
   /** The digest element of a document as it is now, open changes included. */
@@ -169,8 +180,8 @@ export class DocumentTable {
   }
 
   /** Puts a changed slot into the open group; it stays pinned until that group is durable. */
-  touch(slot: DocumentSlot, update: Uint8Array): void {
-    slot.unsaved.push(update);
+  touch(slot: DocumentSlot, change: Uint8Array | DocumentContent): void {
+    slot.unsaved.push(change);
     if (!this.#include(slot)) return;
     // Most documents of an import are never used again: their models would only be carried through the commit.
     if (slot.uses === 1) slot.document.compact();
@@ -327,13 +338,13 @@ export class DocumentTable {
     const view = slot.document.view();
     const element = this.elementOf(slot);
     const json = utf8.encode(view.json);
-    slot.saved = slot.document.encodeParts();
-    const [base, ...updates] = slot.saved;
-    const isFirst = isFirstState(slot);
     const { exists, modified, conflicts } = view;
-    const record = { exists, element, modified, conflicts, json, isFirst, updates };
+    const content = contentOfSlot(slot, json);
+    const [base, ...updates] = isFirstContent(content) ? [null] : content;
+    slot.saved = content;
+    const record = { exists, element, modified, conflicts, json, isFirst: base === null, updates };
     operations.push({ type: 'put', key: slot.viewKey, value: encodeView(record, slot.encodedVector) });
-    if (!isFirst && slot.base !== base) {
+    if (base !== null && slot.base !== base) {
       operations.push({ type: 'put', key: slot.stateKey, value: encodeBase(base) });
       slot.base = base;
     }
@@ -372,15 +383,18 @@ export class DocumentTable {
 }
 
 /** The list of documents that have losing values follows with the document. */
-function noteConflicts({ durable, conflictKey }: DocumentSlot, conflicts: number, operations: StoreOperation[]): void {
-  const had = (durable?.conflicts ?? 0) > 0;
+function noteConflicts(slot: DocumentSlot, conflicts: number, operations: StoreOperation[]): void {
+  const had = (slot.durable?.conflicts ?? 0) > 0;
   if (had === conflicts > 0) return;
-  operations.push(had ? { type: 'del', key: conflictKey } : { type: 'put', key: conflictKey, value: NO_BYTES });
+  const { conflictKey: key } = slot;
+  operations.push(had ? { type: 'del', key } : { type: 'put', key, value: NO_BYTES });
 }
 
-/** What is stored names the writer by the document vector. */
-function isFirstState({ document, vector }: DocumentSlot): boolean {
-  return document.firstClient !== null && vector.size === 1 && vector.has(document.firstClient);
+/** A first state can be left out if the writer is who the document vector says. */
+function contentOfSlot({ document, vector }: DocumentSlot, json: Uint8Array): DocumentContent {
+  const { first } = document;
+  if (first === null || vector.size !== 1 || !vector.has(first.client)) return document.encodeParts();
+  return { json, stamp: first.stamp, client: first.client };
 }
 
 function count(sums: CollectionStats, before: StoredDocument | null, after: StoredDocument | null): void {

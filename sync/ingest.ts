@@ -7,6 +7,7 @@ import { CrdtDocument } from '../crdt/index.ts';
 import type { Batch } from './batch.ts';
 import { decodeBatch, lastSeqOf } from './batch.ts';
 import type { Database } from './database.ts';
+import { isFirstContent, loadDocument, partsOf } from './document-record.ts';
 import { ready } from './document-slot.ts';
 import type { DocumentSlot } from './document-slot.ts';
 import type { IngestResult, OriginId } from './engine.ts';
@@ -117,8 +118,12 @@ export function learnOrigin(database: Database, registry: OriginRegistry, origin
 /** Merges one document of a snapshot. Synchronous; it leaves with the next commit. */
 export function mergeRow(database: Database, slot: DocumentSlot, row: SnapshotRow): void {
   try {
-    if (slot.vector.size === 0) slot.document = CrdtDocument.create();
-    for (const part of row.parts) slot.document.apply(part);
+    const isNew = slot.vector.size === 0;
+    if (isNew && isFirstContent(row.content)) slot.document = loadDocument(row.content);
+    else {
+      if (isNew) slot.document = CrdtDocument.create();
+      for (const part of partsOf(row.content)) slot.document.apply(part);
+    }
     // Read now: a state that cannot be must not be found out by the commit.
     slot.document.view();
   } catch (cause) {
@@ -129,5 +134,5 @@ export function mergeRow(database: Database, slot: DocumentSlot, row: SnapshotRo
     });
   }
   for (const [origin, seq] of row.vector) slot.touch(origin, seq);
-  for (const part of row.parts) database.parts.table.touch(slot, part);
+  database.parts.table.touch(slot, row.content);
 }

@@ -117,9 +117,37 @@ export function conflictKey(db: number, collection: string, id: string): Uint8Ar
 }
 
 function documentKey(letter: 'j' | 'y' | 'k', db: number, collection: string, id: string): Uint8Array {
-  const suffix = encoder.encode(`${collection}\0${id}`);
+  const name = `${collection}\0${id}`;
+  // Most names are ASCII and short: a key of at most 64 bytes costs no memory outside the heap.
+  const key = prefixed(letter, db, name.length);
+  for (let i = 0; i < name.length; i++) {
+    const code = name.charCodeAt(i);
+    if (code > 0x7f) return keyOfText(letter, db, name);
+    key[i + 5] = code;
+  }
+  return key;
+}
+
+function keyOfText(letter: string, db: number, text: string): Uint8Array {
+  const suffix = encoder.encode(text);
   const key = prefixed(letter, db, suffix.length);
   key.set(suffix, 5);
+  return key;
+}
+
+/** The base of a document, whose view has this key. */
+export function stateKeyOf(viewKey: Uint8Array): Uint8Array {
+  return sibling(viewKey, 'y');
+}
+
+/** The mark of a document with losing values, whose view has this key. */
+export function conflictKeyOf(viewKey: Uint8Array): Uint8Array {
+  return sibling(viewKey, 'k');
+}
+
+function sibling(viewKey: Uint8Array, letter: 'y' | 'k'): Uint8Array {
+  const key = viewKey.slice();
+  key[0] = tag(letter);
   return key;
 }
 
@@ -136,10 +164,7 @@ export function documentOfName(name: Uint8Array): { collection: string; id: stri
 }
 
 export function statsKey(db: number, collection: string): Uint8Array {
-  const suffix = encoder.encode(collection);
-  const key = prefixed('s', db, suffix.length);
-  key.set(suffix, 5);
-  return key;
+  return keyOfText('s', db, collection);
 }
 
 export function statsCollectionOf(key: Uint8Array): string {

@@ -17,7 +17,17 @@ import type { SnapshotSink } from './engine.ts';
 import { StorageError } from './errors.ts';
 import { learnOrigin, mergeRow } from './ingest.ts';
 import type { OriginRegistry } from './ingest.ts';
-import { chunkKey, compareBytes, intentionKey, rangeOf, stageKey, stageOf } from './key.ts';
+import {
+  chunkKey,
+  compareBytes,
+  documentOf,
+  intentionKey,
+  rangeOf,
+  stageKey,
+  stageOf,
+  successorOf,
+  viewKey,
+} from './key.ts';
 import type { StoreEntry } from './port.ts';
 import { decodeSnapshotChunk } from './snapshot.ts';
 import type { SnapshotRow } from './snapshot.ts';
@@ -38,6 +48,8 @@ export interface Intention {
 
 /** A transfer that broke off more often begins anew. */
 const STAGES_MAX = 8;
+/** More documents among those of a chunk are read one by one. */
+const PRESENT_MAX = 256;
 
 /** The snapshots of one database. */
 export class SnapshotIntake {
@@ -171,16 +183,11 @@ export class SnapshotIntake {
     const { db, log, commit } = this.#database.parts;
     const { documents: received = 0, bytes = 0 } = this.#database.snapshot ?? {};
     let documents = 0;
-    for (const stage of stages) {
-      for (let index = 0; ;) {
-        const entry = await this.#firstChunk(stage, index);
-        if (entry === null) break;
-        index = indexOf(entry[0]) + 1;
-        documents += await this.#mergeChunk(entry);
-        // After a start it is not known how many were received.
-        const documentsTotal = Math.max(received, documents);
-        this.#database.snapshot = { phase: 'merging', documents, documentsTotal, bytes };
-      }
+    for await (const merged of this.#mergeStages(stages, log.durableVector.size === 0)) {
+      documents += merged;
+      // After a start it is not known how many were received.
+      const documentsTotal = Math.max(received, documents);
+      this.#database.snapshot = { phase: 'merging', documents, documentsTotal, bytes };
     }
     this.#database.assertOpen();
     log.adopt(vector);
@@ -193,6 +200,29 @@ export class SnapshotIntake {
     await this.#keepOnly([]);
   }
 
+  /** Two chunks at a time: while one is being written the next is merged. Yields the documents of each. */
+  async *#mergeStages(stages: readonly number[], isBlank: boolean): AsyncGenerator<number> {
+    let running = Promise.resolve(0);
+    for (const stage of stages) {
+      for (let index = 0; ;) {
+        const entry = await this.#firstChunk(stage, index);
+        if (entry === null) break;
+        index = indexOf(entry[0]) + 1;
+        const next = this.#mergeChunk(entry, isBlank);
+        // Whatever becomes of the one before, this one comes to its end before the merge does.
+        const ended = next.catch(() => undefined);
+        try {
+          yield await running;
+        } catch (error) {
+          await ended;
+          throw error;
+        }
+        running = next;
+      }
+    }
+    yield await running;
+  }
+
   /** One at a time: chunks may be as large as a message. */
   async #firstChunk(stage: number, index: number): Promise<StoreEntry | null> {
     const { store, db } = this.#database.parts;
@@ -203,10 +233,13 @@ export class SnapshotIntake {
   }
 
   /** A document that cannot be read from the disk is waited for until a peer gave it back. */
-  async #acquire(rows: readonly SnapshotRow[]): Promise<readonly DocumentSlot[]> {
+  async #acquire(rows: readonly SnapshotRow[], isBlank: boolean): Promise<readonly DocumentSlot[]> {
     const { table } = this.#database.parts;
     for (;;) {
-      const slots = rows.map((row) => table.acquire(row.collection, row.id));
+      const present = isBlank ? this.#presentAmong(rows) : null;
+      // Those who wait for it report it; it may be that nobody does, because all are in memory.
+      present?.catch(() => undefined);
+      const slots = rows.map((row) => table.acquire(row.collection, row.id, present));
       try {
         await ready(slots);
         return slots;
@@ -219,12 +252,31 @@ export class SnapshotIntake {
     }
   }
 
+  /**
+   * Which documents between the first and the last are stored: in a replica that began with nothing one look replaces a read of
+   * each. Null when they are too many to be listed, or when rows are not in the order of keys.
+   */
+  async #presentAmong(rows: readonly SnapshotRow[]): Promise<ReadonlySet<string> | null> {
+    const { store, db } = this.#database.parts;
+    const keys = rows.map(({ collection, id }) => viewKey(db, collection, id));
+    if (keys.length === 0 || keys.some((key, i) => i > 0 && compareBytes(keys[i - 1]!, key) >= 0)) return null;
+    const bounds = { gte: keys[0]!, lt: successorOf(keys.at(-1)!) };
+    const present = new Set<string>();
+    for await (const entries of store.range({ ...bounds, limit: PRESENT_MAX, values: false })) {
+      for (const [key] of entries) {
+        const { collection, id } = documentOf(key);
+        present.add(`${collection}\0${id}`);
+      }
+    }
+    return present.size < PRESENT_MAX ? present : null;
+  }
+
   /** The chunk leaves the stage with the commit that carries what was in it, and what no log here will say of it (I7). */
-  async #mergeChunk([key, chunk]: StoreEntry): Promise<number> {
+  async #mergeChunk([key, chunk]: StoreEntry, isBlank: boolean): Promise<number> {
     const database = this.#database;
     const { table, commit } = database.parts;
     const { origins, rows } = decodeSnapshotChunk(chunk);
-    const slots = await this.#acquire(rows);
+    const slots = await this.#acquire(rows, isBlank);
     try {
       database.assertOpen();
       for (const [origin, nodeId] of origins) learnOrigin(database, this.#registry, origin, nodeId);

@@ -8,8 +8,8 @@ import { changesAfter } from './change-index.ts';
 import type { Change } from './change-index.ts';
 import { isCorrupt } from './damage-scan.ts';
 import type { Database } from './database.ts';
-import { statePartsOf } from './document-record.ts';
-import type { DocumentVector } from './document-record.ts';
+import { contentOf, isFirstContent } from './document-record.ts';
+import type { DocumentContent, DocumentVector } from './document-record.ts';
 import type { HeldPart, OriginId, SnapshotSource } from './engine.ts';
 import type { OriginRegistry } from './ingest.ts';
 import { compareBytes, documentOf } from './key.ts';
@@ -88,7 +88,7 @@ async function* snapshotChunks(giving: Giving, registry: OriginRegistry): AsyncG
     if (row !== null) {
       rows.push(row);
       bytes += row.id.length + row.collection.length;
-      for (const part of row.parts) bytes += part.length;
+      bytes += bytesOf(row.content);
     }
     if (bytes < options.chunkBytes && passed < SILENT_DOCUMENTS_MAX) continue;
     yield chunkOf(rows, until, registry);
@@ -104,9 +104,7 @@ async function* scanRows(giving: Giving): AsyncGenerator<Step> {
   for await (const { key, record, base } of readDocuments(giving.view, giving.database.parts.db)) {
     const until = key.subarray(5);
     const { vector } = record;
-    const row = isHeld(giving, until, vector)
-      ? null
-      : { ...documentOf(key), vector, parts: statePartsOf(record, base) };
+    const row = isHeld(giving, until, vector) ? null : { ...documentOf(key), vector, content: contentOf(record, base) };
     yield { row, until };
   }
 }
@@ -143,8 +141,8 @@ async function* changedRows(giving: Giving): AsyncGenerator<Step> {
         if (isDone(change)) await noteStale(database, change, version.get(origin) ?? 0, stale);
         else if (document !== undefined && !isHeld(giving, utf8.encode(change.name), version)) {
           const { collection, id } = change;
-          const parts = statePartsOf(document.record, document.base);
-          yield { row: { collection, id, vector: version, parts }, until: NO_NAME };
+          const content = contentOf(document.record, document.base);
+          yield { row: { collection, id, vector: version, content }, until: NO_NAME };
         }
       }
     }
@@ -200,6 +198,10 @@ async function countUpTo({ database, view, vector, since }: Giving, changesMax: 
 function isCovered(document: DocumentVector, ...vectors: readonly VersionVector[]): boolean {
   for (const [origin, seq] of document) if (vectors.every((vector) => sequenceOf(vector, origin) < seq)) return false;
   return true;
+}
+
+function bytesOf(content: DocumentContent): number {
+  return isFirstContent(content) ? content.json.length : content.reduce((sum, part) => sum + part.length, 0);
 }
 
 function chunkOf(rows: readonly SnapshotRow[], until: Uint8Array, registry: OriginRegistry): Uint8Array {

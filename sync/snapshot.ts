@@ -4,12 +4,12 @@
  *
  * Bytes: u8 format | u8 0, or 1 | u8 continues | varUint documents | vector in the first chunk | varBytes until | varUint n, n × (varUint origin,
  * varString node id) | varUint n, n × row. Row: varString collection, varString id, document vector, varUint n, n × varBytes: a Yjs v1 state
- * and the updates that follow it.
+ * and the updates that follow it; n = 0: varUint stamp, varBytes JSON: what the state of a first write follows from.
  */
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
-import { encodeDocumentVector, readDocumentVector } from './document-record.ts';
-import type { DocumentVector, StateParts } from './document-record.ts';
+import { encodeDocumentVector, isFirstContent, readDocumentVector } from './document-record.ts';
+import type { DocumentContent, DocumentVector } from './document-record.ts';
 import type { OriginId } from './engine.ts';
 import { SyncError } from './errors.ts';
 import { readVector, writeVector } from './version-vector.ts';
@@ -21,8 +21,8 @@ export interface SnapshotRow {
   readonly collection: string;
   readonly id: string;
   readonly vector: DocumentVector;
-  /** Sent as they are stored: to make one of them would cost more than all the rest. */
-  readonly parts: StateParts;
+  /** Sent as it is stored: to make one state of it would cost more than all the rest. */
+  readonly content: DocumentContent;
 }
 
 /** What the first chunk says of the whole. */
@@ -66,10 +66,20 @@ export function encodeSnapshotChunk({ begin, until, origins, rows }: SnapshotChu
     encoding.writeVarString(encoder, row.collection);
     encoding.writeVarString(encoder, row.id);
     encoding.writeUint8Array(encoder, encodeDocumentVector(row.vector));
-    encoding.writeVarUint(encoder, row.parts.length);
-    for (const part of row.parts) encoding.writeVarUint8Array(encoder, part);
+    writeContent(encoder, row.content);
   }
   return encoding.toUint8Array(encoder);
+}
+
+function writeContent(encoder: encoding.Encoder, content: DocumentContent): void {
+  if (isFirstContent(content)) {
+    encoding.writeVarUint(encoder, 0);
+    encoding.writeVarUint(encoder, content.stamp);
+    encoding.writeVarUint8Array(encoder, content.json);
+    return;
+  }
+  encoding.writeVarUint(encoder, content.length);
+  for (const part of content) encoding.writeVarUint8Array(encoder, part);
 }
 
 /** @throws SyncError `SYNC_BATCH_MALFORMED` */
@@ -104,9 +114,16 @@ function readRow(decoder: decoding.Decoder): SnapshotRow {
   const collection = decoding.readVarString(decoder);
   const id = decoding.readVarString(decoder);
   const vector = readDocumentVector(decoder);
+  return { collection, id, vector, content: readContent(decoder, vector) };
+}
+
+function readContent(decoder: decoding.Decoder, vector: DocumentVector): DocumentContent {
   const [state, ...updates] = Array.from({ length: decoding.readVarUint(decoder) }, () =>
     decoding.readVarUint8Array(decoder).slice(),
   );
-  if (state === undefined) throw new Error('a document without a state');
-  return { collection, id, vector, parts: [state, ...updates] };
+  if (state !== undefined) return [state, ...updates];
+  const [client, ...others] = vector.keys();
+  if (client === undefined || others.length > 0) throw new Error('a first state of more than one writer');
+  const stamp = decoding.readVarUint(decoder);
+  return { json: decoding.readVarUint8Array(decoder).slice(), stamp, client };
 }

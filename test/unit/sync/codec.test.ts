@@ -136,7 +136,13 @@ test('[DB12] a snapshot chunk decodes to what was encoded', () => {
         collection: 'c',
         id: 'ü',
         vector: new Map([[2 ** 35, 4]]),
-        parts: [Uint8Array.of(7, 8), Uint8Array.of(9)] as const,
+        content: [Uint8Array.of(7, 8), Uint8Array.of(9)] as const,
+      },
+      {
+        collection: 'd',
+        id: 'x',
+        vector: new Map([[2 ** 35, 5]]),
+        content: { json: new TextEncoder().encode('{"n":1}'), stamp: 77, client: 2 ** 35 },
       },
     ],
   };

@@ -109,7 +109,7 @@ test('[DB9] a damaged document in a snapshot is refused, and the node goes on', 
     collection: 'c',
     id: 'y',
     vector: new Map([[2 ** 40, 1]]),
-    parts: [Uint8Array.of(1, 1, 9, 0, 77, 1)] as const,
+    content: [Uint8Array.of(1, 1, 9, 0, 77, 1)] as const,
   };
   const chunk = encodeSnapshotChunk({ begin: null, until: new Uint8Array(), origins: new Map(), rows: [row] });
   const sink = replica.engine.receiveSnapshot(database.key);
