@@ -15,7 +15,9 @@ export type AlarmKind =
   /** A batch of the log could not be read; peers that need it are given documents instead. */
   | 'log'
   /** The disk did not hold what was written: entries are gone. */
-  | 'loss';
+  | 'loss'
+  /** An index did not hold the entries that the documents should have; it is built anew. */
+  | 'index';
 
 export interface Alarm {
   /** ISO 8601. */

@@ -7,6 +7,7 @@ import type { Alarm } from './alarm.ts';
 import { AlarmLog } from './alarm.ts';
 import type { Database } from './database.ts';
 import type { Clock, Sha256, Timers } from './port.ts';
+import { auditIndexes } from './query/index-check.ts';
 import type { QuarantinedDocument } from './quarantine.ts';
 import { Repair } from './repair.ts';
 import { Scrub } from './scrub.ts';
@@ -15,10 +16,11 @@ import type { ScrubOptions, ScrubStatus } from './scrub.ts';
 /** One thing that must hold. */
 export interface DoctorCheck {
   /**
-   * `storage`: writes are taken. `digest`: the documents on disk add up to the digest. `documents`: all can be read. `peers`: who
+   * `storage`: writes are taken. `digest`: the documents on disk add up to the digest. `documents`: all can be read. `indexes`: all
+   * are built or being built. `peers`: who
    * has the same vector has the same digest. `scrub`: stored documents can be checked.
    */
-  readonly check: 'storage' | 'digest' | 'documents' | 'peers' | 'scrub';
+  readonly check: 'storage' | 'digest' | 'documents' | 'indexes' | 'peers' | 'scrub';
   readonly database: string | null;
   readonly ok: boolean;
   readonly detail: string;
@@ -65,7 +67,8 @@ export class Proof {
     this.alarms = new AlarmLog(() => clock.now());
     this.repair = new Repair({ databaseOf, alarms: this.alarms, clock, sha256, pause });
     const { healing } = this.repair;
-    this.#scrub = new Scrub({ ...scrub, clock, timers, databases, healing, pause, fail });
+    const checkIndexes = (database: Database): Promise<unknown> => auditIndexes(database, this.alarms, pause);
+    this.#scrub = new Scrub({ ...scrub, clock, timers, databases, healing, checkIndexes, pause, fail });
     // A failed store or a closed database ends it, and shows elsewhere.
     this.repair.onDamage = (database) => void this.#scrub.read(database).catch(() => undefined);
   }
@@ -117,7 +120,12 @@ export class Proof {
   }
 
   #checkDatabase(database: Database): DoctorCheck[] {
-    return [this.#checkDigest(database), this.#checkDocuments(database), this.#checkPeers(database)];
+    return [
+      this.#checkDigest(database),
+      this.#checkDocuments(database),
+      ...this.#checkIndexes(database),
+      this.#checkPeers(database),
+    ];
   }
 
   #checkDigest({ key }: Database): DoctorCheck {
@@ -131,6 +139,17 @@ export class Proof {
     const ok = quarantine.size === 0;
     const detail = ok ? 'none is quarantined' : `${quarantine.size} quarantined, until a peer gives them back`;
     return { check: 'documents', database: key, ok, detail };
+  }
+
+  /** Nothing to say of a database without any. */
+  #checkIndexes({ key, parts }: Database): DoctorCheck[] {
+    const all = parts.indexes.all();
+    if (all.length === 0) return [];
+    const failed = all.filter(({ failure }) => failure !== null);
+    const ready = all.filter(({ state }) => state === 'ready').length;
+    const told = failed.map(({ collection, name, failure }) => `${collection}/${name} failed: ${failure}`);
+    const detail = [`${ready} of ${all.length} ready`, ...told].join(', ');
+    return [{ check: 'indexes', database: key, ok: failed.length === 0, detail }];
   }
 
   #checkPeers({ key }: Database): DoctorCheck {

@@ -21,6 +21,8 @@ export interface ScrubDependencies extends ScrubOptions {
   readonly timers: Timers;
   readonly databases: () => readonly Database[];
   readonly healing: Healing;
+  /** After the documents of a database were read. */
+  readonly checkIndexes: (database: Database) => Promise<unknown>;
   readonly pause: () => Promise<void>;
   /** Writing failed: the store takes nothing more. */
   readonly fail: (error: unknown) => void;
@@ -159,9 +161,10 @@ export class Scrub {
   }
 
   async #endPass(database: Database): Promise<void> {
-    const { clock, healing, databases } = this.#dependencies;
+    const { clock, healing, databases, checkIndexes } = this.#dependencies;
     if (this.#isClosed || !databases().includes(database)) return;
     await healing.recount(database);
+    await checkIndexes(database);
     this.#passes.set(database.key, new Date(clock.now()).toISOString());
   }
 

@@ -11,8 +11,9 @@ export interface AlarmAnswer {
    * `difference`: replicas with equal vectors held different documents. `digest`: the digest was not that of the documents.
    * `content`: two contents under one version. `damage`: a document could not be read. `log`: nor a
    * batch of the log. `loss`: entries are gone from the disk.
+   * `index`: an index did not agree with the documents.
    */
-  readonly kind: 'difference' | 'digest' | 'content' | 'damage' | 'log' | 'loss';
+  readonly kind: 'difference' | 'digest' | 'content' | 'damage' | 'log' | 'loss' | 'index';
   /** Key of the database, `name.generation`. */
   readonly database: string;
   /** Node id of the replica it was compared with. */
@@ -26,7 +27,7 @@ export interface AlarmAnswer {
 
 /** Something that must hold. */
 export interface CheckAnswer {
-  readonly check: 'storage' | 'digest' | 'documents' | 'peers' | 'scrub';
+  readonly check: 'storage' | 'digest' | 'documents' | 'indexes' | 'peers' | 'scrub';
   readonly database: string | null;
   readonly ok: boolean;
   readonly detail: string;

@@ -4,6 +4,7 @@
  * each by its hash, as of one moment. Memory does not grow with the collection.
  */
 import type { JsonObject } from '../../crdt/index.ts';
+import type { AlarmLog } from '../alarm.ts';
 import { scanThroughDamage } from '../damage-scan.ts';
 import type { Database } from '../database.ts';
 import { readView } from '../database-digest.ts';
@@ -83,4 +84,25 @@ export async function checkIndex(
   const { collection, name } = index;
   const isEqual = expected.equals(actual);
   return { collection, name, isEqual, entries: actual.count, expected: expected.count };
+}
+
+/** Checks the indexes of a database. One that differs raises an alarm and is built anew. */
+export async function auditIndexes(
+  database: Database,
+  alarms: AlarmLog,
+  pause: () => Promise<void>,
+): Promise<readonly IndexVerdict[]> {
+  const { indexes } = database.parts;
+  const verdicts: IndexVerdict[] = [];
+  for (const index of indexes.all()) {
+    const verdict = await checkIndex(database, index, pause);
+    if (verdict === null) continue;
+    verdicts.push(verdict);
+    if (verdict.isEqual || index.isDropped) continue;
+    const documents = Math.max(1, Math.abs(verdict.entries - verdict.expected));
+    const examples = [`${index.collection}/${index.name}`];
+    alarms.raise({ kind: 'index', database: database.key, peer: null, documents, repaired: documents, examples });
+    indexes.rebuild(index);
+  }
+  return verdicts;
 }

@@ -45,7 +45,7 @@ export class IndexSet {
   readonly #changed = new Map<LocalIndex, Set<string>>();
   /** An index is there to be built. */
   onBuild: (index: LocalIndex) => void = () => {};
-  /** Removes stored entries; rejects when the store has failed. */
+  /** The entries of an index are to be removed. */
   onDrop: (number: number) => void = () => {};
 
   private constructor(store: Store, db: number) {
@@ -126,6 +126,14 @@ export class IndexSet {
     this.#forget(index);
     this.#changed.delete(index);
     this.onDrop(index.number);
+  }
+
+  /** Its entries are not what they should be. */
+  rebuild(index: LocalIndex): void {
+    const { collection, name, definition } = index;
+    this.#drop(index);
+    this.#create({ collection, name, definition: definition.text });
+    for (const each of this.of(collection)) if (each.state === 'building') this.onBuild(each);
   }
 
   /** Says durably that an index is gone, then removes what is stored of it: a crash in between is made up for at the next start. */
