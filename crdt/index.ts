@@ -33,3 +33,5 @@ export { parseJson } from './json-parse.ts';
 export { canonicalJson } from './canonical-json.ts';
 export { admitUpdate, inspectUpdate, normaliseState } from './update.ts';
 export type { UpdateAdmission, UpdateInspection } from './update.ts';
+export { describeWrites } from './write-description.ts';
+export type { WriteDescription } from './write-description.ts';

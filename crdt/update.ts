@@ -42,7 +42,7 @@ export interface UpdateAdmission {
  * @throws CrdtError `CRDT_UPDATE_MALFORMED`, also for trailing bytes and for gaps inside one client.
  */
 export function inspectUpdate(update: Uint8Array): UpdateInspection {
-  const { structs, ds } = decode(update);
+  const { structs, ds } = decodeUpdate(update);
   const clients = new Map<number, ClockRange>();
   const needs = new Map<number, number>();
   const need = (id: { readonly client: number; readonly clock: number } | null): void => {
@@ -166,12 +166,13 @@ function hasCircle(structs: DecodedUpdate['structs'], clients: ReadonlyMap<numbe
   return [...queues].some(([client, queue]) => (next.get(client) as number) < queue.length);
 }
 
-interface DecodedUpdate {
+export interface DecodedUpdate {
   readonly structs: readonly (Y.Item | Y.GC | Y.Skip)[];
   readonly ds: { readonly clients: ReadonlyMap<number, readonly { readonly clock: number; readonly len: number }[]> };
 }
 
-function decode(update: Uint8Array): DecodedUpdate {
+/** @throws CrdtError `CRDT_UPDATE_MALFORMED` */
+export function decodeUpdate(update: Uint8Array): DecodedUpdate {
   const decoders: Y.UpdateDecoderV1[] = [];
   class ObservedDecoder extends Y.UpdateDecoderV1 {
     constructor(...parameters: ConstructorParameters<typeof Y.UpdateDecoderV1>) {

@@ -27,6 +27,8 @@ export type {
   ConflictReport,
   LosingValue,
 } from './conflict.ts';
+export { readHistory } from './history.ts';
+export type { HistoryEntry, HistoryPage, HistoryPosition } from './history.ts';
 export type { StoredDocument } from './document-record.ts';
 export { parseCollectionConfig } from './collection-config.ts';
 export type { CollectionConfig, DeletePolicy } from './collection-config.ts';

@@ -96,3 +96,26 @@ export interface ChangeLine {
   /** With `include=conflicts`. */
   readonly conflicts?: readonly ConflictAnswer[];
 }
+
+/** One write of a document, in its recent history. */
+export interface HistoryChange extends AuthorAnswer {
+  /** Hybrid logical clock: orders writes. */
+  readonly stamp: number;
+  /** Process start of the node that accepted the write. */
+  readonly origin: number;
+  /** JSON Pointers that were set or edited; `-` is an element of an array. */
+  readonly paths: readonly string[];
+  /** JSON Pointers that were taken away, as far as the log tells. */
+  readonly removed: readonly string[];
+  /** The document was created, or deleted. */
+  readonly created: boolean;
+  readonly deleted: boolean;
+  /** The log does not hold the write any more: `paths` are those that are still in place. */
+  readonly partial: boolean;
+}
+
+/** Newest first. */
+export interface HistoryAnswer {
+  readonly changes: readonly HistoryChange[];
+  readonly cursor: string | null;
+}

@@ -21,6 +21,8 @@ export type {
   ConflictedList,
   ConflictList,
   DocumentList,
+  HistoryAnswer,
+  HistoryChange,
   IntentLine,
   ListItem,
   WriteAnswer,

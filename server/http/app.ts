@@ -26,6 +26,7 @@ import { conflictRoutes } from './routes/conflict.ts';
 import { databaseRoutes } from './routes/database.ts';
 import { documentRoutes } from './routes/document.ts';
 import { indexRoutes } from './routes/indexes.ts';
+import { historyRoutes } from './routes/history.ts';
 import { listRoutes } from './routes/list.ts';
 import { doctorRoutes } from './routes/doctor.ts';
 import { violationRoutes } from './routes/violation.ts';
@@ -68,6 +69,7 @@ export function createApp({ context, log, tls }: AppOptions): FastifyInstance {
     indexRoutes,
     violationRoutes,
     conflictRoutes,
+    historyRoutes,
     bulkRoutes,
     changeRoutes,
     memberRoutes,
