@@ -3,7 +3,7 @@
  * Owns the numbers that bound what a node takes in, derived from its options. Served at `/v1/_limits`. SPEC.md HT6.
  */
 import { DEFAULT_LIMITS, type Limits as DocumentLimits } from '../crdt/index.ts';
-import { DOCUMENT_ID_BYTES_MAX, INDEXES_PER_COLLECTION_MAX } from '../sync/index.ts';
+import { DOCUMENT_ID_BYTES_MAX, GROUP_WRITES_MAX, INDEXES_PER_COLLECTION_MAX } from '../sync/index.ts';
 import type { Limits } from './api/index.ts';
 import type { NodeOptions } from './option.ts';
 
@@ -27,6 +27,7 @@ export function limitsOf(options: LimitOptions): Limits {
     idBytes: DOCUMENT_ID_BYTES_MAX,
     bulkLineBytes: documentBytes + LINE_ENVELOPE_BYTES,
     bulkInflight: 1024,
+    batchWrites: GROUP_WRITES_MAX,
     listItems: 1000,
     listBytes: 8_388_608,
     queryExamined: 200_000,

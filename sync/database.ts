@@ -16,7 +16,6 @@ import type { DocumentTable, SealedDocuments } from './document-table.ts';
 import { decodeView, etagOf } from './document-record.ts';
 import type { StoredDocument } from './document-record.ts';
 import { ready } from './document-slot.ts';
-import type { DocumentSlot } from './document-slot.ts';
 import type { DurableBatch, OriginId, SnapshotProgress } from './engine.ts';
 import { SyncError } from './errors.ts';
 import type { ChangeTail } from './feed/change-tail.ts';
@@ -29,37 +28,16 @@ import { validateCollectionName, validateDocumentId } from './names.ts';
 import type { Store, StoreOperation } from './port.ts';
 import { Quarantine } from './quarantine.ts';
 import type { IndexSet } from './query/index-set.ts';
-import { requireValid } from './schema.ts';
 import type { Schemas } from './schema.ts';
 import { CLUSTER_UNKNOWN, encodeToken } from './token.ts';
 import type { Positions } from './token.ts';
 import { join } from './version-vector.ts';
 import type { VersionVector } from './version-vector.ts';
+import { writeDocument, writeGroup } from './write.ts';
+import type { GroupWrite, WriteOptions, WriteOutcome } from './write.ts';
 
 const utf8 = new TextEncoder();
 const NO_POSITIONS: Positions = new Map();
-
-/** Entity tags as sent in `If-Match` and `If-None-Match`. Checked on this replica, at this moment, only. */
-export interface Preconditions {
-  readonly ifMatch?: readonly string[] | '*';
-  readonly ifNoneMatch?: readonly string[] | '*';
-}
-
-export interface WriteOptions extends Preconditions {
-  /** Ask for the document as this write left it. Default false. */
-  readonly returnDocument?: boolean;
-  /** Ask for the version that this write left: what other members must hold to have a copy of it. Default false. */
-  readonly returnVersion?: boolean;
-}
-
-export interface WriteOutcome {
-  readonly status: 'created' | 'updated' | 'unchanged' | 'deleted';
-  readonly etag: string;
-  /** Canonical JSON, when asked for and not deleted. */
-  readonly json?: Uint8Array;
-  /** Origin → sequence, when asked for. */
-  readonly version?: Positions;
-}
 
 export interface ListOptions {
   /** Ids after this one, in byte order. */
@@ -67,6 +45,15 @@ export interface ListOptions {
   readonly prefix?: string;
   /** Documents at most, at least 1. */
   readonly limit: number;
+  /** A page ends with the document that reaches so many bytes of JSON. */
+  readonly bytesMax?: number;
+}
+
+interface PageBounds {
+  readonly gte: Uint8Array;
+  readonly lt: Uint8Array;
+  readonly limit: number;
+  readonly bytesMax: number;
 }
 
 export interface ListPage {
@@ -171,7 +158,7 @@ export class Database implements CommitParticipant {
       this.assertOpen();
       if (this.#refusal !== null) throw this.#refusal;
       try {
-        return this.#change(slot, change, options);
+        return writeDocument(this, slot, change, options);
       } finally {
         // Also "unchanged" and a refusal may rest on changes of others that are not durable yet.
         if (slot.hasOpenChanges) await this.parts.commit.join(this);
@@ -181,74 +168,41 @@ export class Database implements CommitParticipant {
     }
   }
 
-  /** Synchronous from the precondition to the log record: this is what makes a write atomic on this replica. */
-  #change(slot: DocumentSlot, change: Change, options: WriteOptions): WriteOutcome {
-    const { table, log, clock, limits, catalog, schemas } = this.parts;
-    const origin = log.followEpoch(clock.last);
-    const existed = slot.document.view().exists;
-    checkPreconditions(existed ? this.#etag(slot) : null, options);
-    if (change.kind === 'delete' && !existed) {
-      throw new SyncError('SYNC_DOCUMENT_NOT_FOUND', 'There is no such document to delete.');
-    }
-    const config = catalog.configOf(this.key, slot.collection);
-    const { deletePolicy = 'update-wins', types } = config;
-    const author = {
-      client: origin,
-      stamp: clock.tick(),
-      deletePolicy,
-      ...(types && { types }),
-      ...(limits && { limits }),
-    };
-    const update = slot.document.change(change, author);
-    const check = schemas.checkOf(config);
-    if (update && check !== null) requireValid(slot, check);
-    if (update) {
-      const record = { kind: 'update', collection: slot.collection, id: slot.id, update } as const;
-      slot.touch(origin, log.append(record, slot.vector));
-      table.touch(slot, update);
-    }
-    const { exists, json } = slot.document.view();
-    const status = !update ? 'unchanged' : !exists ? 'deleted' : existed ? 'updated' : 'created';
-    return {
-      status,
-      etag: this.#etag(slot),
-      ...(options.returnDocument && exists && { json: utf8.encode(json) }),
-      ...(options.returnVersion && { version: new Map(slot.vector) }),
-    };
-  }
-
-  #etag(slot: DocumentSlot): string {
-    return etagOf(this.parts.table.elementOf(slot));
-  }
-
   /** Documents in id order (UTF-8 bytes), durable versions only. */
-  async list(collection: string, { after, prefix = '', limit }: ListOptions): Promise<ListPage> {
-    const { db, store } = this.parts;
+  async list(collection: string, { after, prefix = '', limit, bytesMax = Infinity }: ListOptions): Promise<ListPage> {
+    const { db } = this.parts;
     const lt = successorOfPrefix(viewKey(db, collection, prefix));
     let gte = viewKey(db, collection, prefix);
     if (after !== undefined && compareBytes(viewKey(db, collection, after), gte) >= 0) {
       gte = successorOf(viewKey(db, collection, after));
     }
+    if (compareBytes(gte, lt) >= 0) return { items: [], next: null };
+    const options = { gte, lt, limit, bytesMax };
+    // One range each, and so of one moment: a list shows no group of writes half. The second one reads past deleted documents.
+    return (await this.#readPage(options, limit + 1)) ?? (await this.#readPage(options, null))!;
+  }
+
+  /** `null` when so many entries do not tell whether there is a next page. */
+  async #readPage({ gte, lt, limit, bytesMax }: PageBounds, entriesMax: number | null): Promise<ListPage | null> {
     const items: { id: string; etag: string; json: Uint8Array }[] = [];
-    while (compareBytes(gte, lt) < 0) {
-      const wanted = limit + 1 - items.length;
-      let seen = 0;
-      try {
-        for await (const entries of store.range({ gte, lt, limit: wanted })) {
-          for (const [key, value] of entries) {
-            const record = decodeView(value);
-            seen++;
-            gte = successorOf(key);
-            if (record.exists) items.push({ id: documentOf(key).id, etag: etagOf(record.element), json: record.json });
-          }
+    let seen = 0;
+    let bytes = 0;
+    try {
+      const range = { gte, lt, ...(entriesMax !== null && { limit: entriesMax }) };
+      for await (const entries of this.parts.store.range(range)) {
+        for (const [key, value] of entries) {
+          const { exists, element, json } = decodeView(value);
+          seen++;
+          if (!exists) continue;
+          if (items.length === limit || bytes >= bytesMax) return { items, next: items.at(-1)!.id };
+          items.push({ id: documentOf(key).id, etag: etagOf(element), json });
+          bytes += json.length;
         }
-      } catch (error) {
-        throw await this.locateDamage(error, { gte, lt });
       }
-      if (items.length > limit) return { items: items.slice(0, limit), next: items[limit - 1]!.id };
-      if (seen < wanted) break;
+    } catch (error) {
+      throw await this.locateDamage(error, { gte, lt });
     }
-    return { items, next: null };
+    return seen === entriesMax ? null : { items, next: null };
   }
 
   /** @internal Damage that a scan of views meets is that of a document, as if it had been read alone. */
@@ -277,6 +231,31 @@ export class Database implements CommitParticipant {
   /** Losing values of a document, also of one that a delete took; `null` when there is nothing of it to read. */
   conflicts(collection: string, id: string): Promise<readonly ConflictReport[] | null> {
     return readConflicts(this, collection, id);
+  }
+
+  /**
+   * Applies several changes, all or none, as one: no replica shows some of them without the others. Several of one document are
+   * applied in order; preconditions are checked against what was there before all of them.
+   *
+   * @throws RefusedWrite which one was refused and why, as for `write`. Then nothing changed.
+   * @throws StorageError as for `write`.
+   */
+  async writeAll(writes: readonly GroupWrite[], options: WriteOptions = {}): Promise<readonly WriteOutcome[]> {
+    this.parts.epoch.assertWritable();
+    this.assertOpen();
+    const slots = writes.map(({ collection, id }) => this.parts.table.acquire(collection, id));
+    try {
+      await ready(slots);
+      this.assertOpen();
+      if (this.#refusal !== null) throw this.#refusal;
+      try {
+        return writeGroup(this, writes, slots, options);
+      } finally {
+        if (slots.some((slot) => slot.hasOpenChanges)) await this.parts.commit.join(this);
+      }
+    } finally {
+      for (const slot of slots) this.parts.table.release(slot);
+    }
   }
 
   /** Collections that hold documents or were configured, sorted by name. */
@@ -417,23 +396,6 @@ export class Database implements CommitParticipant {
   /** @internal */
   assertOpen(): void {
     if (this.#closed) throw new SyncError('SYNC_CLOSED', `Database "${this.name}" is closing.`, { retryable: true });
-  }
-}
-
-function checkPreconditions(etag: string | null, { ifMatch, ifNoneMatch }: Preconditions): void {
-  if (ifMatch !== undefined && (etag === null || (ifMatch !== '*' && !ifMatch.includes(etag)))) {
-    throw new SyncError('SYNC_PRECONDITION_FAILED', 'If-Match does not hold: the document has another version here.', {
-      details: { field: 'If-Match', etag },
-    });
-  }
-  if (ifNoneMatch !== undefined && etag !== null && (ifNoneMatch === '*' || ifNoneMatch.includes(etag))) {
-    throw new SyncError(
-      'SYNC_PRECONDITION_FAILED',
-      'If-None-Match does not hold: the document has this version here.',
-      {
-        details: { field: 'If-None-Match', etag },
-      },
-    );
   }
 }
 

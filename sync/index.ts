@@ -17,7 +17,9 @@ export type { PeersEvent } from './link/peers.ts';
 export type { UnsentDocument } from './unsent.ts';
 export { describeCloseCode, isPermanent } from './protocol/close-code.ts';
 export { Database } from './database.ts';
-export type { DatabaseInfo, ListOptions, ListPage, Preconditions, WriteOptions, WriteOutcome } from './database.ts';
+export type { DatabaseInfo, ListOptions, ListPage } from './database.ts';
+export { GROUP_WRITES_MAX, RefusedWrite } from './write.ts';
+export type { GroupWrite, Preconditions, WriteOptions, WriteOutcome } from './write.ts';
 export { listConflicted, resolutionsOf } from './conflict.ts';
 export type {
   ConflictAuthor,

@@ -57,6 +57,8 @@ export class DatabaseLog {
   #durable: VersionVector;
   readonly #pending: Map<number, VectorEntry>;
   #records: LogRecord[] = [];
+  /** Index of the first record of a group → index after its last: a group is never split. */
+  #groups = new Map<number, number>();
   #batches: DurableBatch[] = [];
   /** Origins whose entry moved since the last vector write. */
   #moved = new Set<OriginId>();
@@ -190,6 +192,14 @@ export class DatabaseLog {
     return this.#push(record);
   }
 
+  /** Runs something synchronous whose records belong together: they travel in one batch, and so are applied as one everywhere. */
+  group<T>(append: () => T): T {
+    const start = this.#records.length;
+    const result = append();
+    if (this.#records.length > start + 1) this.#groups.set(start, this.#records.length);
+    return result;
+  }
+
   #push(record: LogRecord): number {
     this.#records.push(record);
     return this.#nextSeq++;
@@ -269,11 +279,12 @@ export class DatabaseLog {
   #sealRecords(stamp: number): void {
     let start = 0;
     while (start < this.#records.length) {
-      const end = batchEnd(this.#records, start);
+      const end = batchEnd(this.#records, start, this.#groups);
       this.#sealBatch(this.#records.slice(start, end), stamp);
       start = end;
     }
     this.#records = [];
+    this.#groups = new Map();
   }
 
   #sealBatch(records: readonly LogRecord[], stamp: number): void {
@@ -317,15 +328,18 @@ export class DatabaseLog {
   }
 }
 
-/** End (exclusive) of the batch that starts at `start`: at least one record, then up to the target size. */
-function batchEnd(records: readonly LogRecord[], start: number): number {
+/** End (exclusive) of the batch that starts at `start`: at least one record or group, then whole ones up to the target size. */
+function batchEnd(records: readonly LogRecord[], start: number, groups: ReadonlyMap<number, number>): number {
   let bytes = 0;
   let end = start;
-  while (end < records.length && end - start < BATCH_RECORDS_MAX) {
-    const record = records[end]!;
-    bytes += record.kind === 'update' ? record.update.length + record.id.length + 8 : 32;
-    if (end > start && bytes > BATCH_BYTES_TARGET) break;
-    end++;
+  while (end < records.length) {
+    const next = groups.get(end) ?? end + 1;
+    for (let i = end; i < next; i++) {
+      const record = records[i]!;
+      bytes += record.kind === 'update' ? record.update.length + record.id.length + 8 : 32;
+    }
+    if (end > start && (bytes > BATCH_BYTES_TARGET || next - start > BATCH_RECORDS_MAX)) break;
+    end = next;
   }
   return end;
 }

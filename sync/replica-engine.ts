@@ -177,7 +177,8 @@ export class ReplicaEngine implements Engine {
   #intakeOf(database: Database): SnapshotIntake {
     let intake = this.#intakes.get(database);
     if (intake === undefined) {
-      intake = new SnapshotIntake(database, this, () => this.#notify(database.key, []));
+      const atomicBytesMax = (): number => this.snapshotOptions.atomicBytesMax;
+      intake = new SnapshotIntake(database, this, atomicBytesMax, () => this.#notify(database.key, []));
       this.#intakes.set(database, intake);
     }
     return intake;

@@ -46,6 +46,8 @@ export interface Intention {
   readonly vector: VersionVector;
 }
 
+/** More documents than that are not merged in one commit. */
+const ATOMIC_MERGE_DOCUMENTS_MAX = 2048;
 /** A transfer that broke off more often begins anew. */
 const STAGES_MAX = 8;
 /** More documents among those of a chunk are read one by one. */
@@ -55,6 +57,7 @@ const PRESENT_MAX = 256;
 export class SnapshotIntake {
   readonly #database: Database;
   readonly #registry: OriginRegistry;
+  readonly #atomicBytesMax: () => number;
   readonly #onAdopted: () => void;
   /** Of stages that are kept. */
   readonly #records = new Map<number, StageRecord>();
@@ -65,10 +68,14 @@ export class SnapshotIntake {
   #intended: readonly number[] = [];
   #merging: Promise<void> | null = null;
 
-  /** @param onAdopted - The vector moved without batches. */
-  constructor(database: Database, registry: OriginRegistry, onAdopted: () => void) {
+  /**
+   * @param atomicBytesMax - A snapshot of at most so much is merged in one commit, so that no group of writes shows half.
+   * @param onAdopted - The vector moved without batches.
+   */
+  constructor(database: Database, registry: OriginRegistry, atomicBytesMax: () => number, onAdopted: () => void) {
     this.#database = database;
     this.#registry = registry;
+    this.#atomicBytesMax = atomicBytesMax;
     this.#onAdopted = onAdopted;
   }
 
@@ -180,19 +187,50 @@ export class SnapshotIntake {
   }
 
   async #mergeAll({ stages, vector }: Intention): Promise<void> {
-    const { db, log, commit } = this.#database.parts;
+    const { log, commit } = this.#database.parts;
+    const isBlank = log.durableVector.size === 0;
     const { documents: received = 0, bytes = 0 } = this.#database.snapshot ?? {};
+    const small = await this.#readSmall(stages);
+    if (small !== null) {
+      await this.#mergeChunks(small, isBlank, () => this.#adoptVector(vector));
+      return this.#finish();
+    }
     let documents = 0;
-    for await (const merged of this.#mergeStages(stages, log.durableVector.size === 0)) {
+    for await (const merged of this.#mergeStages(stages, isBlank)) {
       documents += merged;
       // After a start it is not known how many were received.
       const documentsTotal = Math.max(received, documents);
       this.#database.snapshot = { phase: 'merging', documents, documentsTotal, bytes };
     }
     this.#database.assertOpen();
+    this.#adoptVector(vector);
+    await commit.join(this.#database);
+    await this.#finish();
+  }
+
+  /** All chunks, when they are few enough to be merged in one commit; else `null`. */
+  async #readSmall(stages: readonly number[]): Promise<readonly StoreEntry[] | null> {
+    const entries: StoreEntry[] = [];
+    let bytes = 0;
+    for (const stage of stages) {
+      for (let entry = await this.#firstChunk(stage, 0); entry !== null;) {
+        bytes += entry[1].length;
+        if (bytes > this.#atomicBytesMax()) return null;
+        entries.push(entry);
+        entry = await this.#firstChunk(stage, indexOf(entry[0]) + 1);
+      }
+    }
+    const documents = entries.reduce((sum, [, chunk]) => sum + decodeSnapshotChunk(chunk).rows.length, 0);
+    return documents > ATOMIC_MERGE_DOCUMENTS_MAX ? null : entries;
+  }
+
+  #adoptVector(vector: VersionVector): void {
+    const { db, log } = this.#database.parts;
     log.adopt(vector);
     this.#database.extraOperations.push({ type: 'del', key: intentionKey(db) });
-    await commit.join(this.#database);
+  }
+
+  async #finish(): Promise<void> {
     this.#intended = [];
     this.#database.endMerge();
     this.#database.snapshot = null;
@@ -208,7 +246,7 @@ export class SnapshotIntake {
         const entry = await this.#firstChunk(stage, index);
         if (entry === null) break;
         index = indexOf(entry[0]) + 1;
-        const next = this.#mergeChunk(entry, isBlank);
+        const next = this.#mergeChunks([entry], isBlank);
         // Whatever becomes of the one before, this one comes to its end before the merge does.
         const ended = next.catch(() => undefined);
         try {
@@ -271,20 +309,32 @@ export class SnapshotIntake {
     return present.size < PRESENT_MAX ? present : null;
   }
 
-  /** The chunk leaves the stage with the commit that carries what was in it, and what no log here will say of it (I7). */
-  async #mergeChunk([key, chunk]: StoreEntry, isBlank: boolean): Promise<number> {
+  /**
+   * Chunks leave the stage with the commit that carries what was in them, and what no log here will say of it (I7).
+   *
+   * @param alongside - Runs at the moment of the merge: what it changes is in the same commit.
+   */
+  async #mergeChunks(
+    entries: readonly StoreEntry[],
+    isBlank: boolean,
+    alongside: () => void = () => {},
+  ): Promise<number> {
     const database = this.#database;
-    const { table, commit } = database.parts;
-    const { origins, rows } = decodeSnapshotChunk(chunk);
+    const { table, commit, db } = database.parts;
+    const chunks = entries.map(([, chunk]) => decodeSnapshotChunk(chunk));
+    const rows = chunks.flatMap((chunk) => chunk.rows);
     const slots = await this.#acquire(rows, isBlank);
     try {
       database.assertOpen();
-      for (const [origin, nodeId] of origins) learnOrigin(database, this.#registry, origin, nodeId);
+      for (const { origins } of chunks) {
+        for (const [origin, nodeId] of origins) learnOrigin(database, this.#registry, origin, nodeId);
+      }
       rows.forEach((row, i) => mergeRow(database, slots[i]!, row));
       for (const { collection, id, vector } of rows) {
-        database.extraOperations.push(...indexDocument(database.parts.db, collection, id, vector));
+        database.extraOperations.push(...indexDocument(db, collection, id, vector));
       }
-      database.extraOperations.push({ type: 'del', key });
+      for (const [key] of entries) database.extraOperations.push({ type: 'del', key });
+      alongside();
       await commit.join(database);
       return rows.length;
     } finally {

@@ -41,13 +41,36 @@ export type BulkLine =
 
 /** One line of a bulk answer, in the order of the request. `id` is null when the line did not name a valid one. */
 export type BulkAnswerLine =
-  | { readonly id: string; readonly status: number; readonly etag?: string }
+  | BatchResult
   | { readonly id: string | null; readonly status: number; readonly line: number; readonly error: Problem };
 
 /** Who wrote a value: the name, or else id, of the node that accepted it, and when (ISO 8601). */
 export interface AuthorAnswer {
   readonly at: string;
   readonly replica: string;
+}
+
+/** One write of a batch. With `ifMatch` or `ifNoneMatch` it is refused, and so is the batch, when the document has another version here. */
+export type BatchWrite = BulkLine & {
+  readonly collection: string;
+  readonly ifMatch?: string;
+  readonly ifNoneMatch?: string;
+};
+
+/** Body of POST `/v1/{db}/_batch`: all are applied, or none is. */
+export interface BatchRequest {
+  readonly writes: readonly BatchWrite[];
+}
+
+/** Of one write, in the order of the request; without `etag` the document was deleted. */
+export interface BatchResult {
+  readonly id: string;
+  readonly status: number;
+  readonly etag?: string;
+}
+
+export interface BatchAnswer {
+  readonly results: readonly BatchResult[];
 }
 
 /** Values that lost at one path. */

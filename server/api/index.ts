@@ -13,6 +13,10 @@ export type {
 } from './database.ts';
 export type {
   AuthorAnswer,
+  BatchAnswer,
+  BatchRequest,
+  BatchResult,
+  BatchWrite,
   BulkAnswerLine,
   BulkLine,
   ChangeLine,

@@ -19,6 +19,8 @@ export interface Limits {
   readonly bulkLineBytes: number;
   /** Bulk writes in flight per request. */
   readonly bulkInflight: number;
+  /** Writes that are applied as one. Their bytes are bounded by `bodyBytes`. */
+  readonly batchWrites: number;
   /** Documents per page of a list. */
   readonly listItems: number;
   /** Bytes of documents per page of a list, after which the page ends early. */

@@ -19,6 +19,7 @@ import { problemOf, sendProblem } from './error-reply.ts';
 import { addGate } from './gate.ts';
 import { createRequestIds } from './request-id.ts';
 import { MethodTable } from './method.ts';
+import { batchRoutes } from './routes/batch.ts';
 import { bulkRoutes } from './routes/bulk.ts';
 import { changeRoutes } from './routes/changes.ts';
 import { collectionRoutes } from './routes/collection.ts';
@@ -72,6 +73,7 @@ export function createApp({ context, log, tls }: AppOptions): FastifyInstance {
     historyRoutes,
     bulkRoutes,
     changeRoutes,
+    batchRoutes,
     memberRoutes,
     doctorRoutes,
     tokenRoutes,

@@ -52,8 +52,17 @@ export function mediaTypeOf(request: FastifyRequest): string {
 /** Levels of nesting around the values in a body, by its type: an array of operations. */
 const LEVELS_AROUND: Readonly<Record<string, number>> = { [JSON_PATCH_TYPE]: 2, [OPERATIONS_TYPE]: 2 };
 
-/** Parses the body of a request whose media type must be one of `types`. */
-export function jsonBody(request: FastifyRequest, types: readonly string[], limits: DocumentLimits): JsonValue {
+/**
+ * Parses the body of a request whose media type must be one of `types`.
+ *
+ * @param levels - Of nesting around the documents in it; by the media type when left out.
+ */
+export function jsonBody(
+  request: FastifyRequest,
+  types: readonly string[],
+  limits: DocumentLimits,
+  levels?: number,
+): JsonValue {
   const type = mediaTypeOf(request);
   const bytes = request.body;
   if (!types.includes(type)) {
@@ -61,7 +70,7 @@ export function jsonBody(request: FastifyRequest, types: readonly string[], limi
     throw unsupported(type === '' ? 'no Content-Type' : type, types);
   }
   if (!Buffer.isBuffer(bytes) || bytes.length === 0) throw bodyRequired(types);
-  return parseAround(bytes, limits, LEVELS_AROUND[type] ?? 0);
+  return parseAround(bytes, limits, levels ?? LEVELS_AROUND[type] ?? 0);
 }
 
 /** Parses JSON that holds documents or parts of them below `levels` of its own. The limit it tells is that of documents. */
@@ -175,12 +184,12 @@ function joined(chunks: readonly Buffer[], length: number): Buffer {
   return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, length);
 }
 
-function tooSlow(requestMs: number): HttpError {
+export function tooSlow(requestMs: number): HttpError {
   const details = { pointer: '', limit: 'requestMs', max: requestMs };
   return new HttpError('HTTP_REQUEST_TIMEOUT', `the body did not arrive within ${requestMs} ms`, { details });
 }
 
-function tooLarge(bodyBytes: number): HttpError {
+export function tooLarge(bodyBytes: number): HttpError {
   const details = { pointer: '', limit: 'bodyBytes', max: bodyBytes };
   return new HttpError('HTTP_BODY_TOO_LARGE', `the body is larger than ${bodyBytes} bytes`, { details });
 }

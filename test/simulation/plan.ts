@@ -181,7 +181,7 @@ function makeRetention(random: SeededRandom): Pick<Plan, 'coalesceRecordsMin' | 
     coalesceRecordsMin: random.pick([5, 5000]),
     log: random.chance(0.3) ? { bytesMin: Infinity } : log,
     // Small chunks of scans: what breaks off can be gone on with.
-    snapshot: random.chance(0.5) ? { chunkBytes: 1000, changesMin: 0 } : {},
+    snapshot: random.chance(0.5) ? { chunkBytes: 1000, changesMin: 0, atomicBytesMax: 0 } : {},
   };
 }
 

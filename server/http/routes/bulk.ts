@@ -8,6 +8,7 @@ import { Type } from 'typebox';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { BulkAnswerLine } from '../../api/index.ts';
+import { applyBatch, readLines as readAtomicLines } from '../batch.ts';
 import * as body from '../body.ts';
 import { runBulkLine, type BulkTarget } from '../bulk-line.ts';
 import type { HttpContext } from '../context.ts';
@@ -23,7 +24,8 @@ const UNREAD_RESULT_BYTES = 4_194_304;
 /** Lines in flight, in bytes. */
 const INFLIGHT_BYTES = 8_388_608;
 
-export function bulkRoutes(app: FastifyInstance, { replica, limits, documentLimits, health }: HttpContext): void {
+export function bulkRoutes(app: FastifyInstance, context: HttpContext): void {
+  const { replica, limits, documentLimits, health } = context;
   const querystring = Type.Object({ atomic: Type.Optional(Type.Boolean()) }, { additionalProperties: false });
   const params = Type.Object({ db: Type.String(), collection: Type.String() });
   const typed = app.withTypeProvider<TypeBoxTypeProvider>();
@@ -34,10 +36,14 @@ export function bulkRoutes(app: FastifyInstance, { replica, limits, documentLimi
       const { db, collection } = request.params;
       const database = replica.database(db);
       requireCollectionName(collection);
-      if (request.query.atomic === true)
-        throw new HttpError('HTTP_NOT_IMPLEMENTED', 'atomic bulk writes are not available yet');
       const source = requireLines(request);
       const jsonLimits = { ...documentLimits, documentBytesMax: limits.bulkLineBytes };
+      if (request.query.atomic === true) {
+        const writes = readAtomicLines(source, { collection, limits, jsonLimits }, health);
+        const lines = await applyBatch(context, database, { request, reply }, writes, '');
+        if (lines === null) return reply;
+        return reply.header('content-type', body.NDJSON_TYPE).send(Buffer.from(linesOf(lines)));
+      }
       const results = bulkResults({ database, collection, limits, jsonLimits }, source, health);
       // Known when the last line is done, so it follows the body.
       reply.trailer('session-token', (_reply, _payload, done) => done(null, sessionTokenOf(reply, database)));
@@ -45,6 +51,10 @@ export function bulkRoutes(app: FastifyInstance, { replica, limits, documentLimi
       return reply.send(Readable.from(results, { objectMode: false, highWaterMark: UNREAD_RESULT_BYTES }));
     },
   );
+}
+
+function linesOf(results: readonly BulkAnswerLine[]): string {
+  return results.map((result) => `${JSON.stringify(result)}\n`).join('');
 }
 
 function requireLines(request: FastifyRequest): Readable {
@@ -67,7 +77,7 @@ async function* bulkResults(
   const reading = readLines(target, source, window, health);
   try {
     for (let results = await window.take(); results !== null; results = await window.take()) {
-      yield Buffer.from(results.map((result) => `${JSON.stringify(result)}\n`).join(''));
+      yield Buffer.from(linesOf(results));
     }
   } finally {
     // The client may have gone: nobody takes results any more, so the reader must not wait for room.

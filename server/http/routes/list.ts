@@ -17,8 +17,6 @@ import { sendSessionToken } from '../session-token.ts';
 import { JSON_CONTENT } from '../raw-answer.ts';
 
 const LIST_ITEMS_DEFAULT = 100;
-/** Documents fetched at a time, so that a page of large ones stays near its bound in bytes. */
-const FETCH_ITEMS = 32;
 
 interface ListQuery {
   limit?: number;
@@ -60,29 +58,20 @@ export function listRoutes(app: FastifyInstance, { replica, limits }: HttpContex
 async function readPage(database: Database, collection: string, query: ListQuery, limits: Limits): Promise<Buffer> {
   const { limit = LIST_ITEMS_DEFAULT, prefix = '' } = query;
   const fields = query.fields === undefined ? null : parseFields(query.fields);
-  let after = query.cursor === undefined ? undefined : decodeCursor(query.cursor);
+  const after = query.cursor === undefined ? undefined : decodeCursor(query.cursor);
+  const { items, next } = await database.list(collection, {
+    limit,
+    prefix,
+    bytesMax: limits.listBytes,
+    ...(after !== undefined && { after }),
+  });
   const parts: Uint8Array[] = [];
-  let count = 0;
-  let bytes = 0;
-  do {
-    const take = Math.min(FETCH_ITEMS, limit - count);
-    const { items, next } = await database.list(collection, {
-      limit: take,
-      prefix,
-      ...(after !== undefined && { after }),
-    });
-    for (const { id, etag, json } of items) {
-      const doc = fields === null ? json : Buffer.from(project(json, fields));
-      parts.push(
-        Buffer.from(`${count++ === 0 ? '' : ','}{"id":${JSON.stringify(id)},"etag":${JSON.stringify(etag)},"doc":`),
-        doc,
-        CLOSE,
-      );
-      bytes += doc.length;
-    }
-    after = next ?? undefined;
-  } while (after !== undefined && count < limit && bytes < limits.listBytes);
-  const cursor = after === undefined ? 'null' : JSON.stringify(encodeCursor(after));
+  for (const { id, etag, json } of items) {
+    const comma = parts.length === 0 ? '' : ',';
+    const head = Buffer.from(`${comma}{"id":${JSON.stringify(id)},"etag":${JSON.stringify(etag)},"doc":`);
+    parts.push(head, fields === null ? json : Buffer.from(project(json, fields)), CLOSE);
+  }
+  const cursor = next === null ? 'null' : JSON.stringify(encodeCursor(next));
   return Buffer.concat([OPEN, ...parts, Buffer.from(`],"cursor":${cursor}}`)]);
 }
 

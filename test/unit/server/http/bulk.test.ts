@@ -130,7 +130,6 @@ describe('bulk', () => {
   });
 
   test.each([
-    ['?atomic=true', 'application/x-ndjson', 501, 'HTTP_NOT_IMPLEMENTED'],
     ['?atomic=maybe', 'application/x-ndjson', 400, 'HTTP_QUERY_INVALID'],
     ['?atomc=true', 'application/x-ndjson', 400, 'HTTP_QUERY_INVALID'],
     ['', 'application/json', 415, 'HTTP_MEDIA_TYPE_UNSUPPORTED'],
