@@ -8,6 +8,7 @@ import { parseBody } from './client/request.ts';
 import { ClusterClient } from './client/cluster-client.ts';
 import { DatabaseClient } from './client/database-client.ts';
 import type { Session, SessionTokens } from './client/session.ts';
+import { TokenClient } from './client/token-client.ts';
 import type { CallOptions, ClusterStatus, DoctorAnswer, Limits } from './client/type.ts';
 import type { DatabaseList } from '../server/api/index.ts';
 
@@ -16,6 +17,8 @@ export { CollectionClient } from './client/collection-client.ts';
 export { ClusterClient } from './client/cluster-client.ts';
 export { DatabaseClient } from './client/database-client.ts';
 export { Session, type SessionTokens } from './client/session.ts';
+export { IndexClient } from './client/index-client.ts';
+export { TokenClient } from './client/token-client.ts';
 export type { EndpointOptions } from './client/endpoint.ts';
 export type { Policy } from './client/policy.ts';
 export type * from './client/type.ts';
@@ -64,6 +67,11 @@ export class AtollClient {
   /** Who belongs to the cluster. */
   get members(): ClusterClient {
     return new ClusterClient(this.#connection);
+  }
+
+  /** Who may do what. */
+  get tokens(): TokenClient {
+    return new TokenClient(this.#connection);
   }
 
   database(name: string): DatabaseClient {

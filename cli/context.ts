@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
-import { AtollClient } from './client.ts';
+import { AtollClient, type CollectionClient } from './client.ts';
 import { CliError } from './exit-code.ts';
 import { Output, type CommandIo } from './output.ts';
 import { findContext, readContexts } from './saved-contexts.ts';
@@ -129,6 +129,11 @@ export function parseCollection(text: string): { database: string; collection: s
   return { database, collection };
 }
 
+/** `database` or `database/collection`. */
+export function parseTarget(text: string): { database: string; collection: string | null } {
+  return text.includes('/') ? parseCollection(text) : { database: text, collection: null };
+}
+
 /** `database/collection/id`; the id may hold more slashes, and may be absent where `id` is null. */
 export function parseDocument(text: string): { database: string; collection: string; id: string | null } {
   const match = /^([^/]+)\/([^/]+)(?:\/(.+))?$/su.exec(text);
@@ -139,4 +144,12 @@ export function parseDocument(text: string): { database: string; collection: str
     );
   }
   return { database: match[1] as string, collection: match[2] as string, id: match[3] ?? null };
+}
+
+/** The collection and id of a document that must be named. */
+export function requireDocument(context: CommandContext, target: string): { collection: CollectionClient; id: string } {
+  const { database, collection, id } = parseDocument(target);
+  if (id === null)
+    throw new CliError('CLI_USAGE', `${target} names a collection; add the id of a document: ${target}/ID`);
+  return { collection: context.client().database(database).collection(collection), id };
 }

@@ -3,6 +3,7 @@
  * Owns the definitions of the commands that read and write data.
  */
 import { Option, type Command } from 'commander';
+import type * as conflictCommands from './command/conflict.ts';
 import type * as databaseCommands from './command/database.ts';
 import type * as documentCommands from './command/document.ts';
 import type { ExportCommandOptions } from './command/export.ts';
@@ -50,6 +51,7 @@ function addCollection(program: Command, { action }: ProgramParts): void {
   const collection = program.command('collection').description('collections of a database');
   addExamples(collection, [
     'atoll collection set app/people --type /tags=set --type /bio=text',
+    'atoll collection set app/people --schema people.schema.json',
     'atoll collection ls app',
     'atoll collection rm app/people --yes',
   ]);
@@ -69,6 +71,7 @@ function addCollection(program: Command, { action }: ProgramParts): void {
       ]),
     )
     .option('--type <path=type>', 'how a path merges: text, set, array or counter; may be repeated', collect)
+    .option('--schema <file>', 'JSON Schema that writes must satisfy; - is standard input')
     .action((target: string, options: databaseCommands.CollectionSetOptions, command: Command) =>
       action(async (context) => (await loadDatabase()).setCollection(context, target, options))(command),
     );
@@ -77,6 +80,12 @@ function addCollection(program: Command, { action }: ProgramParts): void {
     .description('settings and counts')
     .action((target: string, _: object, command: Command) =>
       action(async (context) => (await loadDatabase()).showCollection(context, target))(command),
+    );
+  collection
+    .command('violations <db/collection>')
+    .description('documents that the schema does not allow, from before it was set or made by a merge (exit code 5)')
+    .action((target: string, _: object, command: Command) =>
+      action(async (context) => (await loadDatabase()).listViolations(context, target))(command),
     );
   collection
     .command('rm <db/collection>')
@@ -128,12 +137,7 @@ function addDocument(program: Command, { action }: ProgramParts): void {
     .action((target: string, options: documentCommands.WriteOptions, command: Command) =>
       action(async (context) => (await loadDocument()).removeDocument(context, target, options))(command),
     );
-  doc
-    .command('conflicts <db/collection/id>')
-    .description('values that lost against a concurrent write')
-    .action((target: string, _: object, command: Command) =>
-      action(async (context) => (await loadDocument()).showConflicts(context, target))(command),
-    );
+  addConflicts(doc, { action });
   doc
     .command('ls <db/collection>')
     .description('list documents in the order of their ids')
@@ -143,6 +147,31 @@ function addDocument(program: Command, { action }: ProgramParts): void {
     .action((target: string, options: documentCommands.ListOptions, command: Command) =>
       action(async (context) => (await loadDocument()).listDocuments(context, target, options))(command),
     );
+}
+
+function addConflicts(doc: Command, { action }: ProgramParts): void {
+  const load = async (): Promise<typeof conflictCommands> => import('./command/conflict.ts');
+  doc
+    .command('conflicts <db/collection[/id]>')
+    .description('values that lost against concurrent writes; of a collection, the documents that have some')
+    .action((target: string, _: object, command: Command) =>
+      action(async (context) => (await load()).showConflicts(context, target))(command),
+    );
+  const resolve = doc
+    .command('resolve <db/collection/id> [path]')
+    .description('settle the conflict at a path, or with --keep and no path all of them')
+    .option('--keep', 'what is shown stays')
+    .option('--restore <number>', 'the losing value with this number in: atoll doc conflicts', wholeNumber(1))
+    .option('--value <json>', 'another value')
+    .option('--if-match <etag>', 'only if this is still the version of the document')
+    .action((target: string, path: string | undefined, options: conflictCommands.ResolveOptions, command: Command) =>
+      action(async (context) => (await load()).resolveConflict(context, target, path, options))(command),
+    );
+  addExamples(resolve, [
+    'atoll doc resolve app/people/ada /city --restore 1',
+    `atoll doc resolve app/people/ada /city --value '"London"'`,
+    'atoll doc resolve app/people/ada --keep',
+  ]);
 }
 
 function addWriteOptions(command: Command): Command {

@@ -69,7 +69,7 @@ function addDev(program: Command, parts: ProgramParts): void {
   addExamples(dev, [
     'atoll dev',
     'atoll dev --nodes 5 --data ./cluster',
-    '(then type: cut n1 n2, heal n1 n2, kill n3, start n3, status, quit)',
+    '(then type: cut n1 n2, heal n1 n2, kill n3, start n3, pause n2, resume n2, status, quit)',
   ]);
 }
 

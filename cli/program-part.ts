@@ -39,3 +39,13 @@ export function seconds(text: string): number {
   if (value >= 0) return value;
   throw new InvalidArgumentError('It must be a number of seconds.');
 }
+
+const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
+
+/** `90`, `90s`, `30m`, `12h`, `30d` → seconds. */
+export function duration(text: string): number {
+  const match = /^(\d{1,7})([smhd]?)$/.exec(text);
+  const value = Number(match?.[1] ?? 0) * (UNIT_SECONDS[match?.[2] || 's'] ?? 0);
+  if (value >= 1) return value;
+  throw new InvalidArgumentError('It must be a number of seconds, or one with a unit: 30m, 12h, 30d.');
+}

@@ -9,9 +9,11 @@ import { contextOf, DEFAULT_URL } from './context.ts';
 import { EXIT, exitCodeOf, type ExitCode } from './exit-code.ts';
 import type { CommandIo } from './output.ts';
 import { addExamples, collect, type ProgramParts } from './program-part.ts';
+import { addAccessCommands } from './program-access.ts';
 import { addClusterCommands } from './program-cluster.ts';
 import { addDataCommands } from './program-data.ts';
 import { addNodeCommands } from './program-node.ts';
+import { addQueryCommands } from './program-query.ts';
 import { addSetupCommands } from './program-setup.ts';
 
 /** Runs one command line; never rejects, never ends the process. */
@@ -74,6 +76,8 @@ async function createProgram(parts: ProgramParts, args: readonly string[]): Prom
   await addNodeCommands(program, parts, args);
   addClusterCommands(program, parts);
   addDataCommands(program, parts);
+  addQueryCommands(program, parts);
+  addAccessCommands(program, parts);
   addSetupCommands(program, parts);
   program.addHelpText(
     'after',

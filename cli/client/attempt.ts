@@ -13,6 +13,8 @@ import { isRepeatable, retryAfterOf, type Failure } from './retry.ts';
 
 /** After this long without an answer the node is asked whether it is alive. */
 const SILENCE_MS = 1_000;
+/** The same of an answer that is being read: a feed may have nothing to tell for hours. */
+const STREAM_SILENCE_MS = 3_000;
 /** The request had no connection to travel on. */
 const REFUSED_CODES: readonly string[] = [
   'ECONNREFUSED',
@@ -33,6 +35,10 @@ export class Attempt {
   readonly #deadline: Deadline;
   readonly #abort = new AbortController();
   readonly #cleanups: (() => void)[] = [];
+  /** Rejects when the attempt is given up. The signal of a fetch is not enough: in Node it may be collected with its request. */
+  readonly #abandoned: Promise<never>;
+  #abandon: () => void = () => undefined;
+  #isStreaming = false;
 
   constructor(ports: ClientPorts, pool: EndpointPool, endpoint: Endpoint, call: Call, deadline: Deadline) {
     this.#ports = ports;
@@ -40,6 +46,13 @@ export class Attempt {
     this.#endpoint = endpoint;
     this.#call = call;
     this.#deadline = deadline;
+    this.#abandoned = new Promise((_resolve, reject) => {
+      this.#abandon = () => {
+        this.#abort.abort();
+        reject(new DOMException('the request was given up', 'AbortError'));
+      };
+    });
+    this.#abandoned.catch(() => undefined);
   }
 
   /** Reads the answer to its end. */
@@ -47,7 +60,7 @@ export class Attempt {
     this.#begin();
     try {
       const response = await this.#fetch();
-      const text = await response.text();
+      const text = await this.#orAbandoned(response.text());
       if (!response.ok) return this.#refusal(response, text);
       return { status: response.status, headers: response.headers, endpoint: this.#endpoint.url, text };
     } catch (error) {
@@ -63,17 +76,18 @@ export class Attempt {
     let isOpen = false;
     try {
       const response = await this.#fetch();
-      if (!response.ok) return this.#refusal(response, await response.text());
+      if (!response.ok) return this.#refusal(response, await this.#orAbandoned(response.text()));
       if (response.body === null) {
         const { url: endpoint } = this.#endpoint;
         const error = new ClientError('CLIENT_RESPONSE_INVALID', `${endpoint} sent no body`, { endpoint });
         return { kind: 'answered', error, retryAfterMs: 0 };
       }
       isOpen = true;
+      this.#isStreaming = true;
       return {
         endpoint: this.#endpoint.url,
         headers: response.headers,
-        body: response.body as ReadableStream<Uint8Array>,
+        body: this.#abandonable(response.body as ReadableStream<Uint8Array>),
         end: () => this.#end(),
         broke: () => this.#pool.eject(this.#endpoint, true),
       };
@@ -86,24 +100,45 @@ export class Attempt {
 
   async #fetch(): Promise<Response> {
     const { method, path, headers = {}, body } = this.#call;
-    const response = await this.#ports.fetch(this.#endpoint.url + path, {
-      method,
-      headers,
-      redirect: 'error',
-      signal: this.#abort.signal,
-      ...(body === undefined ? {} : { body, duplex: 'half' as const }),
-    });
+    const response = await this.#orAbandoned(
+      this.#ports.fetch(this.#endpoint.url + path, {
+        method,
+        headers,
+        redirect: 'error',
+        signal: this.#abort.signal,
+        ...(body === undefined ? {} : { body, duplex: 'half' as const }),
+      }),
+    );
     this.sessionToken = response.headers.get('session-token');
     return response;
   }
 
+  async #orAbandoned<T>(work: Promise<T>): Promise<T> {
+    return Promise.race([work, this.#abandoned]);
+  }
+
+  #abandonable(body: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
+    const reader = body.getReader();
+    const read = async (controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> => {
+      try {
+        const { done, value } = await this.#orAbandoned(reader.read());
+        if (done) controller.close();
+        else controller.enqueue(value);
+      } catch (error) {
+        // Whoever is told that it is over; the connection may still be there.
+        reader.cancel().catch(() => undefined);
+        throw error;
+      }
+    };
+    return new ReadableStream({ pull: read, cancel: async (reason) => reader.cancel(reason) }, { highWaterMark: 0 });
+  }
+
   #begin(): void {
     this.#endpoint.inflight++;
-    const abandon = (): void => this.#abort.abort();
-    this.#cleanups.push(this.#deadline.onEnd(abandon));
+    this.#cleanups.push(this.#deadline.onEnd(this.#abandon));
     // Who cannot be sent elsewhere waits as long as it may.
     if (!this.#pool.hasChoice || !isRepeatable(this.#call) || typeof this.#call.body === 'object') return;
-    this.#cleanups.push(this.#endpoint.onSilent(abandon), this.#watch());
+    this.#cleanups.push(this.#endpoint.onSilent(this.#abandon), this.#watch());
   }
 
   /** A request may well take long, as one that waits for other replicas does: what counts is whether the node lives. */
@@ -114,7 +149,7 @@ export class Attempt {
       const readiness = await this.#pool.probe(this.#endpoint);
       if (isOver) return;
       if (readiness === 'silent') this.#endpoint.abandon();
-      else cancel = this.#ports.after(SILENCE_MS, () => void look());
+      else cancel = this.#ports.after(this.#isStreaming ? STREAM_SILENCE_MS : SILENCE_MS, () => void look());
     };
     cancel = this.#ports.after(SILENCE_MS, () => void look());
     return () => {

@@ -12,6 +12,8 @@ export interface Call {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | ReadableStream<Uint8Array>;
   readonly signal?: AbortSignal | undefined;
+  /** It changes nothing although it is no GET. */
+  readonly isSafe?: true;
   /** `false`: neither waits for what the session has seen, nor counts as seen. */
   readonly session?: false;
   /** Replaces the time limit of the client. */

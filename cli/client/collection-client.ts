@@ -4,7 +4,9 @@
  */
 import type { ConflictList, WriteAnswer } from '../../server/api/index.ts';
 import type { Answer, Call } from './call.ts';
+import { ChangeFeed } from './change-feed.ts';
 import type { Connection } from './connection.ts';
+import { IndexClient } from './index-client.ts';
 import { encodeLine, encodeNdjson, parseLine } from './ndjson.ts';
 import {
   documentPath,
@@ -22,20 +24,33 @@ import type {
   BulkLine,
   BulkAnswerLine,
   CallOptions,
+  Change,
+  ChangeOptions,
   CollectionAnswer,
   CollectionRequest,
   ConflictAnswer,
+  ConflictChoiceRequest,
+  ConflictedList,
   DocumentPage,
   FetchedDocument,
   IntentLine,
   JsonObject,
   ListOptions,
+  PageOptions,
+  Query,
+  QueryPage,
   ReadCallOptions,
+  ViolationAnswer,
   WriteCallOptions,
   WriteResult,
 } from './type.ts';
 
 type Lines = Iterable<BulkLine | string>;
+
+interface Page<Item> {
+  readonly items: readonly Item[];
+  readonly cursor: string | null;
+}
 
 /** One collection. Creating this object sends nothing. @public */
 export class CollectionClient<T = JsonObject> {
@@ -134,6 +149,33 @@ export class CollectionClient<T = JsonObject> {
     return parseBody<ConflictList>(answer).conflicts;
   }
 
+  /** Says what is to stand at paths in conflict. A value that was not seen here when this was decided is a conflict again. */
+  async resolve(
+    id: string,
+    choices: ConflictChoiceRequest | readonly ConflictChoiceRequest[],
+    options: WriteCallOptions = {},
+  ): Promise<WriteResult> {
+    return this.#write('POST', `${documentPath(this.#path, id)}/conflicts`, JSON_TYPE, choices, options);
+  }
+
+  /** Every document that has losing values, deleted ones included. */
+  conflicted(options: PageOptions = {}): AsyncGenerator<ConflictedList['items'][number], void, undefined> {
+    return this.#pages<ConflictedList['items'][number]>('conflicts', options);
+  }
+
+  /** Every document that the schema of the collection does not allow: from before it was set, or made by a merge. */
+  violations(options: PageOptions = {}): AsyncGenerator<ViolationAnswer, void, undefined> {
+    return this.#pages<ViolationAnswer>('violations', options);
+  }
+
+  /**
+   * What changes, for as long as it is read. When the node goes away it goes on from another one, behind the last change that
+   * was read. Break to end it.
+   */
+  changes(options: ChangeOptions = {}): AsyncGenerator<Change<T>, void, undefined> {
+    return new ChangeFeed<T>(this.#connection, this.database, `${this.#path}/changes`, options).read();
+  }
+
   /** One page in id order (UTF-8 bytes). */
   async page(options: ListOptions = {}): Promise<DocumentPage<T>> {
     const { prefix, limit, cursor, fields } = options;
@@ -151,6 +193,33 @@ export class CollectionClient<T = JsonObject> {
       yield* page.items;
       cursor = page.cursor;
     }
+  }
+
+  /** One page of the documents that match. */
+  async queryPage(query: Query = {}, options: ReadCallOptions = {}): Promise<QueryPage<T>> {
+    const headers = { 'content-type': JSON_TYPE, ...preferHeader(options) };
+    const body = JSON.stringify(query);
+    return parseBody(
+      await this.#send({ method: 'POST', path: `${this.#path}/query`, headers, body, isSafe: true }, options),
+    );
+  }
+
+  /** Every document that matches, in the order of `sort`, a page in memory at a time. */
+  async *query(
+    query: Query = {},
+    options: ReadCallOptions = {},
+  ): AsyncGenerator<QueryPage<T>['items'][number], void, undefined> {
+    let cursor: string | null | undefined = query.cursor;
+    while (cursor !== null) {
+      const page: QueryPage<T> = await this.queryPage(cursor === undefined ? query : { ...query, cursor }, options);
+      yield* page.items;
+      cursor = page.cursor;
+    }
+  }
+
+  /** Indexes, which make queries fast. */
+  get indexes(): IndexClient {
+    return new IndexClient(this.#connection, this.database, this.#path);
   }
 
   /**
@@ -173,6 +242,16 @@ export class CollectionClient<T = JsonObject> {
     return answer.text.split('\n').flatMap((text) => [...parseLine<BulkAnswerLine>(text)]);
   }
 
+  async *#pages<Item>(part: string, options: PageOptions): AsyncGenerator<Item, void, undefined> {
+    const headers = preferHeader(options);
+    for (let cursor: string | null | undefined; cursor !== null;) {
+      const path = `${this.#path}/${part}${search({ limit: options.limit, cursor })}`;
+      const page: Page<Item> = parseBody(await this.#send({ method: 'GET', path, headers }, options));
+      yield* page.items;
+      ({ cursor } = page);
+    }
+  }
+
   #bulkCall(): Call {
     const headers = { 'content-type': NDJSON_TYPE, accept: NDJSON_TYPE };
     // Lines are answered one by one, and repeated by whoever reads the answers.
@@ -190,7 +269,7 @@ export class CollectionClient<T = JsonObject> {
     const call: Call = { method, path, headers, body: JSON.stringify(body), key: options.idempotencyKey };
     const answer = await this.#send(call, options);
     const { id, etag } = parseBody<WriteAnswer>(answer);
-    const replicas = replicasOf(answer.headers);
+    const replicas = replicasOf(answer);
     return { id, etag, created: answer.status === 201, ...(replicas !== null && { replicas }) };
   }
 

@@ -95,7 +95,8 @@ export class Connection {
   /** What every attempt has in common. */
   #prepare(call: Call): Call {
     const { token, idempotencyKeys = 'auto' } = this.#options;
-    const wantsKey = call.method !== 'GET' && typeof call.body !== 'object' && idempotencyKeys === 'auto';
+    const isChange = call.method !== 'GET' && call.isSafe !== true && typeof call.body !== 'object';
+    const wantsKey = isChange && idempotencyKeys === 'auto';
     const key = call.key === undefined && wantsKey ? this.ports.key() : call.key;
     return {
       ...call,

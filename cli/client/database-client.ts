@@ -4,9 +4,20 @@
  */
 import type { Answer, Call } from './call.ts';
 import type { Connection } from './connection.ts';
+import { ChangeFeed } from './change-feed.ts';
 import { CollectionClient } from './collection-client.ts';
-import { parseBody } from './request.ts';
-import type { CallOptions, DigestAnswer, DatabaseAnswer, JsonObject } from './type.ts';
+import { JSON_TYPE, parseBody, preferHeader, replicasOf } from './request.ts';
+import type {
+  BatchResult,
+  BatchWrite,
+  CallOptions,
+  Change,
+  ChangeOptions,
+  DatabaseAnswer,
+  DigestAnswer,
+  JsonObject,
+  WriteCallOptions,
+} from './type.ts';
 
 /** One database. Creating this object sends nothing. @public */
 export class DatabaseClient {
@@ -40,6 +51,23 @@ export class DatabaseClient {
     await this.#send('DELETE', '', options);
     // One that is made anew under this name starts from nothing.
     this.#connection.session.forget(this.name);
+  }
+
+  /** All of the writes or none: at once on the node that takes them, and at once on every other one. */
+  async batch(writes: readonly BatchWrite[], options: WriteCallOptions = {}): Promise<BatchResult> {
+    const { signal, timeoutMs, idempotencyKey: key } = options;
+    const headers = { 'content-type': JSON_TYPE, ...preferHeader(options) };
+    const body = JSON.stringify({ writes });
+    const path = `${this.#path}/_batch`;
+    const call: Call = { method: 'POST', path, database: this.name, headers, body, key, signal, timeoutMs };
+    const answer = await this.#connection.send(call);
+    const replicas = replicasOf(answer);
+    return { results: parseBody<BatchResult>(answer).results, ...(replicas !== null && { replicas }) };
+  }
+
+  /** What changes in all collections; see `collection.changes`. */
+  changes<T = JsonObject>(options: ChangeOptions = {}): AsyncGenerator<Change<T>, void, undefined> {
+    return new ChangeFeed<T>(this.#connection, this.name, `${this.#path}/_changes`, options).read();
   }
 
   async digest(options: CallOptions = {}): Promise<DigestAnswer> {

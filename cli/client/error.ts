@@ -58,6 +58,15 @@ export function problemError(status: number, body: string, endpoint: string): Cl
       },
     );
   }
+  return coded(status, problem, endpoint);
+}
+
+/** The error of a problem that came within an answer. */
+export function innerError(problem: Problem, endpoint: string): ClientError {
+  return coded(problem.status, problem, endpoint);
+}
+
+function coded(status: number, problem: ReceivedProblem, endpoint: string): ClientError {
   return new ClientError(problem.code, problem.detail ?? problem.title ?? problem.code, {
     status,
     endpoint,

@@ -39,8 +39,16 @@ export function encodeLine(value: unknown): string {
   return `${typeof value === 'string' ? value : JSON.stringify(value)}\n`;
 }
 
-/** Decodes one value per non-empty line. @throws ClientError `CLIENT_RESPONSE_INVALID` for a line that is not JSON. */
-export async function* decodeNdjson<T>(stream: ReadableStream<Uint8Array>): AsyncGenerator<T, void, undefined> {
+/**
+ * Decodes one value per non-empty line.
+ *
+ * @param onBytes - Called whenever something arrived, also an empty line.
+ * @throws ClientError `CLIENT_RESPONSE_INVALID` for a line that is not JSON.
+ */
+export async function* decodeNdjson<T>(
+  stream: ReadableStream<Uint8Array>,
+  onBytes: () => void = () => undefined,
+): AsyncGenerator<T, void, undefined> {
   const decoder = new TextDecoder();
   const reader = stream.getReader();
   let finished = false;
@@ -50,6 +58,7 @@ export async function* decodeNdjson<T>(stream: ReadableStream<Uint8Array>): Asyn
     while (!finished) {
       const { done, value } = await reader.read().catch(brokenStream);
       finished = done;
+      onBytes();
       const lines = (done ? decoder.decode() : decoder.decode(value, { stream: true })).split('\n');
       pieces.push(lines[0] as string);
       for (let index = 1; index < lines.length; index += 1) {

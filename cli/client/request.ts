@@ -56,10 +56,10 @@ export function preferHeader({
   return preferences.length === 0 ? {} : { prefer: preferences.join(', ') };
 }
 
-/** `Atoll-Replicas: 2/3`. */
-export function replicasOf(headers: Headers): ReplicaCount | null {
+/** `Atoll-Replicas: 2/3`; 202 says that more were asked for. */
+export function replicasOf({ status, headers }: Answer): ReplicaCount | null {
   const match = /^(\d+)\/(\d+)$/.exec(headers.get('atoll-replicas') ?? '');
-  return match === null ? null : { durable: Number(match[1]), wanted: Number(match[2]) };
+  return match === null ? null : { durable: Number(match[1]), members: Number(match[2]), isReached: status !== 202 };
 }
 
 /** Reads a JSON answer. */
@@ -76,9 +76,9 @@ export function parseBody<T>(answer: Answer): T {
 }
 
 /** The lines of a streamed answer. */
-export async function* readLines<T>(answer: StreamAnswer): AsyncGenerator<T, void, undefined> {
+export async function* readLines<T>(answer: StreamAnswer, onBytes?: () => void): AsyncGenerator<T, void, undefined> {
   try {
-    yield* decodeNdjson<T>(answer.body);
+    yield* decodeNdjson<T>(answer.body, onBytes);
   } finally {
     answer.end();
   }

@@ -28,7 +28,7 @@ export interface Failure {
 
 /** Whether sending the request twice has the effect of sending it once: it changes nothing, or has a key. */
 export function isRepeatable(call: Call): boolean {
-  return call.method === 'GET' || call.headers?.['idempotency-key'] !== undefined;
+  return call.method === 'GET' || call.isSafe === true || call.headers?.['idempotency-key'] !== undefined;
 }
 
 /** May the request be sent again after this failure? */

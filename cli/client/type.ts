@@ -4,32 +4,53 @@
  */
 import type { JsonObject, JsonValue } from '../../crdt/json-value.ts';
 import type {
+  AccessRoleName,
+  AccessTokenAnswer,
+  AccessTokenList,
   BulkAnswerLine,
   BulkLine,
   CollectionAnswer,
   CollectionRequest,
   ConflictAnswer,
+  ConflictChoiceRequest,
+  ConflictedList,
   DatabaseAnswer,
   DigestAnswer,
   DoctorAnswer,
+  IndexAnswer,
+  IndexList,
+  IndexRequest,
   IntentLine,
   JoinTokenAnswer,
   Limits,
   MemberAnswer,
   MemberList,
   MemberStateName,
+  NewAccessTokenAnswer,
+  NewAccessTokenRequest,
+  QueryExplanation,
   UnsentLine,
+  ViolationAnswer,
+  ViolationList,
 } from '../../server/api/index.ts';
 
 export type {
+  AccessRoleName,
+  AccessTokenAnswer,
+  AccessTokenList,
   BulkAnswerLine,
   BulkLine,
   CollectionAnswer,
   CollectionRequest,
   ConflictAnswer,
+  ConflictChoiceRequest,
+  ConflictedList,
   DatabaseAnswer,
   DigestAnswer,
   DoctorAnswer,
+  IndexAnswer,
+  IndexList,
+  IndexRequest,
   IntentLine,
   JoinTokenAnswer,
   JsonObject,
@@ -38,7 +59,12 @@ export type {
   MemberAnswer,
   MemberList,
   MemberStateName,
+  NewAccessTokenAnswer,
+  NewAccessTokenRequest,
+  QueryExplanation,
   UnsentLine,
+  ViolationAnswer,
+  ViolationList,
 };
 
 /** Taken by every call. */
@@ -65,10 +91,14 @@ export interface WriteCallOptions extends ReadCallOptions {
   readonly idempotencyKey?: string | null | undefined;
 }
 
-/** How many nodes have a write on disk, and how many were asked for. Fewer: the write stands and goes on spreading. */
+/** How many nodes have a write on disk. Fewer than asked for: the write stands and goes on spreading. */
 export interface ReplicaCount {
+  /** Nodes that are known to have it. */
   readonly durable: number;
-  readonly wanted: number;
+  /** Nodes that are to have it in the end. */
+  readonly members: number;
+  /** As many as asked for, in time. */
+  readonly isReached: boolean;
 }
 
 /** A document with its version. */
@@ -89,16 +119,20 @@ export interface FetchedDocument<T = JsonObject> extends ReadDocument<T> {
 export interface WriteResult {
   readonly id: string;
   readonly etag: string;
+  /** Not said when fewer replicas than asked for have it: false then. */
   readonly created: boolean;
   /** Present when `replicas` was asked for. */
   readonly replicas?: ReplicaCount;
 }
 
-export interface ListOptions extends ReadCallOptions {
+export interface PageOptions extends ReadCallOptions {
+  /** Items per request. Default: the node's. */
+  readonly limit?: number;
+}
+
+export interface ListOptions extends PageOptions {
   /** Only ids that start with this. */
   readonly prefix?: string;
-  /** Documents per request. Default: the node's. */
-  readonly limit?: number;
   /** Top-level fields to return; default all. */
   readonly fields?: readonly string[];
   /** Continue after a page: its `cursor`. */
@@ -109,6 +143,71 @@ export interface DocumentPage<T = JsonObject> {
   readonly items: readonly ReadDocument<T>[];
   /** Give it to the next `page()`; null at the end. */
   readonly cursor: string | null;
+}
+
+export interface ChangeOptions {
+  /** The cursor of a change, from any node: only what came after it. `now`: only what comes. Left out: first all documents. */
+  readonly since?: string;
+  /** What comes with a change besides its id and version. */
+  readonly include?: readonly ('doc' | 'conflicts')[];
+  /** `conflicts`: only changes of documents that have losing values. */
+  readonly only?: 'conflicts';
+  /** `false`: end when everything there is has been read. Default: go on for ever. */
+  readonly follow?: boolean;
+  /** Called with the node that the feed is read from, whenever it is another stream. */
+  readonly onConnect?: (endpoint: string) => void;
+  /** Ends the feed with an `AbortError`. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A document as it is after a change. Changes of one document come in order, every one at least once, several perhaps as one. */
+export interface Change<T = JsonObject> {
+  /** Where to go on, on any node. */
+  readonly cursor: string;
+  readonly collection: string;
+  readonly id: string;
+  readonly etag?: string;
+  readonly deleted: boolean;
+  /** With `include: ['doc']`, unless it is deleted. */
+  readonly doc?: T;
+  /** With `include: ['conflicts']`. */
+  readonly conflicts?: readonly ConflictAnswer[];
+}
+
+/** What to look for. */
+export interface Query {
+  /** As in MongoDB: `{country: 'PT', population: {$gte: 1000000}}`. Default: all documents. */
+  readonly filter?: JsonObject;
+  /** Path → 1 or -1, in this order; paths are names joined by dots. */
+  readonly sort?: Readonly<Record<string, 1 | -1>>;
+  /** Fields to return; default all. */
+  readonly fields?: readonly string[];
+  /** Documents per request. Default: the node's. */
+  readonly limit?: number;
+  /** Continue after a page: its `cursor`, with the same filter and sort. */
+  readonly cursor?: string;
+  /** Say how the page came about. */
+  readonly explain?: boolean;
+}
+
+export interface QueryPage<T = JsonObject> extends DocumentPage<T> {
+  /** With `explain`: which index was used, how many documents were looked at. */
+  readonly explain?: QueryExplanation;
+}
+
+/** One write of a batch. */
+export type BatchWrite = { readonly collection: string; readonly id: string } & (
+  | { readonly doc: JsonObject }
+  | { readonly merge: JsonObject }
+  | { readonly ops: readonly IntentLine[] }
+  | { readonly delete: true }
+);
+
+export interface BatchResult {
+  /** In the order of the writes. */
+  readonly results: readonly { readonly id: string; readonly status: number; readonly etag?: string }[];
+  /** Present when `replicas` was asked for. */
+  readonly replicas?: ReplicaCount;
 }
 
 /** A link of the answering node to a peer. */

@@ -2,10 +2,11 @@
  * @module
  * Owns `atoll db` and `atoll collection`.
  */
-import type { CollectionRequest } from '../client.ts';
+import type { CollectionRequest, JsonObject } from '../client.ts';
 import { parseCollection, type CommandContext } from '../context.ts';
-import { CliError } from '../exit-code.ts';
+import { CliError, EXIT, type ExitCode } from '../exit-code.ts';
 import { formatCount } from '../progress.ts';
+import { parseJsonInput, readInput, requireObject } from '../text-input.ts';
 
 const FIELD_TYPES = ['text', 'set', 'array', 'counter'] as const;
 type FieldType = (typeof FIELD_TYPES)[number];
@@ -71,6 +72,8 @@ export interface CollectionSetOptions {
   readonly deletePolicy?: 'update-wins' | 'delete-wins';
   /** `/path=type`. */
   readonly type?: readonly string[];
+  /** File with a JSON Schema. */
+  readonly schema?: string;
 }
 
 export async function setCollection(
@@ -82,10 +85,34 @@ export async function setCollection(
   const settings: CollectionRequest = {
     ...(options.deletePolicy === undefined ? {} : { deletePolicy: options.deletePolicy }),
     ...(options.type === undefined ? {} : { types: parseTypes(options.type) }),
+    ...(options.schema === undefined ? {} : { schema: await readSchema(context, options.schema) }),
   };
   const client = context.client().database(database).collection(collection);
   await client.configure(settings);
   await context.output.result(await client.info(), () => `${target} configured`);
+}
+
+async function readSchema(context: CommandContext, file: string): Promise<JsonObject> {
+  return requireObject(parseJsonInput(await readInput(context, undefined, file)));
+}
+
+/** One line per document and place. */
+export async function listViolations(context: CommandContext, target: string): Promise<ExitCode> {
+  const { database, collection } = parseCollection(target);
+  const { output } = context;
+  let count = 0;
+  for await (const item of context.client().database(database).collection(collection).violations()) {
+    count++;
+    await output.result(item, () =>
+      item.errors
+        .map(({ pointer, detail }) => `${output.paint('bold', item.id)}\t${pointer || '(document)'}\t${detail}`)
+        .join('\n'),
+    );
+  }
+  output.message(
+    count === 0 ? 'every document satisfies the schema' : `${formatCount(count)} documents do not satisfy the schema`,
+  );
+  return count === 0 ? EXIT.ok : EXIT.degraded;
 }
 
 function parseTypes(declarations: readonly string[]): Record<string, FieldType> {
@@ -114,6 +141,7 @@ export async function showCollection(context: CommandContext, target: string): P
       `delete policy  ${info.deletePolicy ?? 'update-wins'}`,
     ];
     if (info.bytes !== undefined) lines.push(`bytes          ${formatCount(info.bytes)}`);
+    if (info.schema) lines.push(`schema         ${JSON.stringify(info.schema)}`);
     for (const [path, type] of Object.entries(info.types ?? {})) lines.push(`type           ${path} is a ${type}`);
     return lines.join('\n');
   });

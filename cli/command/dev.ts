@@ -21,6 +21,8 @@ const HELP = `cut A B     cut the link between two nodes (cut A: all its links)
 heal A B    connect them again (heal A: all its links)
 kill A      end a node as a power cut would (SIGKILL)
 start A     start it again
+pause A     let a node hang (SIGSTOP): it keeps its connections and answers nothing
+resume A    let it go on
 status      what every node holds and whom it reaches
 help        this list
 quit        stop all nodes`;
@@ -131,6 +133,13 @@ async function runCommand(
       if (verb === 'kill' && !node.isRunning) throw new CliError('CLI_USAGE', `${node.name} is not running`);
       await node[verb]();
       return done(verb === 'kill' ? `${node.name} killed` : `${node.name} is ready at ${node.url}`, [node]);
+    }
+    case 'pause':
+    case 'resume': {
+      const [node] = parseNodes(cluster, verb, names, 1, 1) as [DevNode];
+      if (!node.isRunning) throw new CliError('CLI_USAGE', `${node.name} is not running`);
+      node[verb]();
+      return done(`${node.name} ${verb}d`, [node]);
     }
     case 'status':
       return reportStatus(context, cluster);

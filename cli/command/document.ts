@@ -2,7 +2,6 @@
  * @module
  * Owns `atoll doc`: reading and writing single documents.
  */
-import { readFile } from 'node:fs/promises';
 import {
   ClientError,
   type CollectionClient,
@@ -11,12 +10,11 @@ import {
   type WriteCallOptions,
   type WriteResult,
 } from '../client.ts';
-import { parseCollection, parseDocument, type CommandContext } from '../context.ts';
-import { CliError } from '../exit-code.ts';
-import { parseInput } from '../json-input.ts';
+import { parseCollection, parseDocument, requireDocument, type CommandContext } from '../context.ts';
+import { parseJsonInput, readInput, requireArray, requireObject } from '../text-input.ts';
 
 export async function getDocument(context: CommandContext, target: string): Promise<void> {
-  const { collection, id } = documentOf(context, target);
+  const { collection, id } = requireDocument(context, target);
   const found = await collection.get(id);
   if (found === null) throw missingDocument(target);
   const modified = found.modifiedMs === null ? null : new Date(found.modifiedMs).toISOString();
@@ -56,7 +54,7 @@ export async function patchDocument(
   text: string | undefined,
   options: PatchOptions,
 ): Promise<void> {
-  const { collection, id } = documentOf(context, target);
+  const { collection, id } = requireDocument(context, target);
   const patch = parseJsonInput(await readInput(context, text, options.file));
   await reportWrite(context, await sendPatch(collection, id, patch, options));
 }
@@ -78,22 +76,9 @@ async function sendPatch(
 }
 
 export async function removeDocument(context: CommandContext, target: string, options: WriteOptions): Promise<void> {
-  const { collection, id } = documentOf(context, target);
+  const { collection, id } = requireDocument(context, target);
   if (!(await collection.delete(id, preconditions(options)))) throw missingDocument(target);
   await context.output.result({ id, removed: true }, () => `${id} removed`);
-}
-
-export async function showConflicts(context: CommandContext, target: string): Promise<void> {
-  const { collection, id } = documentOf(context, target);
-  const conflicts = await collection.conflicts(id);
-  await context.output.result({ conflicts }, () => {
-    if (conflicts.length === 0) context.output.message('no conflicting values');
-    const rows = conflicts.flatMap(({ path, shown, others }) => [
-      [path === '' ? '(document)' : path, 'shown', shown === undefined ? '(deleted)' : JSON.stringify(shown), '', ''],
-      ...others.map((other) => [path, 'lost', JSON.stringify(other.value), other.at, other.replica]),
-    ]);
-    return context.output.table({ columns: ['PATH', '', 'VALUE', 'WRITTEN', 'NODE'], rows });
-  });
 }
 
 export interface ListOptions {
@@ -126,13 +111,6 @@ export async function listDocuments(context: CommandContext, target: string, opt
   }
 }
 
-function documentOf(context: CommandContext, target: string): { collection: CollectionClient; id: string } {
-  const { database, collection, id } = parseDocument(target);
-  if (id === null)
-    throw new CliError('CLI_USAGE', `${target} names a collection; add the id of a document: ${target}/ID`);
-  return { collection: context.client().database(database).collection(collection), id };
-}
-
 function missingDocument(target: string): ClientError {
   return new ClientError('SYNC_DOCUMENT_NOT_FOUND', `there is no document ${target}`, { status: 404 });
 }
@@ -149,46 +127,4 @@ function preconditions(options: WriteOptions): WriteCallOptions {
     ...(options.ifMatch === undefined ? {} : { ifMatch: options.ifMatch }),
     ...(options.ifNew === true ? { ifNoneMatch: '*' } : {}),
   };
-}
-
-/** The argument, else `--file`, else standard input (also as `-`). */
-async function readInput(context: CommandContext, text: string | undefined, file: string | undefined): Promise<Buffer> {
-  if (text !== undefined && text !== '-') return Buffer.from(text);
-  if (file !== undefined && file !== '-') {
-    try {
-      return await readFile(file);
-    } catch (error) {
-      throw new CliError('CLI_FILE', `cannot read ${file}: ${(error as Error).message}`, { cause: error });
-    }
-  }
-  if (text === undefined && file === undefined && context.io.stdin.isTTY === true) {
-    throw new CliError('CLI_USAGE', 'no JSON given: pass it as an argument, with --file, or on standard input');
-  }
-  const chunks: Buffer[] = [];
-  for await (const chunk of context.io.stdin) chunks.push(Buffer.from(chunk));
-  return Buffer.concat(chunks);
-}
-
-function parseJsonInput(bytes: Uint8Array): unknown {
-  try {
-    return parseInput(bytes);
-  } catch (error) {
-    throw new CliError('CLI_INPUT_INVALID', (error as Error).message, {
-      cause: error,
-      hint: `quote it for the shell, for example '{"name":"Ada"}'`,
-    });
-  }
-}
-
-function requireObject(value: unknown): JsonObject {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonObject;
-  throw new CliError('CLI_INPUT_INVALID', 'expected a JSON object, for example {"name":"Ada"}');
-}
-
-function requireArray(value: unknown): unknown[] {
-  if (Array.isArray(value)) return value;
-  throw new CliError(
-    'CLI_INPUT_INVALID',
-    'expected a JSON array of operations, for example [{"op":"increment","path":"/visits","value":1}]',
-  );
 }

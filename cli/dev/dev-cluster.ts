@@ -126,7 +126,7 @@ export class DevCluster {
   }
 
   client(node: DevNode, timeoutMs?: number): AtollClient {
-    return new AtollClient({ endpoints: node.url, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
+    return new AtollClient({ endpoints: node.url, retries: 0, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
   }
 
   /** Lets the nodes drain, then removes the data if it was temporary. */

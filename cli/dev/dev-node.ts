@@ -85,6 +85,15 @@ export class DevNode {
     this.#isExpected = false;
   }
 
+  /** Stops the process where it is, as a machine that hangs: connections stay open, nothing is answered. */
+  pause(): void {
+    this.#child?.kill('SIGSTOP');
+  }
+
+  resume(): void {
+    this.#child?.kill('SIGCONT');
+  }
+
   /** Ends the process as a power cut would end it. */
   async kill(): Promise<void> {
     await this.#end('SIGKILL');
@@ -94,6 +103,8 @@ export class DevNode {
   async stop(): Promise<void> {
     const child = this.#child;
     const force = setTimeout(() => child?.kill('SIGKILL'), STOP_MS_MAX);
+    // One that is paused would not hear of it.
+    this.resume();
     await this.#end('SIGTERM');
     clearTimeout(force);
   }

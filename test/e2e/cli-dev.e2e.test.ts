@@ -193,3 +193,18 @@ test('[CL5] status --watch goes on over the loss of the node, one JSON line per 
   await eventually(async () => 'error' in (await watching.next()));
   await watching.stop('SIGKILL');
 });
+
+test('[CL32] a node that is paused keeps its port and answers nothing until it is resumed', async () => {
+  const dev = await startDev('--nodes', '1');
+  const get = async (withinMs: number): Promise<number> =>
+    (await fetch(`${dev.urls[0]}/livez`, { signal: AbortSignal.timeout(withinMs) })).status;
+  expect(await get(10_000)).toBe(200);
+  expect(await dev.process.ask('pause n1')).toEqual({ event: 'pause', nodes: ['n1'] });
+  await expect(get(500)).rejects.toMatchObject({ name: 'TimeoutError' });
+  expect(await dev.process.ask('resume n1')).toEqual({ event: 'resume', nodes: ['n1'] });
+  expect(await get(10_000)).toBe(200);
+  await dev.process.ask('pause n1');
+  // One that hangs is stopped as well.
+  expect((await dev.process.stop('SIGTERM')).code).toBe(0);
+  expect(await isGone(dev.urls[0] as string)).toBe(true);
+});

@@ -7,7 +7,7 @@ import { type Leftovers, type LineProcess, eventually } from './cli-process.ts';
 export interface DevNodes {
   readonly process: LineProcess;
   readonly urls: readonly string[];
-  /** `cut n1 n2`, `heal n1 n2`, `kill n1`, `start n1` */
+  /** `cut n1 n2`, `heal n1 n2`, `kill n1`, `start n1`, `pause n1`, `resume n1` */
   command(line: string): Promise<void>;
   /** Resolves when every node knows the database. */
   ready(): Promise<void>;

@@ -274,6 +274,28 @@ test('[CC2] an abort ends a call while it waits to be sent again', async () => {
   expect(fake.timers).toBe(0);
 });
 
+test('[CC2] an abort ends a call although fetch does not hear of it', async () => {
+  const fake = new FakeCluster();
+  const deaf = new Promise<Response>(() => undefined);
+  let body = deaf;
+  fake.node('a:1', () => body);
+  const calls = [
+    (signal: AbortSignal) => fake.people().get('x', { signal }),
+    (signal: AbortSignal) => fake.people().changes({ signal }).next(),
+  ];
+  for (const call of calls) {
+    for (const answer of [deaf, Promise.resolve(new Response(new ReadableStream()))]) {
+      body = answer;
+      const abort = new AbortController();
+      const result = call(abort.signal);
+      await settle();
+      abort.abort();
+      await expect(result).rejects.toMatchObject({ name: 'AbortError' });
+    }
+  }
+  expect(fake.timers).toBe(0);
+});
+
 test('[CC5] a node that does not hold a database is not asked for it again, others are', async () => {
   const fake = cluster();
   fake.node('a:1', ({ path }) =>

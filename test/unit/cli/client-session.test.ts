@@ -74,7 +74,7 @@ test('[CC7] write concern and patience travel as Prefer, and the answer tells ho
   fake.node('a:1', () => json({ id: 'x', etag: '"1"' }, 202, { 'atoll-replicas': '2/3' }));
   const people = fake.people();
   expect(await people.put('x', {}, { replicas: 3, waitSeconds: 1 })).toMatchObject({
-    replicas: { durable: 2, wanted: 3 },
+    replicas: { durable: 2, members: 3, isReached: false },
   });
   const calls: ((on: CollectionClient) => Promise<unknown>)[] = [
     (on) => on.get('x', { waitSeconds: 0 }),
