@@ -25,6 +25,7 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 120_000,
           maxWorkers: 1,
+          setupFiles: ['test/helper/checked-fetch.ts'],
           sequence: { groupOrder: 1 },
           ...built,
         },

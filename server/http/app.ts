@@ -33,6 +33,7 @@ import { doctorRoutes } from './routes/doctor.ts';
 import { violationRoutes } from './routes/violation.ts';
 import { queryRoutes } from './routes/query.ts';
 import { adminRoutes } from './routes/admin.ts';
+import { openApiRoutes } from './routes/openapi.ts';
 import { tokenRoutes } from './routes/token.ts';
 import { memberRoutes } from './routes/member.ts';
 import { nodeRoutes } from './routes/node.ts';
@@ -78,6 +79,7 @@ export function createApp({ context, log, tls }: AppOptions): FastifyInstance {
     doctorRoutes,
     tokenRoutes,
     adminRoutes,
+    openApiRoutes,
     nodeRoutes,
   ]) {
     routes(app, context);

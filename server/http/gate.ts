@@ -16,7 +16,7 @@ import type { OriginPolicy } from './origin.ts';
 import { requireRight } from './principal.ts';
 import { REQUEST_ID_HEADER } from './request-id.ts';
 import { keepRecord, recordOf, RequestRecord } from './request-record.ts';
-import { notePolicy, requirePolicy, type RouteAccess } from './route-policy.ts';
+import { noteRoute, requirePolicy, type RouteAccess } from './route-policy.ts';
 import { awaitSession } from './session-token.ts';
 
 type Done = (error?: Error) => void;
@@ -27,7 +27,7 @@ export function addGate(app: FastifyInstance, context: HttpContext, methods: Met
   app.addHook('onRoute', (route) => {
     const access = requirePolicy(route);
     if (access === 'protocol') throw new Error(`${route.url}: the policy protocol is for upgrades only`);
-    notePolicy(app, route, access);
+    noteRoute(app, route, access);
     const guard = guardOf(route, access, context);
     route.onRequest = [guard, ...[route.onRequest ?? []].flat()];
   });

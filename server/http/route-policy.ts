@@ -23,7 +23,10 @@ declare module 'fastify' {
 
 const ACCESSES: readonly unknown[] = ['open', 'token', 'read', 'write', 'admin', 'protocol'] satisfies RouteAccess[];
 
-const tables = new WeakMap<FastifyInstance, Map<string, RouteAccess>>();
+/** A route as it was registered. */
+export type RegisteredRoute = Pick<RouteOptions, 'method' | 'url' | 'schema'> & { readonly access: RouteAccess };
+
+const tables = new WeakMap<FastifyInstance, RegisteredRoute[]>();
 
 /** @throws Error naming the route and what to add, so that a route without a policy never starts. */
 export function requirePolicy({ method, url, config }: RouteOptions): RouteAccess {
@@ -35,13 +38,22 @@ export function requirePolicy({ method, url, config }: RouteOptions): RouteAcces
   );
 }
 
-/** Keeps the policies of an application for tests: `GET /v1/:db` → policy. */
-export function notePolicy(app: FastifyInstance, { method, url }: RouteOptions, access: RouteAccess): void {
-  const table = tables.get(app) ?? new Map<string, RouteAccess>();
+/** Keeps what was registered, for the description of the API and for tests. */
+export function noteRoute(app: FastifyInstance, { method, url, schema }: RouteOptions, access: RouteAccess): void {
+  const table = tables.get(app) ?? [];
   tables.set(app, table);
-  for (const name of [method].flat()) table.set(`${name} ${url}`, access);
+  table.push({ method, url, access, ...(schema !== undefined && { schema }) });
 }
 
+/** Routes in the order of their registration; methods that a path refuses are none. */
+export function registeredRoutes(app: FastifyInstance): readonly RegisteredRoute[] {
+  return (tables.get(app) ?? []).filter(({ method }) => typeof method === 'string');
+}
+
+/** `GET /v1/:db` → policy, refused methods included. */
 export function policiesOf(app: FastifyInstance): ReadonlyMap<string, RouteAccess> {
-  return tables.get(app) ?? new Map();
+  const routes = tables.get(app) ?? [];
+  return new Map(
+    routes.flatMap(({ method, url, access }) => [method].flat().map((each) => [`${each} ${url}`, access])),
+  );
 }

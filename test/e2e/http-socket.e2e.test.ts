@@ -28,25 +28,25 @@ describe('bytes on the socket', () => {
     async (segment) => {
       const url = `/v1/app/ids/docs/${segment}`;
       const body = '{"dots":true}';
-      const head = `content-type: application/json\r\ncontent-length: ${body.length}\r\nhost: x\r\n\r\n`;
+      const head = `content-type: application/json\r\ncontent-length: ${body.length}\r\nhost: localhost\r\n\r\n`;
       const put = await sendRaw(node.url, [`PUT ${url} HTTP/1.1\r\n${head}${body}`]);
       expect(put.status).toBe(201);
       expect((JSON.parse(put.body) as { id: string }).id).toBe(decodeURIComponent(segment));
-      const get = await sendRaw(node.url, [`GET ${url} HTTP/1.1\r\nhost: x\r\n\r\n`]);
+      const get = await sendRaw(node.url, [`GET ${url} HTTP/1.1\r\nhost: localhost\r\n\r\n`]);
       expect([get.status, get.body]).toEqual([200, body]);
     },
   );
 
   test('[HT4] raw bytes beyond ASCII in a URL are a 400, not another id', async () => {
     const answer = await sendRaw(node.url, [
-      Buffer.from('GET /v1/app/c/docs/\xe4 HTTP/1.1\r\nhost: x\r\n\r\n', 'latin1'),
+      Buffer.from('GET /v1/app/c/docs/\xe4 HTTP/1.1\r\nhost: localhost\r\n\r\n', 'latin1'),
     ]);
     expect([answer.status, codeOf(answer.body)]).toEqual([400, expect.stringMatching(/^HTTP_/) as string]);
     await isAlive();
   });
 
   test('[HT4] a fragment in a URL is a 400, not a shorter id', async () => {
-    const answer = await sendRaw(node.url, ['GET /v1/app/c/docs/a#b HTTP/1.1\r\nhost: x\r\n\r\n']);
+    const answer = await sendRaw(node.url, ['GET /v1/app/c/docs/a#b HTTP/1.1\r\nhost: localhost\r\n\r\n']);
     expect([answer.status, codeOf(answer.body)]).toEqual([400, 'HTTP_URL_INVALID']);
   });
 
@@ -61,7 +61,7 @@ describe('bytes on the socket', () => {
       'HTTP_REQUEST_MALFORMED',
     ],
     ['headers of 20 KiB', `GET / HTTP/1.1\r\nx: ${'x'.repeat(20_000)}\r\n\r\n`, 431, 'HTTP_HEADERS_TOO_LARGE'],
-    ['a URL of 20 KiB', `GET /v1/${'x'.repeat(20_000)} HTTP/1.1\r\nhost: x\r\n\r\n`, 431, 'HTTP_HEADERS_TOO_LARGE'],
+    ['a URL of 20 KiB', `GET /v1/${'x'.repeat(20_000)} HTTP/1.1\r\nhost: localhost\r\n\r\n`, 431, 'HTTP_HEADERS_TOO_LARGE'],
   ])('[HT5] %s is a problem, and the connection ends', async (_name, bytes, status, code) => {
     const answer = await sendRaw(node.url, [bytes]);
     expect(answer.head).toMatch(/content-type: application\/problem\+json/i);
@@ -72,8 +72,8 @@ describe('bytes on the socket', () => {
   test.each([
     ['no Host', 'GET /livez HTTP/1.1\r\n\r\n', 400, 'HTTP_HEADER_INVALID'],
     ['a broken Host', 'GET /livez HTTP/1.1\r\nhost: a b\r\n\r\n', 400, 'HTTP_HEADER_INVALID'],
-    ['two Hosts', 'GET /livez HTTP/1.1\r\nhost: x\r\nHost: y\r\n\r\n', 400, 'HTTP_HEADER_INVALID'],
-    ['an unknown Expect', 'GET /livez HTTP/1.1\r\nhost: x\r\nexpect: tea\r\n\r\n', 417, 'HTTP_EXPECTATION_FAILED'],
+    ['two Hosts', 'GET /livez HTTP/1.1\r\nhost: localhost\r\nHost: y\r\n\r\n', 400, 'HTTP_HEADER_INVALID'],
+    ['an unknown Expect', 'GET /livez HTTP/1.1\r\nhost: localhost\r\nexpect: tea\r\n\r\n', 417, 'HTTP_EXPECTATION_FAILED'],
     ['a proxy request', 'CONNECT example.org:443 HTTP/1.1\r\nhost: example.org\r\n\r\n', 400, 'HTTP_REQUEST_MALFORMED'],
   ])('[HT5] %s is a problem that says which header', async (_name, bytes, status, code) => {
     const answer = await sendRaw(node.url, [bytes]);
@@ -86,7 +86,7 @@ describe('bytes on the socket', () => {
 
   test('[HT5] HTTP/1.0 needs no Host, and an expected 100 is sent', async () => {
     expect((await sendRaw(node.url, ['GET /livez HTTP/1.0\r\n\r\n'])).status).toBe(200);
-    const head = 'PUT /v1/app/c/docs/expect HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n';
+    const head = 'PUT /v1/app/c/docs/expect HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n';
     const answer = await sendRaw(
       node.url,
       [`${head}connection: close\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n`, '{}'],
@@ -104,7 +104,7 @@ describe('bytes on the socket', () => {
     const size = (2_000_000).toString(16);
     const chunk = `${size}\r\n${'x'.repeat(2_000_000)}\r\n0\r\n\r\n`;
     const head =
-      'PUT /v1/app/c/docs/a HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n';
+      'PUT /v1/app/c/docs/a HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n';
     const untold = await sendRaw(node.url, [head, chunk]);
     expect([untold.status, codeOf(untold.body)]).toEqual([413, 'HTTP_BODY_TOO_LARGE']);
     expect((await fetch(`${node.url}/v1/app/c/docs/a`)).status).toBe(404);
@@ -112,7 +112,7 @@ describe('bytes on the socket', () => {
 
   test('[HT6] a body that drips is a 408', async () => {
     const head =
-      'PUT /v1/app/c/docs/a HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n';
+      'PUT /v1/app/c/docs/a HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n';
     const answer = await sendRaw(node.url, [head, ...'{"a":"bcdefghijkl'], 60);
     expect([answer.status, codeOf(answer.body)]).toEqual([408, 'HTTP_REQUEST_TIMEOUT']);
     await isAlive();
@@ -125,7 +125,7 @@ describe('bytes on the socket', () => {
   });
 
   test('[HT5] several requests in one piece are answered in order', async () => {
-    const get = 'GET /livez HTTP/1.1\r\nhost: x\r\n\r\n';
+    const get = 'GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n';
     expect((await sendRaw(node.url, [get + get + get])).status).toBe(200);
   });
 });

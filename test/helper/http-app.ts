@@ -3,6 +3,7 @@
  * Owns an HTTP application over a replica in memory, for tests of HTTP semantics without sockets or disks.
  */
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
+import { ApiCheck } from './api-check.ts';
 import { createApp } from '../../server/http/app.ts';
 import { createObservability, type ObservabilityParts } from '../../server/http/observability.ts';
 import { Overload } from '../../server/http/overload.ts';
@@ -73,16 +74,18 @@ export async function openTestApp({ access = {}, watch = {}, ...changes }: TestA
   };
   const app = createApp({ context, log: watch.log ?? log });
   await app.ready();
-  const send: TestApp['send'] = (method, url, body, headers = {}) => {
+  const send: TestApp['send'] = async (method, url, body, headers = {}) => {
     const isRaw = body === undefined || typeof body === 'string' || Buffer.isBuffer(body);
     const payload = isRaw ? body : JSON.stringify(body);
     const type = body === undefined ? {} : { 'content-type': 'application/json' };
-    return app.inject({
+    const answer = await app.inject({
       method,
       url,
       headers: { ...type, ...headers },
       ...(payload !== undefined && { payload }),
     } as InjectOptions);
+    requireDescribed(app, method, url, answer);
+    return answer;
   };
   return {
     app,
@@ -93,4 +96,19 @@ export async function openTestApp({ access = {}, watch = {}, ...changes }: TestA
       if (changes.replica === undefined) await replica.close();
     },
   };
+}
+
+let check: ApiCheck | null = null;
+
+/** Every answer that a test gets is one that the description of the API allows. All applications have the same routes. */
+function requireDescribed(
+  app: FastifyInstance,
+  method: string,
+  url: string,
+  { statusCode: status, headers, body }: LightMyRequestResponse,
+): void {
+  check ??= new ApiCheck(app);
+  const contentType = String(headers['content-type'] ?? '');
+  const fault = check.faultOf({ method, url, status, contentType, body });
+  if (fault !== null) throw new Error(`the description of the API does not hold: ${fault}`);
 }

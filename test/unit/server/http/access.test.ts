@@ -41,7 +41,7 @@ function pathOf(pattern: string): string {
 
 describe('policies', () => {
   /** Everything that may be called without a token, and with any. A route that joins them is a decision. */
-  const OPEN = ['/livez', '/readyz'];
+  const OPEN = ['/docs', '/livez', '/openapi.json', '/readyz'];
   const ANY_TOKEN = ['/v1', '/v1/_limits', '/sync'];
 
   test('[AC1] what is open, and what any token may call, is listed here; nothing in a database is either', () => {

@@ -237,7 +237,7 @@ describe('the trail of administration', () => {
     const watched = await openTestApp();
     for (let count = 0; count < 2100; count++) {
       watched.context.observability.audit.note({
-        at: '',
+        at: new Date(0).toISOString(),
         requestId: String(count),
         by: 'local',
         from: null,
