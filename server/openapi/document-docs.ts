@@ -107,6 +107,27 @@ export const DOCUMENT_DOCS: RouteDocs = {
     answers: { 200: { description: 'By path.', content: json(ref('ConflictList')), headers: ['Session-Token'] } },
     problems: MISSING,
   },
+  'POST /v1/:db/:collection/docs/:id/conflicts': {
+    tag: 'Documents',
+    summary: 'Settle conflicts of a document',
+    description: 'Keeps what is shown, restores a value that lost, or sets another one.',
+    headers: CHANGE_HEADERS,
+    body: json(Type.Union([ref('ConflictChoice'), Type.Array(ref('ConflictChoice'))])),
+    answers: WRITTEN,
+    problems: { ...MISSING, 409: 'There is no such conflict.', 412: 'A precondition does not hold.' },
+  },
+  'GET /v1/:db/:collection/conflicts': {
+    tag: 'Documents',
+    summary: 'List documents with values that lost',
+    answers: { 200: { description: 'A page.', content: json(ref('ConflictedList')), headers: ['Session-Token'] } },
+    problems: { 404: 'No such database.' },
+  },
+  'GET /v1/:db/:collection/violations': {
+    tag: 'Documents',
+    summary: 'List documents that the schema of the collection does not allow',
+    answers: { 200: { description: 'A page.', content: json(ref('ViolationList')), headers: ['Session-Token'] } },
+    problems: { 404: 'No such database.' },
+  },
   'POST /v1/:db/:collection/bulk': {
     tag: 'Documents',
     summary: 'Write many documents',

@@ -10,6 +10,7 @@ import type {
   AuditList,
   CollectionRequest,
   ConflictList,
+  ConflictedList,
   DatabaseList,
   DiagnosticsAnswer,
   DigestAnswer,
@@ -26,6 +27,7 @@ import type {
   NewAccessTokenAnswer,
   NewAccessTokenRequest,
   Problem,
+  ViolationList,
   WriteAnswer,
 } from '../api/index.ts';
 import { of } from './route-doc.ts';
@@ -88,6 +90,16 @@ const index = Type.Object(
   },
   strict,
 );
+const author = { at: moment, replica: Type.String() };
+const conflict = Type.Object(
+  {
+    path: text('JSON Pointer.'),
+    shown: Type.Optional(value),
+    shownBy: Type.Optional(Type.Object(author)),
+    others: Type.Array(Type.Object({ ...author, value })),
+  },
+  strict,
+);
 const collection = Type.Object(
   {
     name: Type.String(),
@@ -131,19 +143,44 @@ export const SCHEMAS: Readonly<Record<string, TSchema>> = {
   Write: of<WriteAnswer>()(Type.Object({ id: Type.String(), etag: Type.String() }, strict)),
   ListItem: of<ListItem>()(listItem),
   DocumentList: of<DocumentList>()(Type.Object({ items: Type.Array(listItem), cursor: orNull(Type.String()) }, strict)),
-  ConflictList: of<ConflictList>()(
+  ConflictList: of<ConflictList>()(Type.Object({ conflicts: Type.Array(conflict) }, strict)),
+  ConflictedList: of<ConflictedList>()(
     Type.Object(
       {
-        conflicts: Type.Array(
+        items: Type.Array(
+          Type.Object(
+            { id: Type.String(), etag: Type.String(), deleted: Type.Boolean(), conflicts: Type.Array(conflict) },
+            strict,
+          ),
+        ),
+        cursor: orNull(Type.String()),
+      },
+      strict,
+    ),
+  ),
+  ConflictChoice: Type.Object(
+    {
+      path: text('Path of a conflict.'),
+      keep: Type.Optional(Type.Literal('shown')),
+      restore: Type.Optional(Type.Unsafe<never>({ type: 'object', description: 'An entry of `others`.' })),
+      value: Type.Optional(value),
+    },
+    { ...strict, description: 'Besides `path` one of the others.' },
+  ),
+  ViolationList: of<ViolationList>()(
+    Type.Object(
+      {
+        items: Type.Array(
           Type.Object(
             {
-              path: text('JSON Pointer.'),
-              shown: Type.Optional(value),
-              others: Type.Array(Type.Object({ value, at: moment, replica: Type.String() }, strict)),
+              id: Type.String(),
+              etag: Type.String(),
+              errors: Type.Array(Type.Object({ pointer: Type.String(), detail: Type.String() }, strict)),
             },
             strict,
           ),
         ),
+        cursor: orNull(Type.String()),
       },
       strict,
     ),
@@ -162,6 +199,9 @@ export const SCHEMAS: Readonly<Record<string, TSchema>> = {
             Type.Union([Type.Literal('text'), Type.Literal('set'), Type.Literal('array'), Type.Literal('counter')]),
             { description: 'JSON Pointer → how that place merges.' },
           ),
+        ),
+        schema: Type.Optional(
+          Type.Unsafe<never>({ type: 'object', description: 'JSON Schema, draft 2020-12, that a write must satisfy.' }),
         ),
       },
       { description: 'Absent members have their default.' },
