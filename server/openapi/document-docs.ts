@@ -116,6 +116,32 @@ export const DOCUMENT_DOCS: RouteDocs = {
     answers: WRITTEN,
     problems: { ...MISSING, 409: 'There is no such conflict.', 412: 'A precondition does not hold.' },
   },
+  'GET /v1/:db/:collection/docs/:id/history': {
+    tag: 'Documents',
+    summary: 'Recent writes of a document',
+    answers: { 200: { description: 'Newest first.', content: json(ref('History')), headers: ['Session-Token'] } },
+    problems: MISSING,
+  },
+  'POST /v1/:db/_batch': {
+    tag: 'Documents',
+    summary: 'Write several documents, all or none',
+    description: 'No node ever shows half of it.',
+    headers: ['Prefer', 'Idempotency-Key'],
+    body: json(ref('BatchRequest')),
+    answers: {
+      200: { description: 'Written.', content: json(ref('Batch')), headers: ['Session-Token', 'Atoll-Replicas'] },
+      202: {
+        description: 'Written, but fewer members than asked for are known to hold it.',
+        content: json(ref('Batch')),
+        headers: ['Session-Token', 'Atoll-Replicas'],
+      },
+    },
+    problems: {
+      404: 'No such database.',
+      409: 'A patch does not fit; nothing was written.',
+      412: 'A precondition does not hold.',
+    },
+  },
   'GET /v1/:db/:collection/conflicts': {
     tag: 'Documents',
     summary: 'List documents with values that lost',

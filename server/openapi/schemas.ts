@@ -8,6 +8,7 @@ import type {
   AccessTokenAnswer,
   AccessTokenList,
   AuditList,
+  BatchAnswer,
   CollectionRequest,
   ConflictList,
   ConflictedList,
@@ -16,6 +17,7 @@ import type {
   DigestAnswer,
   DocumentList,
   HealthAnswer,
+  HistoryAnswer,
   IndexAnswer,
   IndexList,
   IndexRequest,
@@ -154,6 +156,47 @@ export const SCHEMAS: Readonly<Record<string, TSchema>> = {
           ),
         ),
         cursor: orNull(Type.String()),
+      },
+      strict,
+    ),
+  ),
+  History: of<HistoryAnswer>()(
+    Type.Object(
+      {
+        changes: Type.Array(
+          Type.Object({
+            ...author,
+            stamp: Type.Integer(),
+            origin: Type.Integer(),
+            paths: names,
+            removed: names,
+            created: Type.Boolean(),
+            deleted: Type.Boolean(),
+            partial: Type.Boolean(),
+          }),
+        ),
+        cursor: orNull(Type.String()),
+      },
+      strict,
+    ),
+  ),
+  BatchRequest: Type.Object(
+    {
+      writes: Type.Array(
+        Type.Object(
+          { collection: Type.String(), id: Type.String() },
+          { description: 'And one of `doc`, `merge`, `ops`, `delete`; perhaps `ifMatch` or `ifNoneMatch`.' },
+        ),
+      ),
+    },
+    strict,
+  ),
+  Batch: of<BatchAnswer>()(
+    Type.Object(
+      {
+        results: Type.Array(
+          Type.Object({ id: Type.String(), status: Type.Integer(), etag: Type.Optional(Type.String()) }, strict),
+        ),
       },
       strict,
     ),

@@ -26,7 +26,8 @@ const INFLIGHT_BYTES = 8_388_608;
 
 export function bulkRoutes(app: FastifyInstance, context: HttpContext): void {
   const { replica, limits, documentLimits, health } = context;
-  const querystring = Type.Object({ atomic: Type.Optional(Type.Boolean()) }, { additionalProperties: false });
+  const atomic = Type.Optional(Type.Boolean({ description: 'All lines or none, applied as one.' }));
+  const querystring = Type.Object({ atomic }, { additionalProperties: false });
   const params = Type.Object({ db: Type.String(), collection: Type.String() });
   const typed = app.withTypeProvider<TypeBoxTypeProvider>();
   typed.post(
