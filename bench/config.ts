@@ -18,6 +18,13 @@ export interface BenchConfig {
   };
   readonly bulk: { readonly documents: number; readonly rounds: number };
   readonly propagation: { readonly writes: number; readonly perSecond: number };
+  readonly feed: {
+    readonly perSecond: number;
+    readonly seconds: number;
+    readonly feeds: number;
+    /** With that many feeds. */
+    readonly manyPerSecond: number;
+  };
   readonly catchUp: { readonly documents: number; readonly rounds: number; readonly updates: number };
   readonly crdt: {
     readonly documents: number;
@@ -51,6 +58,7 @@ export const CONFIG: BenchConfig = {
   },
   bulk: { documents: Number.POSITIVE_INFINITY, rounds: 3 },
   propagation: { writes: 1_000, perSecond: 50 },
+  feed: { perSecond: 3_000, seconds: 15, feeds: 200, manyPerSecond: 500 },
   catchUp: { documents: 20_000, rounds: 3, updates: 200 },
   crdt: { documents: 1_000, overwrites: 100_000, rounds: 5, roundMs: 1_000 },
   store: { batches: 200, rounds: 5 },
@@ -71,6 +79,7 @@ export const QUICK_CONFIG: BenchConfig = {
   http: { ...CONFIG.http, coldDocuments: 5_000, rounds: 3, roundMs: 1_500, warmUpMs: 1_500 },
   bulk: { documents: 20_000, rounds: 1 },
   propagation: { writes: 150, perSecond: 50 },
+  feed: { perSecond: 1_000, seconds: 4, feeds: 50, manyPerSecond: 200 },
   catchUp: { documents: 20_000, rounds: 1, updates: 50 },
   crdt: { documents: 200, overwrites: 100_000, rounds: 3, roundMs: 300 },
   store: { batches: 40, rounds: 3 },
@@ -93,6 +102,7 @@ export const TARGET = {
   bulkPerSecondMin: 8_000,
   propagationP50MsMax: 5,
   propagationP99MsMax: 20,
+  feedP99MsMax: 100,
   catchUpPerSecondMin: 10_000,
   catchUpBytesRatioMax: 2,
   stateRatioMax: 1.5,
