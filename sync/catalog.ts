@@ -28,6 +28,7 @@ export const SYSTEM_KEY = '_system.0';
 export const SYSTEM_COLLECTIONS: readonly string[] = [
   'databases',
   'collections',
+  'indexes',
   'members',
   'join-tokens',
   'access-tokens',
