@@ -15,7 +15,7 @@ export type Candidate =
     }
   | { readonly kind: 'object' | 'set'; readonly latest: Written }
   | { readonly kind: 'array'; readonly latest: Written; readonly list: List }
-  | { readonly kind: 'text'; readonly latest: Written; readonly entry: Entry };
+  | { readonly kind: 'text' | 'shared'; readonly latest: Written; readonly entry: Entry };
 
 /** The root is an object even when nobody wrote in it. */
 const ROOT_WRITE: Written = { run: { client: 0, clock: 0, stamp: 0, creation: false, live: 1 }, clock: 0 };
@@ -44,6 +44,7 @@ export function candidatesAt(node: Node): Candidate[] {
   for (const list of node.lists ?? []) found.push({ kind: 'array', latest: list.headers[0] as Entry, list });
   if (kinds.set.length > 0) found.push({ kind: 'set', latest: latestOf(kinds.set) as Written });
   addTexts(kinds.texts, found);
+  for (const entry of kinds.shared) found.push({ kind: 'shared', latest: entry, entry });
   if (found.length === 0 && node.element !== null) {
     const inline = node.element.inline;
     found.push({ kind: 'value', latest: node.element, entry: null, value: inline === undefined ? null : inline });
@@ -90,16 +91,18 @@ interface Kinds {
   readonly markers: Entry[];
   readonly set: Entry[];
   readonly texts: Entry[];
+  readonly shared: Entry[];
 }
 
 function kindsAt(node: Node): Kinds {
-  const kinds: Kinds = { values: [], bases: [], tallies: [], markers: [], set: [], texts: [] };
+  const kinds: Kinds = { values: [], bases: [], tallies: [], markers: [], set: [], texts: [], shared: [] };
   for (const entry of node.entries) {
     if (entry.kind === KIND.value) kinds.values.push(entry);
     else if (entry.kind === KIND.object) kinds.markers.push(entry);
     else if (entry.kind === KIND.base) kinds.bases.push(entry);
     else if (entry.kind === KIND.tally) kinds.tallies.push(entry);
     else if (entry.kind === KIND.text) kinds.texts.push(entry);
+    else if (entry.kind === KIND.shared) kinds.shared.push(entry);
     else if (entry.kind !== KIND.list) kinds.set.push(entry);
   }
   return kinds;

@@ -4,41 +4,52 @@
  * has to be read, a model while it is read or written, and a Y.Doc only when updates must be merged.
  */
 import * as Y from 'yjs';
-import { assert, unreachable } from './assert.ts';
+import { assert } from './assert.ts';
 import { canonicalJson, canonicalOrder } from './canonical-json.ts';
 import type { Author, Change, Conflict, DocumentView } from './change.ts';
+import { checkClientUpdate, checkLimit, deletesAnything, type ClientAdmission } from './client-update.ts';
+import { checkBytes, checkDocument, checkSize } from './document-check.ts';
+import { edit } from './edit.ts';
 import { CrdtError } from './errors.ts';
 import { readFirstState, restoreFirstState, type FirstState } from './first-state.ts';
 import { writeFreshState } from './fresh-state.ts';
-import { applyIntents } from './intent.ts';
-import { applyJsonPatch } from './json-patch.ts';
 import type { JsonObject } from './json-value.ts';
-import { DEFAULT_LIMITS, type Limits } from './limits.ts';
-import { mergePatch } from './merge-patch.ts';
+import { DEFAULT_LIMITS } from './limits.ts';
 import { createModel, type ElementId, type Model } from './model.ts';
 import { plainOrder, readPlainState } from './plain-state.ts';
 import { applyPlainUpdate } from './plain-update.ts';
-import { applyLostResolutions, applyResolutions } from './resolve.ts';
-import { bury, dropTombstones, exists, startAnew } from './tombstone.ts';
+import { exists } from './tombstone.ts';
+import { ROOT } from './root-name.ts';
 import { Transaction } from './transaction.ts';
 import { admitUpdate, checkContiguous, inspectUpdate, type UpdateAdmission, type UpdateInspection } from './update.ts';
-import { utf8Length } from './utf8.ts';
 import { checkValue } from './value-check.ts';
 import { countConflicts, listConflicts, listLost, render } from './view.ts';
-import { assign } from './write-value.ts';
 import { writeUpdate, type RootOrder } from './write-update.ts';
-import { clocksOf, createDoc, editTexts, hasGap, orderOf, readDoc } from './yjs-state.ts';
+import {
+  applyTo,
+  clocksOf,
+  createDoc,
+  hasTombstone,
+  observeUpdate,
+  editTexts,
+  hasGap,
+  orderOf,
+  readDoc,
+} from './yjs-state.ts';
 
 const ABSENT: DocumentView = Object.freeze({ exists: false, json: '', modified: 0, conflicts: 0 });
 /** Updates kept beside the state until they are merged into it; also own writes that the Y.Doc has not learnt of. */
 const UPDATES_MAX = 16;
 /** … and their bytes, unless the state itself is larger. */
 const UPDATES_BYTES_MIN = 2048;
+/** Editors make many small changes to documents that are costly to encode: so many updates are kept, of at most so many bytes. */
+const SHARED_UPDATES_MAX = 256;
+const SHARED_UPDATES_BYTES_MAX = 65_536;
 const EMPTY_STATE: Uint8Array = Uint8Array.of(0, 0);
 /** JSON is rarely longer than this many times the state. */
 const JSON_PER_BYTE = 4;
 /** Measured heap bytes: of a document at all, of a byte of state, and of a live element in the model and in a Y.Doc. */
-const WEIGHT = { document: 2500, byte: 2, modelElement: 800, docElement: 500 } as const;
+const WEIGHT = { document: 2500, byte: 2, sharedByte: 12, modelElement: 800, docElement: 500 } as const;
 
 /**
  * A document. Not safe to share between callers that interleave within one call; every call is synchronous.
@@ -60,6 +71,8 @@ export class CrdtDocument {
   #bytes = 0;
   /** Set while the state is that of a first write. Such a state is not made before it is needed. */
   #first: FirstState | null = null;
+  /** An editor wrote in it. */
+  #isShared = false;
 
   private constructor() {}
 
@@ -79,6 +92,7 @@ export class CrdtDocument {
     if (state.byteLength < 2) throw new CrdtError('CRDT_UPDATE_MALFORMED', 'not a Yjs v1 update: it is too short');
     document.#keep(state);
     for (const update of updates) document.#keep(update);
+    document.#isShared = updates.length > UPDATES_MAX;
     document.#pending = [state, ...updates];
     return document;
   }
@@ -110,7 +124,7 @@ export class CrdtDocument {
     const inspection = inspectUpdate(update);
     const doc = this.#merge();
     checkContiguous(inspection, clocksOf(doc));
-    Y.applyUpdate(doc, update);
+    applyTo(doc, update);
     assert(!hasGap(doc), 'a checked update has no gap');
     this.#keep(update);
     this.#discardModel();
@@ -158,6 +172,59 @@ export class CrdtDocument {
     return admitUpdate(this.#read().clocks, update, admission);
   }
 
+  /**
+   * Merges an update of a Yjs client, who need not be trusted. A deleted document begins anew with it.
+   *
+   * @returns Updates for other replicas, in order: what was new. None when nothing was.
+   * @throws CrdtError as `checkClientUpdate` does; nothing was applied.
+   */
+  mergeClient(update: Uint8Array, admission: ClientAdmission, author: Author): readonly Uint8Array[] {
+    const doc = this.#merge();
+    const writers = checkClientUpdate(doc, update, admission);
+    const isNew = writers.length > 0;
+    if (isNew) checkLimit('documentBytes', this.#bytes + update.byteLength, admission.bytesMax);
+    if (!isNew && !deletesAnything(doc, inspectUpdate(update).deletes)) return [];
+    if (admission.isReadOnly) throw new CrdtError('CRDT_UPDATE_FORBIDDEN', 'this client may read only');
+    const isAnew = hasTombstone(doc) && !this.view().exists;
+    if (isAnew && !isNew) return [];
+    const before = isAnew ? this.change({ kind: 'merge-patch', patch: {} }, author) : null;
+    const effect = this.#mergeEffect(update);
+    return [before, effect].filter((part) => part !== null);
+  }
+
+  /** Merges a checked update and returns what was new in it: what others need is seldom all that a client sends. */
+  #mergeEffect(update: Uint8Array): Uint8Array | null {
+    let effect: Uint8Array | null = null;
+    try {
+      effect = observeUpdate(this.#merge(), (doc) => applyTo(doc, update));
+    } catch (cause) {
+      // Yjs may have applied a part.
+      this.#reload();
+      throw new CrdtError('CRDT_UPDATE_MALFORMED', 'not a Yjs v1 update: it cannot be merged', { cause });
+    }
+    if (effect === null) return null;
+    this.#keep(effect);
+    this.#discardModel();
+    this.#view = null;
+    return effect;
+  }
+
+  /** Returns what a replica with these clocks lacks, of a document that exists. */
+  encodeDiff(stateVector: Uint8Array): Uint8Array {
+    const isAll = stateVector.byteLength === 1 && stateVector[0] === 0;
+    if (this.#state === null || (isAll && this.#updates.length === 0)) return this.encode();
+    try {
+      return Y.encodeStateAsUpdate(this.#merge(), stateVector);
+    } catch (cause) {
+      throw new CrdtError('CRDT_UPDATE_MALFORMED', 'not a Yjs state vector', { cause });
+    }
+  }
+
+  /** Returns the Yjs state vector. */
+  encodeStateVector(): Uint8Array {
+    return Y.encodeStateVector(this.#merge());
+  }
+
   /** Returns what the document shows; the same object until the next change. */
   view(): DocumentView {
     if (this.#view !== null) return this.#view;
@@ -194,8 +261,10 @@ export class CrdtDocument {
   encodeParts(): readonly [Uint8Array, ...Uint8Array[]] {
     this.#makeState();
     if (this.#state === null) return [EMPTY_STATE];
-    const bytesMax = Math.max(UPDATES_BYTES_MIN, this.#state.length);
-    if (this.#updates.length > UPDATES_MAX || this.#bytes - this.#state.length > bytesMax) return [this.encode()];
+    const stateBytes = Math.max(UPDATES_BYTES_MIN, this.#state.length);
+    const bytesMax = this.#isShared ? Math.min(stateBytes, SHARED_UPDATES_BYTES_MAX) : stateBytes;
+    const countMax = this.#isShared ? SHARED_UPDATES_MAX : UPDATES_MAX;
+    if (this.#updates.length > countMax || this.#bytes - this.#state.length > bytesMax) return [this.encode()];
     return [this.#state, ...this.#updates];
   }
 
@@ -219,7 +288,8 @@ export class CrdtDocument {
   get weight(): number {
     const elements = this.#model === null ? 0 : countLive(this.#model);
     const perElement = WEIGHT.modelElement + (this.#doc === null ? 0 : WEIGHT.docElement);
-    return WEIGHT.document + this.#bytes * WEIGHT.byte + elements * perElement;
+    const perByte = this.#isShared && this.#doc !== null ? WEIGHT.sharedByte : WEIGHT.byte;
+    return WEIGHT.document + this.#bytes * perByte + elements * perElement;
   }
 
   get #isEmpty(): boolean {
@@ -268,11 +338,12 @@ export class CrdtDocument {
 
   /** Returns the Y.Doc with everything in it. */
   #merge(): Y.Doc {
+    this.#makeState();
     const doc = this.#doc ?? createDoc();
     if (this.#doc === null && this.#pending.length > 0) {
       const [state] = this.#pending as [Uint8Array];
       try {
-        Y.applyUpdate(doc, state);
+        applyTo(doc, state);
       } catch (cause) {
         throw new CrdtError('CRDT_UPDATE_MALFORMED', 'not a Yjs v1 update: it cannot be decoded', { cause });
       }
@@ -280,10 +351,18 @@ export class CrdtDocument {
       this.#pending.shift();
     }
     this.#doc = doc;
-    for (const update of this.#pending) Y.applyUpdate(doc, update);
+    for (const update of this.#pending) applyTo(doc, update);
     this.#pending = [];
     this.#order = null;
+    this.#isShared = doc.share.size > (doc.share.has(ROOT) ? 1 : 0);
     return doc;
+  }
+
+  /** Makes the Y.Doc anew from the bytes. */
+  #reload(): void {
+    this.#discardModel();
+    this.#doc = null;
+    this.#pending = this.#state === null ? [] : [this.#state, ...this.#updates];
   }
 
   /** A write to members, from elsewhere, without a Y.Doc. */
@@ -379,68 +458,4 @@ function countLive(model: Model): number {
   let count = 0;
   for (const run of model.runs) count += run.live;
   return count;
-}
-
-/** Edits the model; tells whether there is anything to write. */
-function edit(transaction: Transaction, change: Change, isCreation: boolean): boolean {
-  const { model, limits, author } = transaction;
-  if (change.kind === 'delete') {
-    bury(transaction, author.deletePolicy);
-    return true;
-  }
-  if (change.kind === 'resolve' && isCreation) {
-    applyLostResolutions(transaction, change.resolutions, author.deletePolicy, checkDocument);
-    return true;
-  }
-  if (isCreation) startAnew(transaction);
-  switch (change.kind) {
-    case 'replace':
-      checkDocument(change.value);
-      checkValue(change.value, '', 1, limits);
-      assign(transaction, model.root, change.value, false);
-      break;
-    case 'merge-patch':
-      checkDocument(change.patch);
-      checkValue(change.patch, '', 1, limits);
-      mergePatch(transaction, model.root, change.patch);
-      break;
-    case 'json-patch':
-      applyJsonPatch(transaction, change.operations);
-      break;
-    case 'resolve':
-      applyResolutions(transaction, change.resolutions, checkDocument);
-      break;
-    case 'operations':
-      applyIntents(transaction, change.operations);
-      break;
-    default:
-      unreachable(change);
-  }
-  // Also a patch that says nothing: what is patched is an empty document, and it is there afterwards.
-  if (isCreation) return true;
-  if (transaction.isEmpty) return false;
-  dropTombstones(transaction);
-  return true;
-}
-
-function checkDocument(value: unknown): void {
-  if (value === null || typeof value !== 'object' || Array.isArray(value)) {
-    throw new CrdtError('CRDT_VALUE_INVALID', 'a document is a JSON object', { details: { path: '' } });
-  }
-}
-
-/** Refuses a write that leaves a document over the limit, unless it makes it smaller. */
-function checkSize(model: Model, before: DocumentView | null, transaction: Transaction): void {
-  if (transaction.tombstone !== null) return;
-  checkBytes(render(model.root, model), before, transaction.limits);
-}
-
-function checkBytes(json: string, before: DocumentView | null, limits: Limits): void {
-  const limit = limits.documentBytesMax;
-  if (json.length * 3 <= limit) return;
-  const actual = utf8Length(json);
-  if (actual <= limit || (before !== null && actual < utf8Length(before.json))) return;
-  throw new CrdtError('CRDT_LIMIT_EXCEEDED', `the document would have ${actual} bytes of JSON`, {
-    details: { path: '', name: 'documentBytes', limit, actual },
-  });
 }

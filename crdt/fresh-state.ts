@@ -8,7 +8,8 @@ import type { Author } from './change.ts';
 import { encodeSegment } from './json-pointer.ts';
 import type { JsonObject, JsonScalar, JsonValue } from './json-value.ts';
 import { isScalar, scalarsFirst } from './write-value.ts';
-import { CONTENT_ANY, ROOT } from './write-update.ts';
+import { ROOT } from './root-name.ts';
+import { CONTENT_ANY } from './write-update.ts';
 
 const WRITER: ByteWriter = new ByteWriter();
 

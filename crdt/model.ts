@@ -8,6 +8,7 @@
  */
 import { encodeSegment } from './json-pointer.ts';
 import type { JsonScalar } from './json-value.ts';
+import type { SharedKind } from './shared-type.ts';
 
 /** Not written yet: the id is given when the change is encoded. */
 export const UNWRITTEN = -1;
@@ -35,7 +36,7 @@ export interface Written {
   clock: number;
 }
 
-export const KIND = { object: 0, value: 1, base: 2, tally: 3, set: 4, member: 5, text: 6, list: 7 } as const;
+export const KIND = { object: 0, value: 1, base: 2, tally: 3, set: 4, member: 5, text: 6, list: 7, shared: 8 } as const;
 export type Kind = (typeof KIND)[keyof typeof KIND];
 
 /** The tally of one client as a set or delete saw it, with the clock of the entry that held it. */
@@ -49,7 +50,10 @@ export type SeenTallies = ReadonlyMap<number, SeenTally>;
 export interface Entry extends Written {
   readonly kind: Kind;
   readonly node: Node;
-  /** value: the scalar; tally: the number; member: canonical JSON; text: generation name, '' for generation 0. */
+  /**
+   * value: the scalar; tally: the number; member: canonical JSON; text: name of its root type, '' for the one named by the path; shared:
+   * key in `Model.shared`.
+   */
   readonly value: JsonScalar;
   /** value and base: tallies it absorbed (CR8). */
   readonly seen: SeenTallies | null;
@@ -93,6 +97,14 @@ export interface Move extends Written {
 export interface ElementId {
   readonly client: number;
   readonly clock: number;
+}
+
+/** Content of a root type that an editor wrote: its members, a row of values, XML, or a text with formats. */
+export interface SharedContent {
+  readonly root: string;
+  readonly kind: SharedKind;
+  /** Canonical. */
+  readonly json: string;
 }
 
 export interface Tombstone extends Written {
@@ -154,6 +166,8 @@ export interface Model {
   readonly clocks: Map<number, number>;
   /** Content of root texts by name. */
   readonly texts: Map<string, string>;
+  /** What editors wrote besides plain text, by `sharedKey`. */
+  readonly shared: Map<string, SharedContent>;
   /** Entries that mean nothing any more; the next write deletes them. */
   garbage: Written[];
 }
@@ -165,6 +179,7 @@ export function createModel(): Model {
     tombstones: [],
     clocks: new Map(),
     texts: new Map(),
+    shared: new Map(),
     garbage: [],
   };
 }
@@ -176,6 +191,11 @@ export function compareWritten(a: Written, b: Written): number {
 
 function orderClock(clock: number): number {
   return clock === UNWRITTEN ? Number.MAX_SAFE_INTEGER : clock;
+}
+
+/** Names one kind of content of a root type. */
+export function sharedKey(kind: SharedKind, root: string): string {
+  return `${kind}:${root}`;
 }
 
 /** Names an element in paths and maps: client and clock in base 36. */

@@ -6,7 +6,8 @@
 import { ByteReader } from './byte-reader.ts';
 import type { ElementId, Model } from './model.ts';
 import { ModelReader } from './read-model.ts';
-import { CONTENT_ANY, ROOT, type RootOrder } from './write-update.ts';
+import { ROOT } from './root-name.ts';
+import { CONTENT_ANY, type RootOrder } from './write-update.ts';
 
 export interface PlainState {
   readonly model: Model;

@@ -6,7 +6,8 @@
 import { ByteReader } from './byte-reader.ts';
 import { KIND, type Entry, type Model, type Node, type Run } from './model.ts';
 import { ModelReader, TAG } from './read-model.ts';
-import { CONTENT_ANY, ROOT } from './write-update.ts';
+import { ROOT } from './root-name.ts';
+import { CONTENT_ANY } from './write-update.ts';
 
 interface Range {
   readonly client: number;
@@ -83,11 +84,11 @@ function readDeletes(bytes: ByteReader): Range[] {
 }
 
 /** True when the update continues its client, and everything it names is here. */
-function isNext({ clocks, texts }: Model, { client, clock, neighbours, deletes }: PlainUpdate): boolean {
+function isNext({ clocks, texts, shared }: Model, { client, clock, neighbours, deletes }: PlainUpdate): boolean {
   const known = (id: number): number => clocks.get(id) ?? 0;
   if (clock !== known(client)) return false;
-  // Neighbours in a text would put the elements there, where nobody reads them.
-  if (texts.size > 0) return false;
+  // Neighbours in another root type would put the elements there, where nobody reads them.
+  if (texts.size > 0 || shared.size > 0) return false;
   return (
     neighbours.every((id) => id.clock < known(id.client)) && deletes.every(({ client: of, to }) => to <= known(of))
   );

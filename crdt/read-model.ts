@@ -22,7 +22,10 @@ import {
   type SeenTallies,
   type SeenTally,
   type Written,
+  sharedKey,
 } from './model.ts';
+import { pathOfRoot, ROOT } from './root-name.ts';
+import type { SharedFace } from './shared-type.ts';
 
 /** Third member of an entry `[path, payload, tag]`. */
 export const TAG = { tally: 0, set: 1, member: 2, text: 3 } as const;
@@ -72,15 +75,22 @@ export class ModelReader {
     }
   }
 
-  /** Takes the content of a root text. */
-  readText(name: string, content: string): void {
-    this.model.texts.set(name, content);
+  /** Takes what one root type shows. */
+  readShared(root: string, { kind, json, content }: SharedFace): void {
+    // '' says in a marker that a text is named by its path.
+    const isText = kind === 'text' && root !== '';
+    if (isText) this.model.texts.set(root, content);
+    const isPlain = isText && !json.startsWith('[');
+    if (!isPlain) this.model.shared.set(sharedKey(kind, root), { root, kind, json });
   }
 
   /** Completes texts, lists and orphans. */
   finish(): Model {
-    for (const [name, content] of this.model.texts) {
-      if (name.startsWith('t/') && content !== '') this.#markText(name.slice(1));
+    for (const [root, content] of this.model.texts) {
+      if (content !== '') this.#mark(KIND.text, root, root.startsWith('t/') ? '' : root);
+    }
+    for (const [key, { root, kind }] of this.model.shared) {
+      if (kind !== 'text' || root === '') this.#mark(KIND.shared, root, key);
     }
     for (const { name, move } of this.#moves) {
       const element = this.#elementNodes.get(name)?.element;
@@ -156,7 +166,7 @@ export class ModelReader {
       this.#add(KIND.set, node, clock, null, null);
     } else if (tag === TAG.member) {
       if (typeof payload === 'string' && isJson(payload)) this.#add(KIND.member, node, clock, payload, null);
-    } else if (tag === TAG.text) {
+    } else if (tag === TAG.text && payload !== ROOT) {
       this.#add(KIND.text, node, clock, typeof payload === 'string' ? payload : '', null);
     }
   }
@@ -189,12 +199,14 @@ export class ModelReader {
     this.#slotsEnd = clock + 1 + (typeof count === 'number' ? count : 0);
   }
 
-  /** Text that an editor wrote without a marker stands at its path all the same, behind every write of ours. */
-  #markText(path: string): void {
+  /** What an editor wrote has no entry of its own: it stands where its root type is named for, behind every write of ours. */
+  #mark(kind: Kind, root: string, value: string): void {
+    const path = pathOfRoot(root);
+    if (path === null) return;
     this.startClient(0);
     const node = this.#resolve(path);
-    if (node === null || node.entries.some((entry) => entry.kind === KIND.text && entry.value === '')) return;
-    this.#add(KIND.text, node, UNMARKED, '', null);
+    if (node === null || node.entries.some((entry) => entry.kind === kind && entry.value === value)) return;
+    this.#add(kind, node, UNMARKED, value, null);
   }
 
   #resolve(path: string): Node | null {

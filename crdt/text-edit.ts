@@ -4,6 +4,7 @@
  */
 import { CrdtError } from './errors.ts';
 import { KIND, UNWRITTEN, type Entry, type Node } from './model.ts';
+import { isMemberRoot } from './root-name.ts';
 import type { Transaction } from './transaction.ts';
 import { textContent, textName } from './view.ts';
 
@@ -18,7 +19,13 @@ export function createText(transaction: Transaction, node: Node, content: string
 /** Creates the text that every replica means by this path, so that concurrent edits of a missing text merge. */
 export function createSharedText(transaction: Transaction, node: Node): Entry {
   transaction.settleAncestors(node);
-  return transaction.put(KIND.text, node, isWritten(node) ? '' : transaction.nextTextName());
+  return transaction.put(KIND.text, node, isWritten(node) ? sharedName(node) : transaction.nextTextName());
+}
+
+/** A text that is a member of the document has the root type of that name, so that an editor opens it as it opens its own. */
+function sharedName(node: Node): string {
+  const isMember = node.parent !== null && node.parent.parent === null && node.elementId === null;
+  return isMember && node.key !== '' && isMemberRoot(node.key) ? node.key : '';
 }
 
 /** Edits a text and renews its marker, so that an edit survives a concurrent delete (CR2). */

@@ -38,7 +38,7 @@ export interface TextEdit {
 export type Standing =
   | { readonly kind: 'object' | 'set' }
   | { readonly kind: 'array'; readonly list: List }
-  | { readonly kind: 'text'; readonly entry: Entry };
+  | { readonly kind: 'text' | 'shared'; readonly entry: Entry };
 
 const OBJECT: Standing = { kind: 'object' };
 
@@ -247,7 +247,8 @@ export class Transaction {
 function belongs(entry: Entry, standing: Standing): boolean {
   if (standing.kind === 'object') return entry.kind === KIND.object;
   if (standing.kind === 'array') return entry.list === standing.list;
-  if (standing.kind === 'text') return entry.kind === KIND.text && entry.value === standing.entry.value;
+  if (standing.kind === 'text' || standing.kind === 'shared')
+    return entry.kind === standing.entry.kind && entry.value === standing.entry.value;
   return entry.kind === KIND.set || entry.kind === KIND.member;
 }
 

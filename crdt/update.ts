@@ -6,7 +6,7 @@
 import * as Y from 'yjs';
 import { assert } from './assert.ts';
 import { CrdtError } from './errors.ts';
-import { createDoc, hasGap } from './yjs-state.ts';
+import { applyTo, createDoc, hasGap } from './yjs-state.ts';
 
 export interface ClockRange {
   /** First clock. */
@@ -42,7 +42,11 @@ export interface UpdateAdmission {
  * @throws CrdtError `CRDT_UPDATE_MALFORMED`, also for trailing bytes and for gaps inside one client.
  */
 export function inspectUpdate(update: Uint8Array): UpdateInspection {
-  const { structs, ds } = decodeUpdate(update);
+  return inspectDecoded(decodeUpdate(update));
+}
+
+/** @throws CrdtError `CRDT_UPDATE_MALFORMED` for gaps inside one client, and for structs that wait for each other. */
+export function inspectDecoded({ structs, ds }: DecodedUpdate): UpdateInspection {
   const clients = new Map<number, ClockRange>();
   const needs = new Map<number, number>();
   const need = (id: { readonly client: number; readonly clock: number } | null): void => {
@@ -125,9 +129,14 @@ export function admitUpdate(
 export function normaliseState(state: Uint8Array): Uint8Array {
   checkContiguous(inspectUpdate(state), new Map());
   const doc = createDoc();
-  Y.applyUpdate(doc, state);
+  applyTo(doc, state);
   assert(!hasGap(doc), 'a checked state has no gap');
   return Y.encodeStateAsUpdate(doc);
+}
+
+/** Joins updates into one; nothing is collected. */
+export function mergeUpdates(updates: readonly Uint8Array[]): Uint8Array {
+  return Y.mergeUpdates([...updates]);
 }
 
 /** Tells whether structs build on each other in a circle: no order of applying them exists, and Yjs would apply a part. */
@@ -171,7 +180,7 @@ export interface DecodedUpdate {
   readonly ds: { readonly clients: ReadonlyMap<number, readonly { readonly clock: number; readonly len: number }[]> };
 }
 
-/** @throws CrdtError `CRDT_UPDATE_MALFORMED` */
+/** @throws CrdtError `CRDT_UPDATE_MALFORMED`, also for trailing bytes. */
 export function decodeUpdate(update: Uint8Array): DecodedUpdate {
   const decoders: Y.UpdateDecoderV1[] = [];
   class ObservedDecoder extends Y.UpdateDecoderV1 {

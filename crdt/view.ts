@@ -7,7 +7,7 @@ import { candidatesAt, isPlainObject, latestWrite, type Candidate } from './cand
 import type { Conflict, ConflictingValue } from './change.ts';
 import { encodeSegment } from './json-pointer.ts';
 import type { JsonValue } from './json-value.ts';
-import { KIND, nodePath, type Entry, type List, type Model, type Node } from './model.ts';
+import { KIND, nodePath, sharedKey, type Entry, type List, type Model, type Node } from './model.ts';
 import { lostWrite } from './tombstone.ts';
 
 /** Returns the canonical JSON text shown at a node, '' when absent; sets `node.text` and `node.conflicts`. */
@@ -79,7 +79,8 @@ function renderCandidate(node: Node, candidate: Candidate, model: Model): string
   if (candidate.kind === 'value') return JSON.stringify(candidate.value);
   if (candidate.kind === 'array') return renderList(candidate.list, model);
   if (candidate.kind === 'set') return `[${setMembers(node).join(',')}]`;
-  if (candidate.kind === 'text') return JSON.stringify(textContent(candidate.entry, model));
+  if (candidate.kind === 'text') return textJson(candidate.entry, model);
+  if (candidate.kind === 'shared') return model.shared.get(candidate.entry.value as string)?.json ?? 'null';
   return renderObject(node, model) || '{}';
 }
 
@@ -104,6 +105,11 @@ export function setMembers(node: Node): string[] {
 /** Names the root text of a text entry. Generation 0 is named by its path, so that an editor can attach to it. */
 export function textName(entry: Entry): string {
   return entry.value === '' ? `t${nodePath(entry.node)}` : (entry.value as string);
+}
+
+/** A text as a string, or with formats and embedded objects as its operations. */
+function textJson(entry: Entry, model: Model): string {
+  return model.shared.get(sharedKey('text', textName(entry)))?.json ?? JSON.stringify(textContent(entry, model));
 }
 
 export function textContent(entry: Entry, model: Model): string {

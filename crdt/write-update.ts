@@ -25,6 +25,7 @@ import {
   type Tombstone,
 } from './model.ts';
 import { TAG } from './read-model.ts';
+import { ROOT } from './root-name.ts';
 import type { Transaction } from './transaction.ts';
 
 /** Where elements stand in the root array, deleted ones included. */
@@ -34,9 +35,6 @@ export interface RootOrder {
   rightOf(id: ElementId): ElementId | null;
   leftOf(id: ElementId): ElementId | null;
 }
-
-/** Name of the root array that holds everything but texts. */
-export const ROOT = 'a';
 
 type Slot = { readonly element: Element; readonly move: Move | null };
 type Part = Entry | Slot | Tombstone;

@@ -7,18 +7,49 @@ import * as Y from 'yjs';
 import { assert } from './assert.ts';
 import type { ElementId, Model } from './model.ts';
 import { ModelReader } from './read-model.ts';
+import { facesOf } from './shared-type.ts';
 import type { TextEdit } from './transaction.ts';
-import { ROOT, type RootOrder } from './write-update.ts';
-
-/** Stands for an embedded object in the text of a rich text, so that indexes agree with Yjs. */
-const EMBEDDED = '\uFFFC';
-const TEXT_NAME = /^(?:t\/|u[0-9a-z]+\.[0-9a-z]+\.[0-9a-z]+$)/;
+import { ROOT } from './root-name.ts';
+import type { RootOrder } from './write-update.ts';
 
 /** Creates an empty Y.Doc. A fixed guid costs a twentieth of a random one; client 0 never writes. */
 export function createDoc(): Y.Doc {
   const doc = new Y.Doc({ guid: 'a', gc: true });
   doc.clientID = 0;
   return doc;
+}
+
+/**
+ * Applies an update, and nothing else: Yjs takes formats that enclose nothing out of a text after what it believes to be a change from
+ * elsewhere. Replicas would do so at different moments and differ; editors do it, and their deletes arrive like any other.
+ */
+export function applyTo(doc: Y.Doc, update: Uint8Array): void {
+  Y.transact(doc, () => Y.applyUpdate(doc, update), null, true);
+}
+
+/** Runs a change and returns its update, or null when it had no effect. */
+export function observeUpdate(doc: Y.Doc, change: (doc: Y.Doc) => void): Uint8Array | null {
+  let update: Uint8Array | null = null;
+  const keep = (bytes: Uint8Array): void => {
+    update = bytes;
+  };
+  doc.on('update', keep);
+  try {
+    change(doc);
+  } finally {
+    doc.off('update', keep);
+  }
+  return update;
+}
+
+/** Tells whether somebody deleted the document; whether it is deleted depends on more. */
+export function hasTombstone(doc: Y.Doc): boolean {
+  for (let item = rootOf(doc)._start; item !== null; item = item.right) {
+    if (item.deleted || !(item.content instanceof Y.ContentAny)) continue;
+    const values = item.content.arr as readonly unknown[];
+    if (values.some((value) => Array.isArray(value) && value[1] instanceof Uint8Array)) return true;
+  }
+  return false;
 }
 
 /** Tells whether a Y.Doc waits for something that no update has brought: its state is incomplete. */
@@ -59,8 +90,9 @@ export function readDoc(doc: Y.Doc): Model {
       }
     }
   }
-  for (const name of doc.share.keys()) {
-    if (TEXT_NAME.test(name)) reader.readText(name, contentOf(doc.getText(name)));
+  for (const [name, type] of doc.share) {
+    if (name === ROOT) continue;
+    for (const face of facesOf(type)) reader.readShared(name, face);
   }
   const model = reader.finish();
   for (const [client, clock] of clocksOf(doc)) model.clocks.set(client, clock);
@@ -97,22 +129,18 @@ export function orderOf(doc: Y.Doc): RootOrder {
 
 /** Applies text edits as one transaction of a client and returns its update. */
 export function editTexts(doc: Y.Doc, client: number, edits: readonly TextEdit[]): Uint8Array | null {
-  let update: Uint8Array | null = null;
-  const keep = (bytes: Uint8Array): void => {
-    update = bytes;
-  };
-  doc.on('update', keep);
   // Set after loading: Yjs replaces the id when an update of the same client comes in from outside.
   doc.clientID = client;
-  doc.transact(() => {
-    for (const { name, index, remove, insert } of edits) {
-      const text = doc.getText(name);
-      if (remove > 0) text.delete(index, remove);
-      if (insert !== '') text.insert(index, insert);
-    }
-  });
+  const update = observeUpdate(doc, () =>
+    doc.transact(() => {
+      for (const { name, index, remove, insert } of edits) {
+        const text = doc.getText(name);
+        if (remove > 0) text.delete(index, remove);
+        if (insert !== '') text.insert(index, insert);
+      }
+    }),
+  );
   doc.clientID = 0;
-  doc.off('update', keep);
   return update;
 }
 
@@ -124,13 +152,4 @@ function itemAt(doc: Y.Doc, id: ElementId): Y.Item {
   const item = Y.getItem(doc.store, Y.createID(id.client, id.clock));
   assert(item instanceof Y.Item, 'a live slot is an item');
   return item;
-}
-
-function contentOf(text: Y.Text): string {
-  let content = '';
-  for (let item = text._start; item !== null; item = item.right) {
-    if (item.deleted || !item.countable) continue;
-    content += item.content instanceof Y.ContentString ? item.content.str : EMBEDDED.repeat(item.length);
-  }
-  return content;
 }

@@ -10,6 +10,7 @@ import type { Logger } from 'pino';
 import type { Replica } from '../sync/index.ts';
 import type { Health } from './http/health.ts';
 import type { UpgradeDoors } from './http/upgrade.ts';
+import type { SharedDoors } from './yjs/endpoint.ts';
 
 /** Time for closing handshakes of links. */
 const LINK_CLOSE_MS = 500;
@@ -19,6 +20,7 @@ const CONNECTION_CLOSE_MS = 100;
 export interface DrainParts {
   readonly app: FastifyInstance;
   readonly doors: UpgradeDoors;
+  readonly shared: SharedDoors;
   readonly replica: Replica;
   readonly health: Health;
   readonly log: Logger;
@@ -41,7 +43,7 @@ export interface DrainOptions {
 }
 
 export async function drainNode(
-  { app, doors, replica, health, log, sockets }: DrainParts,
+  { app, doors, shared, replica, health, log, sockets }: DrainParts,
   options: DrainOptions,
 ): Promise<void> {
   log.info({ inflight: health.inflight }, 'draining');
@@ -51,6 +53,7 @@ export async function drainNode(
   const refused = health.refuse();
   replica.guarantees.end();
   await withDeadline(refused, options.requestMs);
+  shared.close();
   try {
     await replica.close();
   } finally {

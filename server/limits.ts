@@ -34,6 +34,7 @@ export function limitsOf(options: LimitOptions): Limits {
     querySortDocuments: 10_000,
     indexesPerCollection: INDEXES_PER_COLLECTION_MAX,
     frameBytes: 1_048_576,
+    sharedBytes: 16_777_216,
     requestMs,
     connections,
     requestsPerSecond,

@@ -22,6 +22,7 @@ import { createObservability } from './http/observability.ts';
 import { OriginPolicy } from './http/origin.ts';
 import { Overload } from './http/overload.ts';
 import { addSyncDoor } from './http/sync-endpoint.ts';
+import { addSharedDoors } from './yjs/endpoint.ts';
 import { UpgradeDoors } from './http/upgrade.ts';
 import { documentLimitsOf, limitsOf } from './limits.ts';
 import { formatHost, formatListen, isLoopbackHost } from './listen-address.ts';
@@ -80,6 +81,7 @@ export async function openNode(given: OpenOptions): Promise<AtollNode> {
   trackSockets(app.server, sockets);
   const doors = new UpgradeDoors(app.server, context);
   addSyncDoor(doors, context, options.mutualTls);
+  const shared = addSharedDoors(doors, context, log);
   const { url, firstToken } = await begin(app, options, context).catch(async (error: unknown) => {
     await replica.close();
     throw error;
@@ -93,7 +95,7 @@ export async function openNode(given: OpenOptions): Promise<AtollNode> {
   const close = (): Promise<void> => {
     stopReleasing();
     loop.stop();
-    return (closing ??= drainNode({ app, doors, replica, health, log, sockets }, options));
+    return (closing ??= drainNode({ app, doors, shared, replica, health, log, sockets }, options));
   };
   return { url, node: replica.name, replica, firstToken, failed, close };
 }

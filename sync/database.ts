@@ -156,7 +156,7 @@ export class Database implements CommitParticipant {
     try {
       await ready([slot]);
       this.assertOpen();
-      if (this.#refusal !== null) throw this.#refusal;
+      this.assertTaking();
       try {
         return writeDocument(this, slot, change, options);
       } finally {
@@ -391,6 +391,11 @@ export class Database implements CommitParticipant {
   close(): void {
     this.#closed = true;
     this.tail?.close();
+  }
+
+  /** @internal Clients may write. */
+  assertTaking(): void {
+    if (this.#refusal !== null) throw this.#refusal;
   }
 
   /** @internal */

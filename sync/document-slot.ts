@@ -42,6 +42,9 @@ export class DocumentSlot {
   unsaved: (Uint8Array | DocumentContent)[] = [];
   /** What the store holds of it, and what was derived from that, cannot be relied on. */
   isRestored = false;
+  /** The updates of the group in flight; null when the document was replaced and no update leads to it. */
+  sealed: readonly Uint8Array[] | null = [];
+  #isReplaced = false;
   /** The group in flight holds changes. */
   isInFlight = false;
   #encodedVector: Uint8Array | null = null;
@@ -82,8 +85,18 @@ export class DocumentSlot {
     this.saved = [state];
     this.base = null;
     this.unsaved = [];
+    this.#isReplaced = true;
     this.#encodedVector = null;
     this.#element = null;
+  }
+
+  /** Everything up to here is on its way to the disk. */
+  seal(): void {
+    const isUpdates = !this.#isReplaced && this.unsaved.every((part) => part instanceof Uint8Array);
+    this.sealed = isUpdates ? (this.unsaved as Uint8Array[]) : null;
+    this.#isReplaced = false;
+    this.isInFlight = true;
+    this.unsaved = [];
   }
 
   /** Notes that sequence `seq` of `origin` touched the document. */

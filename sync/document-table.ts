@@ -35,6 +35,13 @@ export interface CollectionStats {
   bytes: number;
 }
 
+/**
+ * A document changed, durably.
+ *
+ * @param updates - What changed, in order; null when it became another document.
+ */
+export type DocumentWatcher = (updates: readonly Uint8Array[] | null, exists: boolean) => void;
+
 export interface SealedDocuments {
   readonly operations: readonly StoreOperation[];
   readonly slots: readonly (readonly [DocumentSlot, DurableVersion])[];
@@ -63,6 +70,8 @@ export class DocumentTable {
   readonly digestSecret: Uint8Array;
   /** The digest, changes that are sealed and not durable included. */
   readonly sums: DatabaseDigest;
+  /** Who wants to know what becomes of single documents, by slot name. */
+  readonly watchers: Map<string, DocumentWatcher> = new Map();
   /** A document cannot be read from the disk. */
   onDamage: (name: DocumentName) => void = () => {};
   readonly #sha256: Sha256;
@@ -356,8 +365,7 @@ export class DocumentTable {
     slot.isRestored = false;
     noteConflicts(slot, conflicts, operations);
     this.sums.replace(slot.viewKey.subarray(5), slot.durable?.element ?? null, element);
-    slot.isInFlight = true;
-    slot.unsaved = [];
+    slot.seal();
     return { element, document, conflicts };
   }
 
@@ -375,6 +383,7 @@ export class DocumentTable {
     for (const [slot, version] of sealed.slots) {
       slot.durable = version;
       slot.isInFlight = false;
+      if (this.watchers.size > 0) this.watchers.get(slot.name)?.(slot.sealed, version.document !== null);
       this.#views.delete(slot.name);
       this.#viewReads.delete(slot.name);
       this.release(slot);

@@ -4,6 +4,7 @@
  * replica implements it; unit tests of links fake it.
  */
 import type { Equality } from './equality.ts';
+import type { Presence } from './presence.ts';
 import type { VersionVector } from './version-vector.ts';
 
 /** Random number in [2^32, 2^42): names one epoch (process start) of one node and is its Yjs client id. */
@@ -113,6 +114,8 @@ export interface Engine {
   isMerging(database: string): boolean;
   /** What links compare databases with; without it they do not. */
   readonly equality?: Equality;
+  /** Passed on by links when it is there. */
+  readonly presence?: Presence;
   /** The node id that owns an origin, once known. */
   nodeOf(origin: OriginId): string | undefined;
 }

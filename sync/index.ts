@@ -21,6 +21,10 @@ export type { DatabaseInfo, ListOptions, ListPage } from './database.ts';
 export { GROUP_WRITES_MAX, RefusedWrite } from './write.ts';
 export type { GroupWrite, Preconditions, WriteOptions, WriteOutcome } from './write.ts';
 export { listConflicted, resolutionsOf } from './conflict.ts';
+export { SharedDocument } from './shared-document.ts';
+export type { DocumentWatcher } from './document-table.ts';
+export { Presence } from './presence.ts';
+export type { PresenceEntry, PresenceOutlet, PresenceRoom } from './presence.ts';
 export type {
   ConflictAuthor,
   ConflictChoice,

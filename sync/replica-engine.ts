@@ -12,6 +12,7 @@ import type { Equality } from './equality.ts';
 import { SyncError } from './errors.ts';
 import { ingestBatches } from './ingest.ts';
 import { isDatabaseKey } from './names.ts';
+import type { Presence } from './presence.ts';
 import { SnapshotIntake } from './snapshot-intake.ts';
 import { DEFAULT_SNAPSHOT_OPTIONS } from './snapshot-options.ts';
 import type { SnapshotOptions } from './snapshot-options.ts';
@@ -41,6 +42,8 @@ export class ReplicaEngine implements Engine {
   readonly #catalog: Catalog;
   readonly owners: Map<OriginId, string>;
   equality?: Equality;
+  /** Set by who serves clients that look at documents together. */
+  presence?: Presence;
   snapshotOptions: SnapshotOptions = DEFAULT_SNAPSHOT_OPTIONS;
   readonly #listeners = new Set<DurableListener>();
   readonly #intakes = new WeakMap<Database, SnapshotIntake>();

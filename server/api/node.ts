@@ -33,6 +33,8 @@ export interface Limits {
   readonly indexesPerCollection: number;
   /** Bytes of one websocket message between nodes. */
   readonly frameBytes: number;
+  /** One message of a client of shared documents, and such a document. */
+  readonly sharedBytes: number;
   /** Milliseconds in which a request must have arrived. */
   readonly requestMs: number;
   /** Open client connections. */

@@ -5,7 +5,7 @@
  */
 import { BUCKETS } from '../bucket-digest.ts';
 import type { BucketRange, DocumentIndex, Equality, RepairReport } from '../equality.ts';
-import { malformed } from '../protocol/codec.ts';
+import { malformed } from '../protocol/field.ts';
 import { SKETCH_CELLS_MAX } from '../protocol/limit.ts';
 import type { DocumentsMessage } from '../protocol/repair-message.ts';
 import type {

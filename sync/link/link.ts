@@ -258,6 +258,7 @@ export class Link {
     this.#halves?.sender.close();
     this.#halves?.announcer.close();
     this.#halves?.reconciler.close();
+    this.#halves?.relay.close();
     this.#halves = null;
     this.#channel.close(code, reason);
     this.#setup.owner.handleClosed(this, code, reason, isRemote);
@@ -346,6 +347,8 @@ export class Link {
         return sender.handlePrune(message.database, message.origins);
       case 'holdings':
         return relay.receive(message.entries);
+      case 'presence':
+        return relay.receivePresence(message.rooms);
       case 'bye':
         return this.#handleClosed(message.code, message.reason, true);
       case 'hello':

@@ -7,7 +7,7 @@ import type { OriginId } from '../engine.ts';
 import { AtollError } from '../../crdt/index.ts';
 import { lastSeqOf } from '../batch.ts';
 import { CLOSE_CODES } from '../protocol/close-code.ts';
-import { malformed } from '../protocol/codec.ts';
+import { malformed } from '../protocol/field.ts';
 import { CHAIN_PREFIX_BYTES } from '../protocol/limit.ts';
 import type { DataMessage, OfferMessage, SnapshotChunkMessage, SnapshotEndMessage } from '../protocol/message.ts';
 import type { Announcer } from './announcer.ts';

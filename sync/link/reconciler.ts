@@ -7,7 +7,7 @@ import { AtollError } from '../../crdt/index.ts';
 import { BUCKETS } from '../bucket-digest.ts';
 import type { BucketRange, Equality, Fingerprint } from '../equality.ts';
 import { CLOSE_CODES } from '../protocol/close-code.ts';
-import { malformed } from '../protocol/codec.ts';
+import { malformed } from '../protocol/field.ts';
 import { SALT_BYTES } from '../protocol/limit.ts';
 import type {
   ContentMessage,

@@ -1,9 +1,11 @@
 /**
  * @module
  * Owns passing on what nodes hold to those that are not linked to them: without it, a node would never know how far a member is
- * that it reaches only through others, and the stability horizon would stand still. Where all are linked, nothing is sent.
+ * that it reaches only through others, and the stability horizon would stand still. Where all are linked, nothing is sent. Presence of
+ * clients takes the same way.
  */
 import { fingerprintNode } from '../protocol/authentication.ts';
+import type { PresenceRoom } from '../presence.ts';
 import type { HoldingsEntry } from '../protocol/message.ts';
 import type { LinkContext } from './context.ts';
 
@@ -11,6 +13,9 @@ import type { LinkContext } from './context.ts';
 const BEATS = 6;
 /** Entries per message. */
 const ENTRIES_MAX = 64;
+
+/** Presence waits while the channel holds more than this. */
+const PRESENCE_CHANNEL_BYTES_MAX = 65_536;
 
 /** What the owner of the links knows of members. */
 export interface HoldingsSource {
@@ -24,11 +29,18 @@ export class Relay {
   readonly #peerLinks: () => readonly string[];
   /** Node → stamp that the peer has. */
   readonly #told = new Map<string, number>();
+  readonly #detach: (() => void) | undefined;
   #beats = 0;
 
   constructor(context: LinkContext, peerLinks: () => readonly string[]) {
     this.#context = context;
     this.#peerLinks = peerLinks;
+    this.#detach = context.engine.presence?.attach({
+      node: context.peer.nodeId,
+      links: peerLinks,
+      isReady: () => context.channelBytes() <= PRESENCE_CHANNEL_BYTES_MAX,
+      send: (rooms) => context.send({ type: 'presence', rooms }),
+    });
   }
 
   beat(): void {
@@ -48,6 +60,14 @@ export class Relay {
     if (entries.length === 0) return;
     for (const { node, stamp } of entries) this.#told.set(node, stamp);
     this.#context.send({ type: 'holdings', entries });
+  }
+
+  close(): void {
+    this.#detach?.();
+  }
+
+  receivePresence(rooms: readonly PresenceRoom[]): void {
+    for (const room of rooms) this.#context.engine.presence?.note(room, this.#context.peer.nodeId);
   }
 
   receive(entries: readonly HoldingsEntry[]): void {

@@ -10,7 +10,6 @@ import { readVector, writeVector } from '../version-vector.ts';
 import {
   BOOT_NONCE_BYTES,
   CHAIN_PREFIX_BYTES,
-  DATABASE_KEY_BYTES_MAX,
   FINGERPRINT_BYTES,
   MAC_BYTES,
   NAME_BYTES_MAX,
@@ -22,7 +21,9 @@ import {
   TOKEN_ID_BYTES_MAX,
   URL_BYTES_MAX,
 } from './limit.ts';
+import { malformed, readDatabase, readList, readText, writeList } from './field.ts';
 import { MESSAGE_TYPES } from './message.ts';
+import { readPresenceRoom, writePresenceRoom } from './presence-codec.ts';
 import type { DatabaseFingerprint, DocumentContent, RepairMessage, SketchMessage } from './repair-message.ts';
 import type {
   DatabasePositions,
@@ -100,6 +101,8 @@ export function writeMessage(to: encoding.Encoder, message: Message): void {
     case 'prune':
       encoding.writeVarString(to, message.database);
       return writeList(to, message.origins, encoding.writeVarUint);
+    case 'presence':
+      return writeList(to, message.rooms, writePresenceRoom);
     default:
       return writeRepairMessage(to, message);
   }
@@ -203,6 +206,7 @@ const READERS: { readonly [T in MessageType]: Reader<T> } = {
     origins: readList(from, decoding.readVarUint),
   }),
   holdings: (from) => ({ type: 'holdings', entries: readList(from, readHoldings) }),
+  presence: (from) => ({ type: 'presence', rooms: readList(from, readPresenceRoom) }),
   digest: (from) => ({ type: 'digest', databases: readList(from, readFingerprint) }),
   sketch: readSketch,
   'sketch-request': (from) => ({
@@ -267,10 +271,6 @@ export function readMessage(typeByte: number, body: Uint8Array): Message {
       details: { type },
     });
   }
-}
-
-export function malformed(reason: string): SyncError {
-  return new SyncError('SYNC_FRAME_MALFORMED', `Malformed frame: ${reason}.`, { details: { reason } });
 }
 
 function writeHello(to: encoding.Encoder, hello: HelloMessage): void {
@@ -446,31 +446,6 @@ function writeHeldPart(to: encoding.Encoder, { until, vector }: HeldPart): void 
 
 function readHeldPart(from: decoding.Decoder): HeldPart {
   return { until: decoding.readVarUint8Array(from).slice(), vector: readVector(from) };
-}
-
-function writeList<T>(to: encoding.Encoder, items: readonly T[], write: (to: encoding.Encoder, item: T) => void): void {
-  encoding.writeVarUint(to, items.length);
-  for (const item of items) write(to, item);
-}
-
-function readList<T>(from: decoding.Decoder, read: (from: decoding.Decoder) => T): T[] {
-  const count = decoding.readVarUint(from);
-  // Every item takes a byte at least, so a hostile count cannot make us allocate more than the frame.
-  if (count > from.arr.length - from.pos) throw malformed('a list is longer than its frame');
-  const items: T[] = [];
-  for (let i = 0; i < count; i++) items.push(read(from));
-  return items;
-}
-
-function readDatabase(from: decoding.Decoder): string {
-  return readText(from, DATABASE_KEY_BYTES_MAX);
-}
-
-function readText(from: decoding.Decoder, bytesMax: number): string {
-  const start = from.pos;
-  const text = decoding.readVarString(from);
-  if (from.pos - start > bytesMax + 2) throw malformed('a string is too long');
-  return text;
 }
 
 function readFlag(from: decoding.Decoder): boolean {

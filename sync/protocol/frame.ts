@@ -5,7 +5,8 @@
  */
 import * as encoding from 'lib0/encoding';
 import { SyncError } from '../errors.ts';
-import { malformed, readMessage, writeMessage } from './codec.ts';
+import { readMessage, writeMessage } from './codec.ts';
+import { malformed } from './field.ts';
 import { computeCrc32 } from './crc32.ts';
 import { FRAME_BODY_BYTES_MAX, FRAME_HEADER_BYTES, MESSAGE_BYTES_MAX } from './limit.ts';
 import { MESSAGE_TYPES } from './message.ts';

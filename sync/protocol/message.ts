@@ -4,6 +4,7 @@
  */
 import type { HeldPart, OriginId, SequenceRange } from '../engine.ts';
 import type { VersionVector } from '../version-vector.ts';
+import type { PresenceRoom } from '../presence.ts';
 import type { RepairMessage } from './repair-message.ts';
 
 /** Type bytes of frames. */
@@ -34,6 +35,7 @@ export const MESSAGE_TYPES = {
   documents: 26,
   'repair-end': 27,
   content: 28,
+  presence: 40,
 } as const;
 
 export type MessageType = keyof typeof MESSAGE_TYPES;
@@ -87,6 +89,12 @@ export interface HoldingsEntry {
 export interface HoldingsMessage {
   readonly type: 'holdings';
   readonly entries: readonly HoldingsEntry[];
+}
+
+/** Who is looking at which documents: what changed lately, or everybody at the sender. Never stored, never repeated. */
+export interface PresenceMessage {
+  readonly type: 'presence';
+  readonly rooms: readonly PresenceRoom[];
 }
 
 /** Do not send these origins at once: the sender gets them from somebody else first. */
@@ -238,4 +246,5 @@ export type Message =
   | ByeMessage
   | AdmissionMessage
   | HoldingsMessage
-  | PruneMessage;
+  | PruneMessage
+  | PresenceMessage;

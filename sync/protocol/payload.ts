@@ -6,7 +6,7 @@
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
 import type { Compressor } from '../port.ts';
-import { malformed } from './codec.ts';
+import { malformed } from './field.ts';
 import { FRAME_BODY_BYTES_MAX } from './limit.ts';
 import type { Payload } from './message.ts';
 

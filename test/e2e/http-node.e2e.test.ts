@@ -276,7 +276,9 @@ describe('peers', () => {
     expect(await open('/sync', { origin: 'null' })).toBe(403);
     expect(await open('/nowhere')).toBe(404);
     expect(await open('/v1/shared')).toBe(404);
-    const odd = await sendRaw(a.url, ['GET /v1 HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n']);
+    const odd = await sendRaw(a.url, [
+      'GET /v1 HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n',
+    ]);
     expect(odd.status).toBe(404);
     const noKey = await sendRaw(a.url, [
       'GET /sync HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n',

@@ -61,7 +61,12 @@ describe('bytes on the socket', () => {
       'HTTP_REQUEST_MALFORMED',
     ],
     ['headers of 20 KiB', `GET / HTTP/1.1\r\nx: ${'x'.repeat(20_000)}\r\n\r\n`, 431, 'HTTP_HEADERS_TOO_LARGE'],
-    ['a URL of 20 KiB', `GET /v1/${'x'.repeat(20_000)} HTTP/1.1\r\nhost: localhost\r\n\r\n`, 431, 'HTTP_HEADERS_TOO_LARGE'],
+    [
+      'a URL of 20 KiB',
+      `GET /v1/${'x'.repeat(20_000)} HTTP/1.1\r\nhost: localhost\r\n\r\n`,
+      431,
+      'HTTP_HEADERS_TOO_LARGE',
+    ],
   ])('[HT5] %s is a problem, and the connection ends', async (_name, bytes, status, code) => {
     const answer = await sendRaw(node.url, [bytes]);
     expect(answer.head).toMatch(/content-type: application\/problem\+json/i);
@@ -73,7 +78,12 @@ describe('bytes on the socket', () => {
     ['no Host', 'GET /livez HTTP/1.1\r\n\r\n', 400, 'HTTP_HEADER_INVALID'],
     ['a broken Host', 'GET /livez HTTP/1.1\r\nhost: a b\r\n\r\n', 400, 'HTTP_HEADER_INVALID'],
     ['two Hosts', 'GET /livez HTTP/1.1\r\nhost: localhost\r\nHost: y\r\n\r\n', 400, 'HTTP_HEADER_INVALID'],
-    ['an unknown Expect', 'GET /livez HTTP/1.1\r\nhost: localhost\r\nexpect: tea\r\n\r\n', 417, 'HTTP_EXPECTATION_FAILED'],
+    [
+      'an unknown Expect',
+      'GET /livez HTTP/1.1\r\nhost: localhost\r\nexpect: tea\r\n\r\n',
+      417,
+      'HTTP_EXPECTATION_FAILED',
+    ],
     ['a proxy request', 'CONNECT example.org:443 HTTP/1.1\r\nhost: example.org\r\n\r\n', 400, 'HTTP_REQUEST_MALFORMED'],
   ])('[HT5] %s is a problem that says which header', async (_name, bytes, status, code) => {
     const answer = await sendRaw(node.url, [bytes]);

@@ -198,7 +198,7 @@ test('[CR14] a first state with paths that nobody here would write reads the sam
   for (const path of ['/a/~e1.2/b', '/~x/y', '/a~', '~e.5/x', '/a/b/c', '//', 'a/b', '~']) {
     const doc = new Y.Doc();
     doc.clientID = 2 ** 33;
-    doc.getArray('a').push([[1000], ['a'], [path, 5]]);
+    doc.getArray('~').push([[1000], ['a'], [path, 5]]);
     const state = Y.encodeStateAsUpdate(doc);
     const document = CrdtDocument.create();
     document.apply(state);

@@ -24,6 +24,20 @@ export const EXAMPLES: { readonly [T in Message['type']]: Extract<Message, { typ
     token: '',
   },
   auth: { type: 'auth', mac: bytes(32) },
+  presence: {
+    type: 'presence',
+    rooms: [
+      {
+        database: 'app.0',
+        collection: 'notes',
+        id: 'a/b',
+        entries: [
+          { client: 7, clock: 2, state: '{"cursor":1}' },
+          { client: 300, clock: 9, state: 'null' },
+        ],
+      },
+    ],
+  },
   vector: {
     type: 'vector',
     offset: 300,
