@@ -4,7 +4,7 @@
  * promises.
  */
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
-import { StorageError } from '../../sync/errors.ts';
+import { StorageError, SyncError } from '../../sync/errors.ts';
 import { describeCloseCode } from '../../sync/protocol/close-code.ts';
 import type { MemoryStore } from '../../sync/store/memory-store.ts';
 import type { Compressor } from '../../sync/port.ts';
@@ -68,6 +68,8 @@ export class Cluster {
   readonly armed: Map<number, number> = new Map();
   /** Nodes whose disk was damaged: until they are repaired, their digests prove nothing. */
   readonly damaged: Set<number> = new Set();
+  /** Nodes that were put out of the cluster, and under which node id. */
+  readonly removed: Map<number, string> = new Map();
   /** No fault begins any more. */
   isHealed = false;
   readonly #tap: WireTap;
@@ -149,6 +151,24 @@ export class Cluster {
     this.trace.event(this.time.now, 'healed');
   }
 
+  /** Who must be equal in the end. */
+  get members(): readonly SimNode[] {
+    return this.nodes.filter(({ index }) => !this.removed.has(index));
+  }
+
+  /** What the removed node accepts from now on, or has not sent, reaches nobody. */
+  remove(index: number, by: number): void {
+    const nodeId = this.nodes[index]!.replica?.nodeId;
+    const remover = this.nodes[by]!.replica;
+    if (nodeId === undefined || remover === null || this.removed.size > 0) return this.trace.count('removals not made');
+    this.removed.set(index, nodeId);
+    remover.removeMember(nodeId).catch((error: unknown) => {
+      this.trace.event(this.time.now, `node ${index} was not removed: ${describeError(error)}`);
+      // Also when the remover died over it: it may have been told others before.
+      if (error instanceof SyncError && error.code === 'SYNC_MEMBER_NOT_FOUND') this.removed.delete(index);
+    });
+  }
+
   isConnected(a: number, b: number): boolean {
     return a !== b && isConnected(this.plan.topology, this.plan.nodes.length, a, b);
   }
@@ -182,6 +202,7 @@ export class Cluster {
     // Of its own disk, or of the peer's, whose farewell it repeats.
     const isStorage = name === 'INTERNAL_ERROR' && /simulated|an earlier write failed/.test(reason);
     if (IDENTITY_CLOSES.has(name) && this.#hasCopies) return;
+    if (name === 'FENCED' && (this.removed.has(from) || this.removed.has(to))) return;
     if (HARMLESS_CLOSES.has(name) || isStorage || (this.plan.network.mode === 'lossy' && LOSSY_CLOSES.has(name)))
       return;
     this.complain(`[I5] node ${from} closed its link to ${to}: ${name} ${reason}`);
@@ -265,7 +286,8 @@ export class Cluster {
       if (left === null) continue;
       this.history.abandon(node.index, this.time.now);
       const acknowledged = this.#promisesOf(node.index);
-      contents.push(describeDisk(await this.#inspect(node.index, left, acknowledged, true)));
+      const content = describeDisk(await this.#inspect(node.index, left, acknowledged, true));
+      if (!this.removed.has(node.index)) contents.push(content);
     }
     await Promise.all(this.#audits);
     if (new Set(contents).size > 1) this.complain(`[I9] the disks of converged nodes differ:\n${contents.join('\n')}`);

@@ -68,6 +68,8 @@ export function injectFault(cluster: Cluster, fault: Fault | IdentityFault | Dam
     case 'disk-failure':
       nodes[fault.node]!.disk.isBroken = true;
       return;
+    case 'remove':
+      return cluster.remove(fault.node, fault.by);
     case 'clock-jump':
       return nodes[fault.node]!.jumpClock(fault.byMs);
     case 'copy-directory':

@@ -28,7 +28,7 @@ export function fingerprint(replica: Replica): string | null {
 
 /** Are all nodes up and equal? */
 export function hasConverged(cluster: Cluster): boolean {
-  const [first, ...rest] = cluster.nodes.map(({ replica }) => (replica === null ? null : fingerprint(replica)));
+  const [first, ...rest] = cluster.members.map(({ replica }) => (replica === null ? null : fingerprint(replica)));
   return first !== null && first !== undefined && rest.every((other) => other === first);
 }
 
@@ -89,7 +89,7 @@ async function readContent(replica: Replica): Promise<ReplicaContent> {
 
 /** Compares all replicas document by document, then asks every oracle. */
 export async function checkFinalState(cluster: Cluster, workloads: readonly Workload[]): Promise<void> {
-  const contents = await Promise.all(cluster.nodes.map(({ replica }) => readContent(replica!)));
+  const contents = await Promise.all(cluster.members.map(({ replica }) => readContent(replica!)));
   const [first, ...rest] = contents;
   rest.forEach((other, i) => {
     compare(cluster, `documents of node 0 and node ${i + 1}`, first!.texts, other.texts);

@@ -92,12 +92,17 @@ export class History {
     }
   }
 
+  /** Whether it has taken effect elsewhere cannot be said. */
+  retract(attempt: Attempt, why: string): void {
+    attempt.status = 'indeterminate';
+    attempt.outcome += `, ${why}`;
+  }
+
   /** The disk of a node was replaced: nobody can say which of its answers since `since` still hold. */
   revoke(node: number, since: number): void {
     for (const attempt of this.attempts) {
       if (attempt.node === node && attempt.status === 'acknowledged' && attempt.endedAt >= since) {
-        attempt.status = 'indeterminate';
-        attempt.outcome += ', disk replaced';
+        this.retract(attempt, 'disk replaced');
       }
     }
   }

@@ -59,7 +59,9 @@ export type Fault =
   | { readonly type: 'pause'; readonly node: number; readonly forMs: number }
   | { readonly type: 'slow-disk'; readonly node: number; readonly factor: number; readonly forMs: number }
   | { readonly type: 'disk-failure'; readonly node: number; readonly forMs: number }
-  | { readonly type: 'clock-jump'; readonly node: number; readonly byMs: number };
+  | { readonly type: 'clock-jump'; readonly node: number; readonly byMs: number }
+  /** A member puts another one out of the cluster for ever, whatever the other is doing. */
+  | { readonly type: 'remove'; readonly node: number; readonly by: number };
 
 export interface Cut {
   readonly direction: Direction;
@@ -131,11 +133,18 @@ export function isConnected(topology: Topology, nodes: number, a: number, b: num
 
 export function makePlan(seed: number, options: PlanOptions = {}): Plan {
   const random = new SeededRandom(seed).fork('plan');
-  const nodeCount = random.int(2, 5);
+  const drawnCount = random.int(2, 5);
+  const wide = new SeededRandom(seed).fork('wide');
+  const nodeCount = wide.chance(0.04) ? wide.int(6, 9) : drawnCount;
   const writes = Math.round((options.writes ?? 90) * (0.4 + 1.2 * random.float()));
   const activeMs = random.pick([2000, 8000, 20_000, 60_000]);
   const hasLateNode = random.chance(0.3);
-  const faults = [...makeFaults(random, nodeCount, activeMs), ...makeEpochs(seed, nodeCount, activeMs)];
+  const faults = [
+    ...makeFaults(random, nodeCount, activeMs),
+    ...makeEpochs(seed, nodeCount, activeMs),
+    ...makeStrobes(seed, nodeCount, activeMs),
+    ...makeRemovals(seed, nodeCount, activeMs),
+  ];
   const nodes = Array.from({ length: nodeCount }, (_, index) => ({
     startsAt: hasLateNode && index === nodeCount - 1 ? activeMs * (0.4 + 0.5 * random.float()) : random.int(0, 200),
     clockOffsetMs: makeClockOffset(random),
@@ -266,8 +275,38 @@ function makeEpochs(seed: number, nodes: number, activeMs: number): Action[] {
   });
 }
 
+/** A clock that jumps to and fro. */
+function makeStrobes(seed: number, nodes: number, activeMs: number): Action[] {
+  const random = new SeededRandom(seed).fork('strobes');
+  if (!random.chance(0.05)) return [];
+  const node = random.int(0, nodes - 1);
+  const byMs = random.pick([300, 90_000, 3_600_000]);
+  const at = random.float() * activeMs;
+  return Array.from({ length: 20 }, (_, i) => {
+    const fault = { type: 'clock-jump', node, byMs: i % 2 === 0 ? byMs : -byMs } as const;
+    return { at: at + i * 50, type: 'fault', fault };
+  });
+}
+
+/** One member is removed, often while it is cut off from others. */
+function makeRemovals(seed: number, nodes: number, activeMs: number): Action[] {
+  const random = new SeededRandom(seed).fork('removals');
+  if (nodes < 3 || !random.chance(0.1)) return [];
+  // Without the last one every topology is still connected.
+  const node = nodes - 1;
+  const by = random.int(0, nodes - 2);
+  const at = (0.3 + 0.6 * random.float()) * activeMs;
+  const forMs = random.float() * activeMs;
+  const directions = allDirections(nodes).filter(([a, b]) => a === node || b === node);
+  const cuts = directions.map((direction) => ({ direction, afterMs: 0, forMs }));
+  const actions: Action[] = [{ at, type: 'fault', fault: { type: 'remove', node, by } }];
+  if (random.chance(0.7))
+    actions.push({ at: at - 0.2 * activeMs * random.float(), type: 'fault', fault: { type: 'partition', cuts } });
+  return actions;
+}
+
 function makeFaults(random: SeededRandom, nodes: number, activeMs: number): Action[] {
-  const weights: Partial<Record<Fault['type'], number>> = {
+  const weights: Partial<Record<Exclude<Fault['type'], 'remove'>, number>> = {
     partition: 3,
     'one-way': 2,
     swizzle: 1,
@@ -291,7 +330,12 @@ function makeFaults(random: SeededRandom, nodes: number, activeMs: number): Acti
   return actions;
 }
 
-function makeFault(random: SeededRandom, nodes: number, activeMs: number, type: Fault['type']): Fault {
+function makeFault(
+  random: SeededRandom,
+  nodes: number,
+  activeMs: number,
+  type: Exclude<Fault['type'], 'remove'>,
+): Fault {
   const node = random.int(0, nodes - 1);
   const forMs = (0.02 + 0.4 * random.float() ** 2) * activeMs;
   const unsyncedKept = random.pick([0, 0, 1, 99]);

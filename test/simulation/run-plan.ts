@@ -5,6 +5,7 @@
 import { Cluster } from './cluster.ts';
 import { injectFault } from './fault.ts';
 import { checkFinalState, describeDifferences, hasConverged } from './final-check.ts';
+import { checkRemoved } from './removed-check.ts';
 import type { Action, Plan, WorkloadName } from './plan.ts';
 import { SeededRandom } from './seeded-random.ts';
 import { SimClient } from './sim-client.ts';
@@ -124,9 +125,11 @@ async function settle(cluster: Cluster, workloads: readonly Workload[]): Promise
 /** The checks read through the replicas, whose disks need virtual time to answer. */
 async function checkInTime(cluster: Cluster, workloads: readonly Workload[]): Promise<void> {
   let isDone = false;
-  const done = checkFinalState(cluster, workloads).finally(() => {
-    isDone = true;
-  });
+  const done = checkRemoved(cluster)
+    .then(() => checkFinalState(cluster, workloads))
+    .finally(() => {
+      isDone = true;
+    });
   if (!(await cluster.time.run(cluster.time.now + CONVERGENCE_MS_MAX, () => isDone)))
     cluster.complain('reads were never answered');
   else await done;
