@@ -12,6 +12,7 @@ export type Change =
   | { readonly kind: 'json-patch'; readonly operations: readonly JsonPatchOperation[] }
   | { readonly kind: 'operations'; readonly operations: readonly IntentOperation[] }
   | { readonly kind: 'resolve'; readonly resolutions: readonly Resolution[] }
+  | { readonly kind: 'retract'; readonly duplicate: DuplicateWrite }
   | { readonly kind: 'delete' };
 
 /** What is to stand where values are in conflict: the one shown, one that lost, or another one. `path` is that of the conflict. */
@@ -19,6 +20,27 @@ export type Resolution =
   | { readonly path: string; readonly keep: 'shown' }
   | { readonly path: string; readonly restore: WrittenBy }
   | { readonly path: string; readonly value: JsonValue };
+
+/**
+ * A write that is the same as another one, made by a writer that did not know of it, as when a client repeats a request on another
+ * replica. What it added to is to count once.
+ */
+export interface DuplicateWrite {
+  /** The write: its Yjs client, its first clock, and the clock after its last. */
+  readonly client: number;
+  readonly from: number;
+  readonly to: number;
+  /** What it added to numbers (`Author.onIncrement`). */
+  readonly increments: readonly Increment[];
+  /**
+   * Names the operation that was made twice: an integer from 2^43 to 2^53, which is no client. Whoever takes it back takes back the
+   * same, so that several may.
+   */
+  readonly operation: number;
+}
+
+/** Added to the number at a path, in the notation of the representation (`~e` names elements). */
+export type Increment = readonly [path: string, amount: number];
 
 /** Who wrote a value, and when. */
 export interface WrittenBy {
@@ -58,6 +80,8 @@ export interface Author {
   /** Recorded by a `delete`. Default `update-wins`. */
   readonly deletePolicy?: DeletePolicy;
   readonly limits?: Limits;
+  /** Is told what the change adds to numbers, except to those of elements that it inserts. */
+  readonly onIncrement?: (increment: Increment) => void;
 }
 
 export interface DocumentView {

@@ -1,7 +1,8 @@
 /**
  * @module
  * Owns the arithmetic of counters (SPEC CR8). Each client keeps one running tally per path; a set or delete absorbs the tallies
- * it saw, and what a tally gained since then counts on top.
+ * it saw, and what a tally gained since then counts on top. The correction of an operation that was made twice is a tally in the name of
+ * that operation: however many write it, it counts once.
  */
 import { compareWritten, KIND, type Entry, type Node, type SeenTally, type Written } from './model.ts';
 
@@ -13,8 +14,8 @@ export function effectiveTally(
   let sum = 0;
   let latest: Written | null = null;
   // Sorted by client, so that sums of fractions come out equal everywhere.
-  for (const entry of [...latestPerClient(tallies).values()].sort((a, b) => a.run.client - b.run.client)) {
-    const seen = latestSeen(bases, entry.run.client);
+  for (const entry of [...latestPerClient(tallies).values()].sort((a, b) => holderOf(a) - holderOf(b))) {
+    const seen = latestSeen(bases, holderOf(entry));
     sum += (entry.value as number) - (seen?.tally ?? 0);
     if (latest === null || compareWritten(entry, latest) > 0) latest = entry;
   }
@@ -31,10 +32,8 @@ export function talliesKnown(node: Node, nextClock: number): Map<number, SeenTal
   for (const entry of node.entries) {
     if (entry.kind === KIND.tally) {
       known ??= new Map();
-      keepLatest(known, entry.run.client, {
-        tally: entry.value as number,
-        clock: entry.clock < 0 ? nextClock : entry.clock,
-      });
+      const clock = entry.corrects !== null ? 0 : entry.clock < 0 ? nextClock : entry.clock;
+      keepLatest(known, holderOf(entry), { tally: entry.value as number, clock });
     } else if (entry.seen !== null) {
       known ??= new Map();
       for (const [client, seen] of entry.seen) keepLatest(known, client, seen);
@@ -48,11 +47,21 @@ export function currentTally(node: Node, client: number): number {
   return talliesKnown(node, Number.MAX_SAFE_INTEGER)?.get(client)?.tally ?? 0;
 }
 
+/** Whose tally it is: a client, or an operation that stands in the place of one. */
+function holderOf(tally: Entry): number {
+  return tally.corrects ?? tally.run.client;
+}
+
+/** Corrections of one operation are all the same; which of them stands must not depend on the order of arrival. */
+function isLater(a: Entry, b: Entry): boolean {
+  return a.corrects === null ? a.clock > b.clock : compareWritten(a, b) > 0;
+}
+
 function latestPerClient(tallies: readonly Entry[]): Map<number, Entry> {
   const latest = new Map<number, Entry>();
   for (const entry of tallies) {
-    const other = latest.get(entry.run.client);
-    if (other === undefined || other.clock < entry.clock) latest.set(entry.run.client, entry);
+    const other = latest.get(holderOf(entry));
+    if (other === undefined || isLater(entry, other)) latest.set(holderOf(entry), entry);
   }
   return latest;
 }

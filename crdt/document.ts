@@ -6,7 +6,7 @@
 import * as Y from 'yjs';
 import { assert } from './assert.ts';
 import { canonicalJson, canonicalOrder } from './canonical-json.ts';
-import type { Author, Change, Conflict, DocumentView } from './change.ts';
+import type { Author, Change, Conflict, DocumentView, DuplicateWrite } from './change.ts';
 import { checkClientUpdate, checkLimit, deletesAnything, type ClientAdmission } from './client-update.ts';
 import { checkBytes, checkDocument, checkSize } from './document-check.ts';
 import { edit } from './edit.ts';
@@ -16,6 +16,7 @@ import { writeFreshState } from './fresh-state.ts';
 import type { JsonObject } from './json-value.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import { createModel, type ElementId, type Model } from './model.ts';
+import { retract } from './retract.ts';
 import { plainOrder, readPlainState } from './plain-state.ts';
 import { applyPlainUpdate } from './plain-update.ts';
 import { exists } from './tombstone.ts';
@@ -35,6 +36,7 @@ import {
   hasGap,
   orderOf,
   readDoc,
+  textRangesOf,
 } from './yjs-state.ts';
 
 const ABSENT: DocumentView = Object.freeze({ exists: false, json: '', modified: 0, conflicts: 0 });
@@ -146,7 +148,8 @@ export class CrdtDocument {
     }
     const model = this.#read();
     const isCreation = !exists(model);
-    if (change.kind === 'delete' && isCreation) return null;
+    if ((change.kind === 'delete' || change.kind === 'retract') && isCreation) return null;
+    if (change.kind === 'retract') return this.#retract(model, change.duplicate, author);
     const mayBeOverLimit = this.#bytes * JSON_PER_BYTE > (author.limits ?? DEFAULT_LIMITS).documentBytesMax;
     const before = mayBeOverLimit ? this.view() : this.#view;
     const transaction = new Transaction(model, author, isCreation);
@@ -160,6 +163,17 @@ export class CrdtDocument {
     } catch (error) {
       this.#discardModel();
       throw error;
+    }
+  }
+
+  #retract(model: Model, duplicate: DuplicateWrite, author: Author): Uint8Array | null {
+    const transaction = new Transaction(model, author, false);
+    try {
+      retract(transaction, duplicate, textRangesOf(this.#merge(), duplicate));
+      return transaction.isEmpty ? null : this.#write(transaction);
+    } finally {
+      // What it touched is rendered anew.
+      this.#discardModel();
     }
   }
 

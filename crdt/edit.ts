@@ -15,7 +15,11 @@ import { checkValue } from './value-check.ts';
 import { assign } from './write-value.ts';
 
 /** Edits the model; tells whether there is anything to write. */
-export function edit(transaction: Transaction, change: Change, isCreation: boolean): boolean {
+export function edit(
+  transaction: Transaction,
+  change: Exclude<Change, { kind: 'retract' }>,
+  isCreation: boolean,
+): boolean {
   const { model, limits, author } = transaction;
   if (change.kind === 'delete') {
     bury(transaction, author.deletePolicy);

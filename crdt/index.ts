@@ -20,6 +20,8 @@ export type {
   DeclaredType,
   DeletePolicy,
   DocumentView,
+  DuplicateWrite,
+  Increment,
   IntentOperation,
   JsonPatchOperation,
   Resolution,

@@ -13,7 +13,7 @@ import { parsePointer } from './json-pointer.ts';
 import type { JsonValue } from './json-value.ts';
 import { createList, moveElement, removeElement } from './list-edit.ts';
 import { locateOrImply } from './locate.ts';
-import { KIND, type Entry, type List, type Node } from './model.ts';
+import { KIND, nodePath, type Entry, type List, type Node } from './model.ts';
 import { addMember, createSet, removeMember } from './set-edit.ts';
 import { checkTextRange, createSharedText, createText, editText } from './text-edit.ts';
 import type { Transaction } from './transaction.ts';
@@ -107,8 +107,15 @@ function increment(transaction: Transaction, node: Node, amount: number, path: s
     });
   }
   transaction.settleAncestors(node);
-  transaction.dropEntries(node, (entry) => entry.kind === KIND.tally && entry.run.client === client);
+  transaction.dropEntries(node, (entry) => isTallyOf(entry, client));
   transaction.put(KIND.tally, node, tally === 0 ? 0 : tally);
+  const where = nodePath(node);
+  // Elements of this write have no names yet: what is added to them is part of them.
+  if (!where.includes('.-')) transaction.author.onIncrement?.([where, amount]);
+}
+
+function isTallyOf(entry: Entry, client: number): boolean {
+  return entry.kind === KIND.tally && entry.corrects === null && entry.run.client === client;
 }
 
 type ListOperation = Extract<IntentOperation, { op: 'append' | 'insert' | 'remove' | 'move' }>;

@@ -57,6 +57,8 @@ export interface Entry extends Written {
   readonly value: JsonScalar;
   /** value and base: tallies it absorbed (CR8). */
   readonly seen: SeenTallies | null;
+  /** tally: the operation it corrects, which stands in the place of a client; `null` = it is the writer's own. */
+  readonly corrects: number | null;
   /** list: the list it belongs to. */
   list: List | null;
   /** list: live slots in its range. */

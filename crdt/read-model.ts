@@ -28,7 +28,7 @@ import { pathOfRoot, ROOT } from './root-name.ts';
 import type { SharedFace } from './shared-type.ts';
 
 /** Third member of an entry `[path, payload, tag]`. */
-export const TAG = { tally: 0, set: 1, member: 2, text: 3 } as const;
+export const TAG = { tally: 0, set: 1, member: 2, text: 3, correction: 4 } as const;
 /** Deeper paths can only come from a hostile peer; rendering is recursive. */
 const PATH_SEGMENTS_MAX = 1000;
 
@@ -162,6 +162,11 @@ export class ModelReader {
       if (isScalar(payload)) this.#add(KIND.value, node, clock, payload, decodeSeen(tag));
     } else if (tag === TAG.tally) {
       if (typeof payload === 'number') this.#add(KIND.tally, node, clock, payload, null);
+    } else if (tag === TAG.correction) {
+      const operation = value[3];
+      if (typeof payload === 'number' && typeof operation === 'number') {
+        this.#add(KIND.tally, node, clock, payload, null, operation);
+      }
     } else if (tag === TAG.set) {
       this.#add(KIND.set, node, clock, null, null);
     } else if (tag === TAG.member) {
@@ -171,8 +176,15 @@ export class ModelReader {
     }
   }
 
-  #add(kind: Kind, node: Node, clock: number, value: JsonScalar, seen: SeenTallies | null): Entry {
-    const entry: Entry = { kind, node, run: this.#run, clock, value, seen, list: null, slots: 0 };
+  #add(
+    kind: Kind,
+    node: Node,
+    clock: number,
+    value: JsonScalar,
+    seen: SeenTallies | null,
+    corrects: number | null = null,
+  ): Entry {
+    const entry: Entry = { kind, node, run: this.#run, clock, value, seen, corrects, list: null, slots: 0 };
     node.entries.push(entry);
     // Up to the root: nodes in between may be as new as this one.
     if (this.#isAddition) for (let at: Node | null = node; at !== null; at = at.parent) at.text = undefined;

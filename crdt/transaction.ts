@@ -77,8 +77,15 @@ export class Transaction {
   }
 
   /** Adds an entry at a node. */
-  put(kind: Kind, node: Node, value: JsonScalar, seen: SeenTallies | null = null): Entry {
-    const entry: Entry = { kind, node, run: this.run, clock: UNWRITTEN, value, seen, list: null, slots: 0 };
+  put(
+    kind: Kind,
+    node: Node,
+    value: JsonScalar,
+    seen: SeenTallies | null = null,
+    corrects: number | null = null,
+  ): Entry {
+    const { run } = this;
+    const entry: Entry = { kind, node, run, clock: UNWRITTEN, value, seen, corrects, list: null, slots: 0 };
     node.entries.push(entry);
     this.added.push(entry);
     node.invalidate();

@@ -269,7 +269,8 @@ function writeTombstone(tombstone: Tombstone): void {
 function writeEntry(transaction: Transaction, entry: Entry, context: Node): void {
   const { kind, seen } = entry;
   const isTagged = kind === KIND.tally || kind === KIND.set || kind === KIND.member || kind === KIND.text;
-  WRITER.arrayHead(kind === KIND.object ? 1 : isTagged || (kind === KIND.value && seen !== null) ? 3 : 2);
+  const length = kind === KIND.object ? 1 : isTagged || (kind === KIND.value && seen !== null) ? 3 : 2;
+  WRITER.arrayHead(entry.corrects === null ? length : length + 1);
   WRITER.uint8(119);
   WRITER.string(entryPath(transaction, entry, context));
   if (kind === KIND.value) {
@@ -279,6 +280,10 @@ function writeEntry(transaction: Transaction, entry: Entry, context: Node): void
     writeSeen(seen as SeenTallies);
   } else if (kind === KIND.list) {
     writeListHeader(entry);
+  } else if (entry.corrects !== null) {
+    WRITER.scalar(entry.value);
+    WRITER.scalar(TAG.correction);
+    WRITER.scalar(entry.corrects);
   } else if (isTagged) {
     WRITER.scalar(entry.value === null || entry.value === '' ? 0 : entry.value);
     WRITER.scalar(

@@ -8,6 +8,7 @@ import { assert } from './assert.ts';
 import type { ElementId, Model } from './model.ts';
 import { ModelReader } from './read-model.ts';
 import { facesOf } from './shared-type.ts';
+import type { TextRange } from './retract.ts';
 import type { TextEdit } from './transaction.ts';
 import { ROOT } from './root-name.ts';
 import type { RootOrder } from './write-update.ts';
@@ -142,6 +143,31 @@ export function editTexts(doc: Y.Doc, client: number, edits: readonly TextEdit[]
   );
   doc.clientID = 0;
   return update;
+}
+
+/** What is left of a write in the texts of a Y.Doc, the last of each text first. */
+export function textRangesOf(
+  doc: Y.Doc,
+  write: { readonly client: number; readonly from: number; readonly to: number },
+): TextRange[] {
+  const ranges: TextRange[] = [];
+  for (const [name, type] of doc.share) {
+    if (name === ROOT) continue;
+    let index = 0;
+    const found: TextRange[] = [];
+    for (let item = type._start; item !== null; item = item.right) {
+      if (item.deleted || !item.countable) continue;
+      const { client, clock } = item.id;
+      const from = Math.max(clock, write.from);
+      const to = Math.min(clock + item.length, write.to);
+      const isText = item.content instanceof Y.ContentString;
+      if (isText && client === write.client && from < to)
+        found.push({ name, index: index + from - clock, length: to - from });
+      index += item.length;
+    }
+    ranges.push(...found.reverse());
+  }
+  return ranges;
 }
 
 function rootOf(doc: Y.Doc): Y.Array<unknown> {

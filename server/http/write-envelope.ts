@@ -18,6 +18,7 @@ export const CHANGE_POINTERS: Readonly<Record<Change['kind'], string>> = {
   'json-patch': '',
   operations: '/ops',
   resolve: '',
+  retract: '',
   delete: '',
 };
 /** @param base - JSON Pointer to the write. */
