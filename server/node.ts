@@ -14,6 +14,7 @@ import { drainNode, trackSockets } from './drain.ts';
 import { ConfigError } from './errors.ts';
 import { isExposed, readSecrets, requireProtection, type Secrets } from './exposure.ts';
 import { createApp, type AppTls } from './http/app.ts';
+import { AccessWatch } from './http/access-watch.ts';
 import { AccessControl } from './http/auth.ts';
 import type { HttpContext } from './http/context.ts';
 import { FeedRegistry } from './http/feed-registry.ts';
@@ -177,6 +178,10 @@ function createContext(
   const documentLimits = documentLimitsOf(limits);
   const { insecure, slowMs } = options;
   const overload = new Overload({ inflight: limits.inflight, lagMs: limits.lagMs }, health, loop);
+  const access = new AccessControl(
+    { adminTokenHash, insecure, isExposed: isExposed(options), requestsPerSecond: limits.requestsPerSecond },
+    replica.accessTokens,
+  );
   const observability = createObservability({
     replica,
     health,
@@ -198,10 +203,8 @@ function createContext(
     documentLimits,
     clock: systemClock,
     random: cryptoRandom,
-    access: new AccessControl(
-      { adminTokenHash, insecure, isExposed: isExposed(options), requestsPerSecond: limits.requestsPerSecond },
-      replica.accessTokens,
-    ),
+    access,
+    watch: new AccessWatch(access),
     origins: new OriginPolicy({ allowedOrigins: options.allowOrigin, allowedHosts: namesOf(options) }),
     insecure,
     overload,

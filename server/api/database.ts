@@ -22,7 +22,7 @@ export interface DatabaseAnswer {
 export interface CollectionRequest {
   /** Default `update-wins`: a concurrent update keeps a deleted document alive. */
   readonly deletePolicy?: 'update-wins' | 'delete-wins';
-  /** JSON Pointer → how that place merges. */
+  /** JSON Pointer → what a plain write creates there, and so how it merges. Every number counts, declared a `counter` or not. */
   readonly types?: Readonly<Record<string, 'text' | 'set' | 'array' | 'counter'>>;
   /** JSON Schema, draft 2020-12: what a document must satisfy after a write, at the node that accepts it. */
   readonly schema?: JsonObject;

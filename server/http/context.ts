@@ -5,6 +5,7 @@
 import type { Limits as DocumentLimits } from '../../crdt/index.ts';
 import type { Clock, Random, Replica } from '../../sync/index.ts';
 import type { Limits } from '../api/index.ts';
+import type { AccessWatch } from './access-watch.ts';
 import type { AccessControl } from './auth.ts';
 import type { FeedRegistry } from './feed-registry.ts';
 import type { Health } from './health.ts';
@@ -22,6 +23,7 @@ export interface HttpContext {
   readonly clock: Clock;
   readonly random: Random;
   readonly access: AccessControl;
+  readonly watch: AccessWatch;
   readonly origins: OriginPolicy;
   readonly overload: Overload;
   readonly observability: Observability;

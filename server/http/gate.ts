@@ -92,12 +92,13 @@ function guardOf(
       done();
     };
   }
-  const { access, overload } = context;
+  const { access, overload, watch, observability } = context;
   const { url, schema } = route;
   const takesQuery = schema?.querystring !== undefined;
+  const numbers = numbersOf(schema?.querystring);
   const hasDatabase = url.includes('/:db');
   const isShed = hasDatabase && policy !== 'admin';
-  return (request, _reply, done) => {
+  return (request, reply, done) => {
     const { raw, params, query } = request;
     try {
       requireOpen(context);
@@ -110,9 +111,14 @@ function guardOf(
       if (policy !== 'admin') principal.rate?.take(record.startMs);
       if (isShed) overload.requireRoom();
       requireRight(principal, policy, hasDatabase ? (params as { db: string }).db : undefined);
+      if (observed.isLasting) record.release = watch.add(principal, () => reply.raw.destroy());
       requirePlainBody(raw);
-      if (!takesQuery && raw.url!.includes('?')) requireNoQuery(query as object);
+      if (raw.url!.includes('?')) {
+        if (takesQuery) requireDecimals(query as object, numbers);
+        else requireNoQuery(query as object);
+      }
     } catch (error) {
+      if ((error as { code?: unknown }).code === 'HTTP_OVERLOADED') observability.requests.refused.overload++;
       done(error as Error);
       return;
     }
@@ -138,6 +144,24 @@ function observe(
 
 function requireOpen({ health }: HttpContext): void {
   if (health.isRefusing) throw new HttpError('HTTP_DRAINING', 'this node is shutting down', { retryable: true });
+}
+
+/** Names of the parameters that are numbers, and whether they must be whole. */
+function numbersOf(querystring: unknown): ReadonlyMap<string, boolean> {
+  const { properties = {} } = (querystring ?? {}) as { properties?: Record<string, { type?: string }> };
+  const numeric = Object.entries(properties).filter(([, { type }]) => type === 'integer' || type === 'number');
+  return new Map(numeric.map(([name, { type }]) => [name, type === 'integer']));
+}
+
+/** The schema would take what JavaScript takes for a number: `0x10`, `1e2`, nothing at all. */
+function requireDecimals(query: object, numbers: ReadonlyMap<string, boolean>): void {
+  for (const [name, isWhole] of numbers) {
+    const value = (query as Record<string, unknown>)[name];
+    if (typeof value !== 'string' || (isWhole ? /^-?\d{1,15}$/ : /^-?\d{1,15}(?:\.\d{1,15})?$/).test(value)) continue;
+    throw new HttpError('HTTP_QUERY_INVALID', `${name} must be a ${isWhole ? 'whole ' : ''}number in decimal digits`, {
+      details: { parameter: name },
+    });
+  }
 }
 
 /** Routes that take parameters have a schema that checks them; the others take none. A parameter that is ignored misleads. */

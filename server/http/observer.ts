@@ -48,8 +48,11 @@ export class Observer {
     else if (status === 403) metrics.refused.forbidden++;
     else if (status === 429) metrics.refused.rate++;
     if (route === null) return;
-    if (route.isLasting) overload.lasting--;
-    else if (slowMs > 0 && ms > slowMs) this.#log('warn', record, response, ms, 'slow request');
+    if (route.isLasting) {
+      overload.lasting--;
+      record.release?.();
+    }
+    if (!route.isLasting && slowMs > 0 && ms > slowMs) this.#log('warn', record, response, ms, 'slow request');
     if (this.#isVerbose) this.#log('debug', record, response, ms, 'request');
     // Without a valid token anybody could fill the trail.
     if (route.isAudited && status !== 401) this.#audit(record, response, status);

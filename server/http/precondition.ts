@@ -20,6 +20,12 @@ const NONE: Preconditions = {};
 export function preconditionsOf(headers: IncomingHttpHeaders): Preconditions {
   const match = headers['if-match'];
   const noneMatch = headers['if-none-match'];
+  if (headers['if-unmodified-since'] !== undefined) {
+    // Seconds do not tell two writes apart, and a condition that is ignored loses one of them.
+    throw new HttpError('HTTP_HEADER_INVALID', 'If-Unmodified-Since is not supported for writes: send If-Match', {
+      details: { parameter: 'If-Unmodified-Since' },
+    });
+  }
   if (match === undefined && noneMatch === undefined) return NONE;
   return {
     ...(match !== undefined && { ifMatch: parseEntityTags(match, 'If-Match') }),

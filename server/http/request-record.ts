@@ -16,6 +16,8 @@ export class RequestRecord {
   principal: Principal = NOBODY;
   /** Null for what leads nowhere. */
   route: ObservedRoute | null = null;
+  /** Of what is watched while it lasts. */
+  release: (() => void) | null = null;
 
   constructor(id: string, startMs: number) {
     this.id = id;

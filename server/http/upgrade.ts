@@ -38,6 +38,9 @@ export interface Door {
   readonly open: (socket: WebSocket, visit: Visit) => void;
 }
 
+/** RFC 6455 section 7.4.1. */
+const POLICY_VIOLATION = 1008;
+
 interface OpenDoor extends Door {
   readonly pattern: readonly string[];
   readonly sockets: WebSocketServer;
@@ -85,10 +88,22 @@ export class UpgradeDoors {
     try {
       const { door, visit } = this.#admit(request);
       door.check?.(visit);
-      door.sockets.handleUpgrade(request, socket, head, (opened) => door.open(opened, visit));
+      door.sockets.handleUpgrade(request, socket, head, (opened) => {
+        this.#watch(opened, visit);
+        door.open(opened, visit);
+      });
     } catch (error) {
       answerBareSocket(socket, error);
     }
+  }
+
+  /** Whom the door has let in by a token stays only as long as it is valid. */
+  #watch(socket: WebSocket, { principal }: Visit): void {
+    if (principal === NOBODY) return;
+    const release = this.#context.watch.add(principal, () =>
+      socket.close(POLICY_VIOLATION, 'the token is not valid any more'),
+    );
+    socket.once('close', release);
   }
 
   #admit(request: IncomingMessage): { door: OpenDoor; visit: Visit } {

@@ -10,6 +10,7 @@ import { Overload } from '../../server/http/overload.ts';
 import { EventLoop } from '../../server/metrics/event-loop.ts';
 import { Histogram } from '../../server/metrics/histogram.ts';
 import { OriginPolicy } from '../../server/http/origin.ts';
+import { AccessWatch } from '../../server/http/access-watch.ts';
 import { AccessControl, type AccessSettings } from '../../server/http/auth.ts';
 import type { HttpContext } from '../../server/http/context.ts';
 import { FeedRegistry } from '../../server/http/feed-registry.ts';
@@ -32,10 +33,10 @@ export interface TestApp {
 export interface TestAppChanges extends Omit<Partial<HttpContext>, 'access'> {
   readonly access?: Partial<AccessSettings>;
   /** Where it logs, and what counts as slow. */
-  readonly watch?: Partial<Pick<ObservabilityParts, 'log' | 'auditLog' | 'slowMs'>>;
+  readonly logging?: Partial<Pick<ObservabilityParts, 'log' | 'auditLog' | 'slowMs'>>;
 }
 
-export async function openTestApp({ access = {}, watch = {}, ...changes }: TestAppChanges = {}): Promise<TestApp> {
+export async function openTestApp({ access = {}, logging = {}, ...changes }: TestAppChanges = {}): Promise<TestApp> {
   const ports = { clock: systemClock, timers: systemTimers, random: cryptoRandom };
   const replica =
     changes.replica ?? (await Replica.open({ store: new MemoryStore(), ...ports, compileSchema, name: 'test' }));
@@ -46,6 +47,7 @@ export async function openTestApp({ access = {}, watch = {}, ...changes }: TestA
   const { inflight, lagMs } = limits;
   const overload = changes.overload ?? new Overload({ inflight, lagMs }, health, loop);
   const log = createLog('silent');
+  const control = new AccessControl({ ...settings, ...access }, replica.accessTokens);
   const context: HttpContext = {
     replica,
     health,
@@ -54,7 +56,8 @@ export async function openTestApp({ access = {}, watch = {}, ...changes }: TestA
     documentLimits: documentLimitsOf(limits),
     clock: systemClock,
     random: cryptoRandom,
-    access: new AccessControl({ ...settings, ...access }, replica.accessTokens),
+    access: control,
+    watch: new AccessWatch(control),
     origins: new OriginPolicy({ allowedOrigins: [], allowedHosts: [] }),
     insecure: access.insecure ?? false,
     overload,
@@ -63,16 +66,16 @@ export async function openTestApp({ access = {}, watch = {}, ...changes }: TestA
       health,
       overload,
       loop,
-      log: watch.log ?? log,
-      auditLog: watch.auditLog ?? log,
-      slowMs: watch.slowMs ?? 0,
+      log: logging.log ?? log,
+      auditLog: logging.auditLog ?? log,
+      slowMs: logging.slowMs ?? 0,
       syncs: new Histogram(),
       connections: () => 0,
       directory: null,
     }),
     ...changes,
   };
-  const app = createApp({ context, log: watch.log ?? log });
+  const app = createApp({ context, log: logging.log ?? log });
   await app.ready();
   const send: TestApp['send'] = async (method, url, body, headers = {}) => {
     const isRaw = body === undefined || typeof body === 'string' || Buffer.isBuffer(body);

@@ -351,6 +351,11 @@ describe('requests', () => {
     ['limit=1001', 'limit'],
     ['limit=ten', 'limit'],
     ['limit=1.5', 'limit'],
+    ['limit=0x10', 'limit'],
+    ['limit=1e2', 'limit'],
+    ['limit=%2010', 'limit'],
+    ['limit=', 'limit'],
+    ['limit=+5', 'limit'],
     ['colour=red', 'colour'],
     ['fields=', 'fields'],
     ['fields=/a~3', 'fields'],
@@ -373,6 +378,17 @@ describe('requests', () => {
       const answer = await app.send(method, path, method === 'PUT' ? {} : undefined, { 'if-match': 'unquoted' });
       expect(expectProblem(answer, 400, 'HTTP_HEADER_INVALID').errors).toMatchObject([{ parameter: 'If-Match' }]);
     }
+  });
+
+  test('[HT9] a write with If-Unmodified-Since is a 400 that says what to send instead', async () => {
+    for (const method of ['PUT', 'DELETE']) {
+      const headers = { 'if-unmodified-since': 'Wed, 21 Oct 2026 07:28:00 GMT' };
+      const answer = await app.send(method, path, method === 'PUT' ? {} : undefined, headers);
+      const problem = expectProblem(answer, 400, 'HTTP_HEADER_INVALID');
+      expect(problem.errors).toMatchObject([{ parameter: 'If-Unmodified-Since' }]);
+      expect(problem.detail).toContain('If-Match');
+    }
+    expect((await app.send('GET', path)).json()).toEqual({ kept: true });
   });
 
   test('[HT5] an unexpected error is a 500 that shows nothing', async () => {

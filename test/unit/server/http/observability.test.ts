@@ -136,6 +136,9 @@ describe('overload', () => {
     expect([late.statusCode, late.json().errors[0].limit]).toEqual([503, 'lagMs']);
     loop.lagMs = 100;
     expect(await status('GET', '/v1/app')).toBe(200);
+    expect((await busy.send('GET', '/metrics')).body).toContain(
+      'atoll_http_requests_refused_total{reason="overload"} 2',
+    );
     await busy.close();
   });
 
@@ -184,7 +187,7 @@ describe('request ids', () => {
 
   test('[OB4] an unexpected error and a slow request are logged with the id and the route, not the path', async () => {
     const { log, lines, text } = keepLog();
-    const watched = await openTestApp({ watch: { log, slowMs: 1 } });
+    const watched = await openTestApp({ logging: { log, slowMs: 1 } });
     const { replica } = watched.context;
     await watched.send('PUT', '/v1/app');
     lines.length = 0;
@@ -209,7 +212,7 @@ describe('the trail of administration', () => {
   test('[AC9] what is changed and what is refused is told with who and the outcome, not what is read, nor without a token', async () => {
     const file = 'a-token-from-a-file';
     const { log, lines, text } = keepLog();
-    const watched = await openTestApp({ access: { adminTokenHash: hashToken(file) }, watch: { auditLog: log } });
+    const watched = await openTestApp({ access: { adminTokenHash: hashToken(file) }, logging: { auditLog: log } });
     const send = (method: string, url: string, token: string | null, body?: object) =>
       watched.send(method, url, body, token === null ? {} : { authorization: `Bearer ${token}` });
     const reader = (await send('POST', '/v1/_admin/tokens', file, { role: 'read', name: 'a private name' })).json();
