@@ -61,6 +61,7 @@ export function createApp({ context, log, tls }: AppOptions): FastifyInstance {
   methods.watch(app);
   acceptBodies(app, context);
   addGate(app, context, methods);
+  context.feeds.onUnexpected = (error) => log.error({ err: error }, 'a change feed failed');
   app.setErrorHandler((error, request, reply) => answerError(log, error, request, reply));
   for (const routes of [
     databaseRoutes,

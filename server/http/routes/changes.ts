@@ -11,6 +11,7 @@ import { NDJSON_TYPE } from '../body.ts';
 import type { HttpContext } from '../context.ts';
 import { requireCollectionName } from '../document-id.ts';
 import { HttpError } from '../errors.ts';
+import { requireRight } from '../principal.ts';
 import { FeedStream, type StreamOptions } from '../feed-stream.ts';
 import { sessionTokenOf } from '../session-token.ts';
 import { Wake } from '../wake.ts';
@@ -83,35 +84,54 @@ export function changeRoutes(app: FastifyInstance, context: HttpContext): void {
 }
 
 async function answer(
-  { health, feeds, limits }: HttpContext,
-  { query, headers, log }: FastifyRequest<{ Querystring: FeedQuery }>,
+  context: HttpContext,
+  request: FastifyRequest<{ Querystring: FeedQuery }>,
   reply: FastifyReply,
   database: Database,
   collection: string | null,
 ): Promise<void> {
+  const { health, feeds, limits, access } = context;
+  const { query, headers } = request;
   const options = streamOptions(query, headers.accept);
-  feeds.requireRoom(limits.feeds);
-  const wake = new Wake();
-  const resumed = headers['last-event-id'];
+  const leave = feeds.enter(limits.feeds);
+  let feed: ChangeFeed | null = null;
+  try {
+    const wake = new Wake();
+    feed = openFeed(query, headers['last-event-id'], {
+      database,
+      collection,
+      documents: options.documents,
+      onChange: wake.notify,
+    });
+    const { raw } = reply;
+    await awaitPosition(feed, wake, () => raw.destroyed || health.isRefusing);
+    feed.settle();
+    reply.hijack();
+    raw.writeHead(200, {
+      'content-type': options.events ? `${EVENT_STREAM_TYPE}; charset=utf-8` : NDJSON_TYPE,
+      'cache-control': 'no-store',
+      // Proxies that collect answers would keep changes back.
+      'x-accel-buffering': 'no',
+      'session-token': sessionTokenOf(reply, database),
+      'atoll-cursor': feed.cursor,
+    });
+    raw.flushHeaders();
+    const requireAccess = (): void => requireRight(access.authenticate(request.raw), 'read', database.name);
+    await feeds.run(new FeedStream(raw, { feed, database, health, wake, requireAccess }, options));
+  } finally {
+    feed?.close();
+    leave();
+  }
+}
+
+function openFeed(
+  query: FeedQuery,
+  lastEventId: string | string[] | undefined,
+  { database, ...options }: FeedOptions & { readonly database: Database },
+): ChangeFeed {
   // What a browser has seen since it was given the address.
-  const since = typeof resumed === 'string' && resumed !== '' ? resumed : query.since;
-  const feedOptions: FeedOptions = { collection, documents: options.documents, onChange: wake.notify };
-  const feed = ChangeFeed.open(database, systemTimers, since === undefined ? feedOptions : { ...feedOptions, since });
-  const { raw } = reply;
-  await awaitPosition(feed, wake, () => raw.destroyed || health.isRefusing);
-  feed.settle();
-  reply.hijack();
-  raw.writeHead(200, {
-    'content-type': options.events ? `${EVENT_STREAM_TYPE}; charset=utf-8` : NDJSON_TYPE,
-    'cache-control': 'no-store',
-    // Proxies that collect answers would keep changes back.
-    'x-accel-buffering': 'no',
-    'session-token': sessionTokenOf(reply, database),
-    'atoll-cursor': feed.cursor,
-  });
-  raw.flushHeaders();
-  const onUnexpected = (error: unknown): void => log.error({ err: error }, 'a change feed failed');
-  await feeds.run(new FeedStream(raw, { feed, database, health, wake, onUnexpected }, options));
+  const since = typeof lastEventId === 'string' && lastEventId !== '' ? lastEventId : query.since;
+  return ChangeFeed.open(database, systemTimers, since === undefined ? options : { ...options, since });
 }
 
 function streamOptions(query: FeedQuery, accept: string | undefined): StreamOptions {

@@ -3,7 +3,7 @@
  * Owns what tests of feeds run on: replicas in memory that exchange what they hold when told to, and a reader that keeps a mirror
  * of what a feed tells.
  */
-import { ChangeFeed, MemoryStore, Replica } from '../../../sync/index.ts';
+import { ChangeFeed, MemoryStore, Replica, StorageError } from '../../../sync/index.ts';
 import type { Database, FeedChange, StoreAccess, Timers } from '../../../sync/index.ts';
 import { LogCutter } from '../../../sync/log-cutter.ts';
 import { sequenceOf } from '../../../sync/version-vector.ts';
@@ -19,6 +19,8 @@ export interface FeedNode {
   readonly clock: ManualClock;
   /** Kinds of keys that were read in ranges. */
   readonly reads: string[];
+  /** Kinds of keys that cannot be read in ranges. */
+  readonly damaged: Set<string>;
 }
 
 export const immediateTimers: Timers = {
@@ -31,8 +33,12 @@ export const immediateTimers: Timers = {
 /** A node with the database `app`, in the cluster of another one. */
 export async function openFeedNode(member?: FeedNode): Promise<FeedNode> {
   const reads: string[] = [];
+  const damaged = new Set<string>();
   const intercept = (access: StoreAccess): void => {
-    if (access.type === 'range') reads.push(String.fromCharCode(access.gte[0]!));
+    if (access.type !== 'range') return;
+    const kind = String.fromCharCode(access.gte[0]!);
+    reads.push(kind);
+    if (damaged.has(kind)) throw new StorageError('STORAGE_CORRUPT', `damaged: ${kind}`);
   };
   const clock = new ManualClock();
   const store = new MemoryStore({ intercept });
@@ -42,7 +48,7 @@ export async function openFeedNode(member?: FeedNode): Promise<FeedNode> {
     await copySnapshot(member.replica, replica, SYSTEM);
     await copySnapshot(member.replica, replica, KEY);
   }
-  return { replica, database: replica.database('app'), clock, reads };
+  return { replica, database: replica.database('app'), clock, reads, damaged };
 }
 
 export async function copySnapshot(from: Replica, to: Replica, key: string): Promise<void> {
