@@ -150,6 +150,13 @@ function addDocument(program: Command, { action }: ProgramParts): void {
 }
 
 function addConflicts(doc: Command, { action }: ProgramParts): void {
+  doc
+    .command('history <db/collection/id>')
+    .description('recent writes of a document, newest first: when, on which node, at which paths')
+    .option('--limit <count>', 'how many; 0 = all that is known', wholeNumber(0), 20)
+    .action((target: string, options: { limit: number }, command: Command) =>
+      action(async (context) => (await import('./command/history.ts')).showHistory(context, target, options))(command),
+    );
   const load = async (): Promise<typeof conflictCommands> => import('./command/conflict.ts');
   doc
     .command('conflicts <db/collection[/id]>')

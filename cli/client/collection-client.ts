@@ -33,6 +33,8 @@ import type {
   ConflictedList,
   DocumentPage,
   FetchedDocument,
+  HistoryAnswer,
+  HistoryChange,
   IntentLine,
   JsonObject,
   ListOptions,
@@ -156,6 +158,18 @@ export class CollectionClient<T = JsonObject> {
     options: WriteCallOptions = {},
   ): Promise<WriteResult> {
     return this.#write('POST', `${documentPath(this.#path, id)}/conflicts`, JSON_TYPE, choices, options);
+  }
+
+  /** Recent writes of a document, newest first, wherever they were made: when, on which node, at which paths. */
+  async *history(id: string, options: PageOptions = {}): AsyncGenerator<HistoryChange, void, undefined> {
+    const path = `${documentPath(this.#path, id)}/history`;
+    const headers = preferHeader(options);
+    for (let cursor: string | null | undefined; cursor !== null;) {
+      const query = search({ limit: options.limit, cursor });
+      const page: HistoryAnswer = parseBody(await this.#send({ method: 'GET', path: path + query, headers }, options));
+      yield* page.changes;
+      ({ cursor } = page);
+    }
   }
 
   /** Every document that has losing values, deleted ones included. */

@@ -8,7 +8,7 @@ import { ChangeFeed } from './change-feed.ts';
 import { CollectionClient } from './collection-client.ts';
 import { JSON_TYPE, parseBody, preferHeader, replicasOf } from './request.ts';
 import type {
-  BatchResult,
+  BatchOutcome,
   BatchWrite,
   CallOptions,
   Change,
@@ -54,7 +54,7 @@ export class DatabaseClient {
   }
 
   /** All of the writes or none: at once on the node that takes them, and at once on every other one. */
-  async batch(writes: readonly BatchWrite[], options: WriteCallOptions = {}): Promise<BatchResult> {
+  async batch(writes: readonly BatchWrite[], options: WriteCallOptions = {}): Promise<BatchOutcome> {
     const { signal, timeoutMs, idempotencyKey: key } = options;
     const headers = { 'content-type': JSON_TYPE, ...preferHeader(options) };
     const body = JSON.stringify({ writes });
@@ -62,7 +62,7 @@ export class DatabaseClient {
     const call: Call = { method: 'POST', path, database: this.name, headers, body, key, signal, timeoutMs };
     const answer = await this.#connection.send(call);
     const replicas = replicasOf(answer);
-    return { results: parseBody<BatchResult>(answer).results, ...(replicas !== null && { replicas }) };
+    return { results: parseBody<BatchOutcome>(answer).results, ...(replicas !== null && { replicas }) };
   }
 
   /** What changes in all collections; see `collection.changes`. */

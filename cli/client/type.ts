@@ -7,6 +7,8 @@ import type {
   AccessRoleName,
   AccessTokenAnswer,
   AccessTokenList,
+  BatchResult,
+  BatchWrite,
   BulkAnswerLine,
   BulkLine,
   CollectionAnswer,
@@ -17,6 +19,8 @@ import type {
   DatabaseAnswer,
   DigestAnswer,
   DoctorAnswer,
+  HistoryAnswer,
+  HistoryChange,
   IndexAnswer,
   IndexList,
   IndexRequest,
@@ -38,6 +42,8 @@ export type {
   AccessRoleName,
   AccessTokenAnswer,
   AccessTokenList,
+  BatchResult,
+  BatchWrite,
   BulkAnswerLine,
   BulkLine,
   CollectionAnswer,
@@ -48,6 +54,8 @@ export type {
   DatabaseAnswer,
   DigestAnswer,
   DoctorAnswer,
+  HistoryAnswer,
+  HistoryChange,
   IndexAnswer,
   IndexList,
   IndexRequest,
@@ -195,17 +203,10 @@ export interface QueryPage<T = JsonObject> extends DocumentPage<T> {
   readonly explain?: QueryExplanation;
 }
 
-/** One write of a batch. */
-export type BatchWrite = { readonly collection: string; readonly id: string } & (
-  | { readonly doc: JsonObject }
-  | { readonly merge: JsonObject }
-  | { readonly ops: readonly IntentLine[] }
-  | { readonly delete: true }
-);
-
-export interface BatchResult {
+/** What a batch did. */
+export interface BatchOutcome {
   /** In the order of the writes. */
-  readonly results: readonly { readonly id: string; readonly status: number; readonly etag?: string }[];
+  readonly results: readonly BatchResult[];
   /** Present when `replicas` was asked for. */
   readonly replicas?: ReplicaCount;
 }

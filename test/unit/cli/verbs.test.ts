@@ -48,6 +48,27 @@ const CONFLICTS = [
   { path: '', others: [{ value: { a: 1 }, at: '2026-11-23T00:00:00.000Z', replica: 'n2' }] },
 ];
 
+const write = (second: number, more: object): object => {
+  const at = `2026-11-23T00:00:0${second}.000Z`;
+  return {
+    at,
+    replica: 'n1',
+    stamp: 1,
+    origin: 2,
+    paths: [],
+    removed: [],
+    created: false,
+    deleted: false,
+    partial: false,
+    ...more,
+  };
+};
+const HISTORY = [
+  write(3, { deleted: true }),
+  write(2, { paths: ['/city', '/name'], removed: ['/age'] }),
+  write(1, { paths: ['/name'], created: true, partial: true }),
+];
+
 let node: FakeNode;
 const bodies: string[] = [];
 const keep =
@@ -91,6 +112,9 @@ beforeAll(async () => {
       body: { indexes: [index('building'), index('failed', { name: 'bad', sparse: true, error: 'why' })] },
     },
     'GET /v1/app/cities/indexes/by-country': () => ({ body: index(builds.shift() ?? 'ready') }),
+    'GET /v1/app/people/docs/ada/history?limit=3': { body: { changes: HISTORY.slice(0, 2), cursor: 'next' } },
+    'GET /v1/app/people/docs/ada/history?limit=3&cursor=next': { body: { changes: HISTORY.slice(2), cursor: null } },
+    'GET /v1/app/people/docs/ada/history?limit=100': { body: { changes: HISTORY, cursor: null } },
     'GET /v1/app/people/docs/ada/conflicts': { body: { conflicts: CONFLICTS } },
     'POST /v1/app/people/docs/ada/conflicts': keep({ id: 'ada', etag: '"9"' }),
     'GET /v1/app/people/conflicts': {
@@ -309,4 +333,17 @@ test('[CL34] a collection takes a schema from a file, and documents that violate
   const violations = await run('collection', 'violations', 'app/people');
   expect([violations.code, violations.stdout]).toEqual([5, 'ada\t/age\tmust be number\n']);
   expect((await run('collection', 'violations', 'app/calm')).code).toBe(0);
+});
+
+test('[CL35] the history of a document is a line for each write, newest first', async () => {
+  const all = await run('doc', 'history', 'app/people/ada', '--limit', '0');
+  expect(all.stdout).toBe(
+    '2026-11-23T00:00:03.000Z\tn1\tdeleted\t\n' +
+      '2026-11-23T00:00:02.000Z\tn1\twritten\t/city /name -/age\n' +
+      '2026-11-23T00:00:01.000Z\tn1\tcreated, partly\t/name\n',
+  );
+  expect(all.stderr).toContain('the log does not hold');
+  const some = await run('doc', 'history', 'app/people/ada', '--limit', '2', '--json');
+  expect((JSON.parse(some.stdout) as { changes: unknown[] }).changes).toEqual(HISTORY.slice(0, 2));
+  expect(some.stderr).toContain('there is more');
 });
