@@ -61,6 +61,7 @@ export class ChangeFeed<T = JsonObject> {
     const forget = deadline.onEnd(() => watch.abort());
     let answer: StreamAnswer | null = null;
     let isFinished = false;
+    let isLater = false;
     try {
       answer = await this.#open(watch.signal);
       this.#wasOpen = true;
@@ -72,6 +73,8 @@ export class ChangeFeed<T = JsonObject> {
         isFinished = !('retryMs' in line);
         if (!('id' in line)) continue;
         this.#failures = 0;
+        this.#connection.noteChange(this.#database, line.cursor, isLater);
+        isLater = true;
         yield line;
       }
       if (this.#options.follow === false) return isFinished;
@@ -104,8 +107,9 @@ export class ChangeFeed<T = JsonObject> {
       path: this.#path + query,
       database: this.#database,
       headers: { accept: NDJSON_TYPE },
-      // The cursor says from where; what else the session has seen does not matter.
-      session: false,
+      // The first node is to have what the session has seen. Later ones need not: changes must go on while the only node is away
+      // that has something else, and they come behind the cursor anyway.
+      ...(this.#wasOpen && { session: false }),
       signal,
     });
   }

@@ -69,6 +69,11 @@ export class Connection {
     return this.#pool.urls;
   }
 
+  /** A change was read from a feed. */
+  noteChange(database: string, cursor: string, isLater: boolean): void {
+    if (this.#options.session !== false) this.session.noteChange(database, cursor, isLater);
+  }
+
   /** The same nodes, and what is known of them, for somebody who has seen other things. */
   fork(session: SessionTokens): Connection {
     return new Connection({ ...this.#options, session }, this.ports, this.#pool);

@@ -66,7 +66,8 @@ function decode(text: string): Token | null {
     }
     return positions;
   };
-  at += next();
+  const nameBytes = next();
+  at += nameBytes;
   const head = bytes.slice(0, at);
   const positions = [nextPositions(), nextPositions()];
   const isWhole = positions.every((each) => [...each].flat().every(Number.isSafeInteger));

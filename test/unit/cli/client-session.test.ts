@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { CollectionClient } from '../../../cli/client.ts';
+import { encodeToken } from '../../../sync/token.ts';
 import { joinTokens } from '../../../cli/client/session-token.ts';
 import { FakeCluster, json, problem, written } from './fake-cluster.ts';
 
@@ -88,6 +89,42 @@ test('[CC7] write concern and patience travel as Prefer, and the answer tells ho
     'replicas=2',
     null,
   ]);
+});
+
+test('[CC6] tokens are joined to what the node itself would make of both', () => {
+  const cluster = '0123456789abcdef';
+  const token = (vector: [number, number][], system: [number, number][] = [], database = 'app.0'): string =>
+    encodeToken({ cluster, database, vector: new Map(vector), system: new Map(system) });
+  const BIG = 2 ** 42 - 1;
+  const left = token(
+    [
+      [5, 300],
+      [BIG, 7],
+      [9, 1],
+    ],
+    [[3, 1]],
+  );
+  const right = token([
+    [5, 200],
+    [BIG, 2 ** 40],
+    [12, 4],
+  ]);
+  const both = token(
+    [
+      [5, 300],
+      [9, 1],
+      [12, 4],
+      [BIG, 2 ** 40],
+    ],
+    [[3, 1]],
+  );
+  expect(joinTokens(left, right)).toBe(both);
+  expect(joinTokens(right, left)).toBe(both);
+  expect(joinTokens(both, left)).toBe(both);
+  expect(joinTokens(left, both)).toBe(both);
+  // One that was dropped and made anew: what was seen of the former does not count.
+  const anew = token([[5, 1]], [], 'app.1');
+  expect(joinTokens(left, anew)).toBe(anew);
 });
 
 test('[CC6] tokens in an unknown format are not mixed: the newer one stands', () => {
