@@ -29,14 +29,10 @@ export interface StreamParts {
   readonly health: Health;
   /** Notified of changes. */
   readonly wake: Wake;
-  /** Throws when the client may not read any more: its token was revoked, or has expired. */
-  readonly requireAccess: () => void;
 }
 
 /** Clients that come back at once would all come at once. */
 const RETRY_MS = 1000;
-/** How long a token that was revoked may go on reading. */
-const ACCESS_MS = 5000;
 /** A poll looks for changes this long after its time. */
 const SEARCH_MS_MAX = 10_000;
 
@@ -91,12 +87,7 @@ export class FeedStream {
     const { limit, waitMs, heartbeatMs } = this.#options;
     const deadlineMs = waitMs === null ? Infinity : performance.now() + waitMs;
     let aliveMs = performance.now();
-    let allowedMs = aliveMs;
     while (!this.#isOver && this.#sent < limit) {
-      if (performance.now() >= allowedMs + ACCESS_MS) {
-        this.#parts.requireAccess();
-        allowedMs = performance.now();
-      }
       const page = await feed.read();
       if (page !== null && (await this.#sendPage(page))) {
         aliveMs = performance.now();
@@ -110,7 +101,7 @@ export class FeedStream {
         await this.#send(writeHeartbeat(this.#moved(), this.#options));
         aliveMs = nowMs;
       } else if (page === null) {
-        await wake.sleep(Math.min(aliveMs + heartbeatMs, deadlineMs, allowedMs + ACCESS_MS) - nowMs);
+        await wake.sleep(Math.min(aliveMs + heartbeatMs, deadlineMs) - nowMs);
       }
     }
   }

@@ -213,31 +213,6 @@ describe('many and slow readers', () => {
     await waitFor(async () => (await feedsOf(node)).open === 0);
   });
 
-  test('[FE7] a feed ends when its token is revoked', async () => {
-    const node = await openNode();
-    const make = async (role: string, token?: string): Promise<{ id: string; token: string }> => {
-      const answer = await fetch(`${node.url}/v1/_admin/tokens`, {
-        method: 'POST',
-        headers: { ...JSON_BODY, ...(token !== undefined && { authorization: `Bearer ${token}` }) },
-        body: JSON.stringify({ role }),
-      });
-      expect(answer.status).toBe(201);
-      return (await answer.json()) as { id: string; token: string };
-    };
-    const admin = await make('admin');
-    const reader = await make('read', admin.token);
-    const authorization = { authorization: `Bearer ${reader.token}` };
-    const feed = follow(node, 'app/x/changes?since=now', authorization);
-    expect((await feed.response).statusCode).toBe(200);
-    const revoked = await fetch(`${node.url}/v1/_admin/tokens/${reader.id}`, {
-      method: 'DELETE',
-      headers: { authorization: `Bearer ${admin.token}` },
-    });
-    expect(revoked.status).toBe(204);
-    await feed.end();
-    expect(JSON.parse(feed.text.at(-1)!)).toMatchObject({ error: { status: 401 } });
-  });
-
   test('[FE7] draining ends feeds at once, with when to come back', async () => {
     const node = await openNode();
     const lines = follow(node, 'app/x/changes?since=now');

@@ -11,7 +11,6 @@ import { NDJSON_TYPE } from '../body.ts';
 import type { HttpContext } from '../context.ts';
 import { requireCollectionName } from '../document-id.ts';
 import { HttpError } from '../errors.ts';
-import { requireRight } from '../principal.ts';
 import { FeedStream, type StreamOptions } from '../feed-stream.ts';
 import { sessionTokenOf } from '../session-token.ts';
 import { Wake } from '../wake.ts';
@@ -90,7 +89,7 @@ async function answer(
   database: Database,
   collection: string | null,
 ): Promise<void> {
-  const { health, feeds, limits, access } = context;
+  const { health, feeds, limits } = context;
   const { query, headers } = request;
   const options = streamOptions(query, headers.accept);
   const leave = feeds.enter(limits.feeds);
@@ -116,8 +115,7 @@ async function answer(
       'atoll-cursor': feed.cursor,
     });
     raw.flushHeaders();
-    const requireAccess = (): void => requireRight(access.authenticate(request.raw), 'read', database.name);
-    await feeds.run(new FeedStream(raw, { feed, database, health, wake, requireAccess }, options));
+    await feeds.run(new FeedStream(raw, { feed, database, health, wake }, options));
   } finally {
     feed?.close();
     leave();

@@ -4,6 +4,7 @@ import type { FeedsAnswer } from '../../../../server/api/index.ts';
 import { documentLimitsOf, limitsOf } from '../../../../server/limits.ts';
 import { completeOptions } from '../../../../server/config.ts';
 import { openTestApp, type TestApp } from '../../../helper/http-app.ts';
+import { openFeedNode } from '../../sync/feed-fixture.ts';
 
 let app: TestApp;
 beforeAll(async () => {
@@ -34,4 +35,17 @@ test('[FE3] a feed that is refused takes no place', async () => {
   }
   expect(feeds().open).toBe(0);
   expect(app.context.replica.database('app').tail).toBe(null);
+});
+
+test('[FE7] a feed that cannot go on ends with the problem', async () => {
+  const node = await openFeedNode();
+  const other = await openTestApp({ replica: node.replica });
+  await other.send('PUT', '/v1/app/x/docs/a', {});
+  node.damaged.add('j');
+  const lines = await other.send('GET', '/v1/app/x/changes');
+  expect([lines.statusCode, JSON.parse(lines.body)]).toMatchObject([200, { error: { code: 'STORAGE_CORRUPT' } }]);
+  const events = await other.send('GET', '/v1/app/x/changes', undefined, { accept: 'text/event-stream' });
+  expect(events.body).toMatch(/\nevent: problem\ndata: \{.*"code":"STORAGE_CORRUPT".*\}\n\n$/);
+  expect(other.context.feeds.status().open).toBe(0);
+  await other.close();
 });
