@@ -12,6 +12,7 @@ import { EndpointPool } from './endpoint-pool.ts';
 import { ClientError, timeoutError, unreachableError } from './error.ts';
 import type { Policy } from './policy.ts';
 import { systemPorts, type ClientPorts } from './port.ts';
+import { parseBody } from './request.ts';
 import { backoffMs, mayRetry, type Failure } from './retry.ts';
 import { Session, type SessionTokens } from './session.ts';
 
@@ -94,7 +95,17 @@ export class Connection {
   async stream(call: Call): Promise<StreamAnswer> {
     // It lives as long as the body: the signal of the caller ends that, too.
     const deadline = new Deadline(this.ports, 0, call.signal);
-    return this.#persist(this.#prepare(call), deadline, 0, async (attempt) => attempt.stream());
+    try {
+      const answer = await this.#persist(this.#prepare(call), deadline, 0, async (attempt) => attempt.stream());
+      const end = (): void => {
+        answer.end();
+        deadline.dispose();
+      };
+      return { ...answer, end };
+    } catch (error) {
+      deadline.dispose();
+      throw error;
+    }
   }
 
   /** What every attempt has in common. */
@@ -133,7 +144,7 @@ export class Connection {
         throw search.answered ?? timeoutError(endpoint.url, timeoutMs, outcome.error);
       }
       search.failed(endpoint, outcome);
-      if (!(await this.#maySendAgain(call, endpoint, outcome, search))) throw search.finalError(outcome);
+      if (!(await this.#maySendAgain(call, endpoint, outcome, search, deadline))) throw search.finalError(outcome);
       if (!search.isRoundOver) continue;
       if (search.rounds >= (this.#options.retries ?? RETRIES)) throw search.finalError(outcome);
       await deadline.wait(this.ports, backoffMs(search.rounds, outcome.retryAfterMs, this.ports));
@@ -142,14 +153,20 @@ export class Connection {
     }
   }
 
-  async #maySendAgain(call: Call, endpoint: Endpoint, failure: Failure, search: Search): Promise<boolean> {
+  async #maySendAgain(
+    call: Call,
+    endpoint: Endpoint,
+    failure: Failure,
+    search: Search,
+    deadline: Deadline,
+  ): Promise<boolean> {
     const { database } = call;
     const { code, status } = failure.error;
     if (typeof call.body === 'object') return false;
     if (database !== undefined && status === 421) {
       this.#pool.noteElsewhere(database, endpoint);
       // One round: where a database is does not change while we ask.
-      return !search.isRoundOver || (await this.#discover(database, endpoint));
+      return !search.isRoundOver || (await this.#discover(database, endpoint, deadline));
     }
     if (database !== undefined && code === 'SYNC_DATABASE_NOT_FOUND') {
       // This session has seen it, so the node is behind; unless all say that there is none.
@@ -162,17 +179,13 @@ export class Connection {
   }
 
   /** Asks the cluster which nodes hold the database. True when there is one that was not tried. */
-  async #discover(database: string, { url }: Endpoint): Promise<boolean> {
+  async #discover(database: string, endpoint: Endpoint, deadline: Deadline): Promise<boolean> {
     if (this.#options.discover === false) return false;
-    const { headers = {}, path } = this.#prepare({ method: 'GET', path: '/v1/_cluster/members' });
-    let members: MemberList['members'];
-    try {
-      const response = await this.ports.fetch(url + path, { headers, redirect: 'error' });
-      members = ((await response.json()) as Partial<MemberList>).members ?? [];
-    } catch {
-      // The refusal of the database is the better error.
-      return false;
-    }
+    const call = this.#prepare({ method: 'GET', path: '/v1/_cluster/members' });
+    const answer = await new Attempt(this.ports, this.#pool, endpoint, call, deadline).text();
+    // The refusal of the database is the better error.
+    if (isFailure(answer)) return false;
+    const { members } = parseBody<MemberList>(answer);
     const holders = members.filter(
       ({ state, databases }) => state !== 'removed' && (databases === null || databases.includes(database)),
     );

@@ -2,6 +2,7 @@
  * @module
  * Owns `atoll import`: connects input, journal, importer and progress. SPEC.md CL10–CL15.
  */
+import { statSync } from 'node:fs';
 import { addAbortSignal } from 'node:stream';
 import type { ClientError } from '../client.ts';
 import { parseCollection, type CommandContext } from '../context.ts';
@@ -51,10 +52,11 @@ export async function importFile(
   return run.finish(target);
 }
 
-/** Beside the input unless told otherwise; standard input cannot be named, so it needs `--resume FILE`. */
+/** Beside the input unless told otherwise; what can be read only once, as a pipe, needs `--resume FILE`. */
 function journalPath(file: string, options: ImportCommandOptions): string | null {
   if (typeof options.resume === 'string') return options.resume;
-  return options.resume === false || file === '-' ? null : `${file}.atoll-import`;
+  const isPipe = file === '-' || statSync(file, { throwIfNoEntry: false })?.isFile() === false;
+  return options.resume === false || isPipe ? null : `${file}.atoll-import`;
 }
 
 function openInput(

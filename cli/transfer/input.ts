@@ -36,7 +36,9 @@ export interface InputReader {
 
 /** Opens a file at the byte where the run starts. */
 export function openInputFile(path: string, start: InputPosition, signal: AbortSignal): AsyncIterable<Uint8Array> {
-  return createReadStream(path, { start: start.offset, highWaterMark: READ_BYTES, signal });
+  // A pipe has no places to start at.
+  const place = start.offset === 0 ? {} : { start: start.offset };
+  return createReadStream(path, { ...place, highWaterMark: READ_BYTES, signal });
 }
 
 /** Cuts a byte stream that begins at `options.start` into elements. */

@@ -1,9 +1,10 @@
+import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { AtollClient, type JsonObject } from '../../cli/client.ts';
-import { cli, endOf, eventually, Leftovers, spawnCli, type CliEnd } from './cli-process.ts';
+import { BIN, cli, endOf, eventually, Leftovers, spawnCli, type CliEnd } from './cli-process.ts';
 
 const COUNT = 5_000;
 const leftovers = new Leftovers();
@@ -252,4 +253,13 @@ test('[CL6] collections and databases are removed with --yes only', async () => 
   await run('db', 'create', 'scratch');
   expect((await run('db', 'rm', 'scratch', '--yes')).code).toBe(0);
   expect((await run('db', 'info', 'scratch')).code).toBe(3);
+});
+
+test('[CL14] a pipe is imported without a journal, because it cannot be read again', async () => {
+  const script = `"$0" "$1" import <(printf '{"id":"a"}\\n{"id":"b"}\\n') app/piped --url "$2"`;
+  const child = spawn('bash', ['-c', script, process.execPath, BIN, node.url], { stdio: 'pipe' });
+  expect(await endOf(child)).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('2 documents imported') as string,
+  });
 });
