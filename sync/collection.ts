@@ -8,7 +8,7 @@ import { collectionId } from './catalog.ts';
 import { parseCollectionConfig, storedConfig } from './collection-config.ts';
 import type { CollectionConfig } from './collection-config.ts';
 import type { Database } from './database.ts';
-import { validateCollectionName } from './names.ts';
+import { isInternalCollection, validateCollectionName } from './names.ts';
 import { acceptMissingIndex, dropIndex } from './query/index-admin.ts';
 
 /** Deletes in flight while a collection is dropped. */
@@ -24,7 +24,7 @@ export interface CollectionInfo extends Required<Omit<CollectionConfig, 'schema'
 
 export function describeCollections({ key, stats, parts }: Database): readonly CollectionInfo[] {
   const names = new Set(parts.catalog.configuredCollections(key));
-  for (const [name, { documents }] of stats) if (documents > 0) names.add(name);
+  for (const [name, { documents }] of stats) if (documents > 0 && !isInternalCollection(name)) names.add(name);
   return [...names].sort().map((name) => ({
     name,
     documents: stats.get(name)?.documents ?? 0,

@@ -154,6 +154,7 @@ export class DatabaseSet {
       schemas: this.#options.schemas,
       commit,
       clock,
+      sha256,
       ...(limits && { limits }),
       catalog,
       system: () => this.#open.get(SYSTEM_KEY)!,

@@ -24,8 +24,9 @@ import type { HybridClock } from './hybrid-clock.ts';
 import type { Epoch } from './identity.ts';
 import { compareBytes, documentOf, metaKey, originKey, successorOf, successorOfPrefix, viewKey } from './key.ts';
 import type { DatabaseLog } from './log.ts';
-import { validateCollectionName, validateDocumentId } from './names.ts';
-import type { Store, StoreOperation } from './port.ts';
+import { isInternalCollection, validateCollectionName, validateDocumentId } from './names.ts';
+import { OPERATIONS, operationId } from './operation.ts';
+import type { Sha256, Store, StoreOperation } from './port.ts';
 import { Quarantine } from './quarantine.ts';
 import type { IndexSet } from './query/index-set.ts';
 import type { Schemas } from './schema.ts';
@@ -33,7 +34,7 @@ import { CLUSTER_UNKNOWN, encodeToken } from './token.ts';
 import type { Positions } from './token.ts';
 import { join } from './version-vector.ts';
 import type { VersionVector } from './version-vector.ts';
-import { writeDocument, writeGroup } from './write.ts';
+import { RefusedWrite, writeDocument, writeGroup, writeOnce } from './write.ts';
 import type { GroupWrite, WriteOptions, WriteOutcome } from './write.ts';
 
 const utf8 = new TextEncoder();
@@ -82,6 +83,7 @@ export interface DatabaseParts {
   readonly schemas: Schemas;
   readonly commit: GroupCommit;
   readonly clock: HybridClock;
+  readonly sha256: Sha256;
   readonly limits?: Limits;
   readonly catalog: Catalog;
   /** Where configuration is written. */
@@ -133,7 +135,7 @@ export class Database implements CommitParticipant {
   /**
    * Applies one atomic change; resolves after fsync. Concurrent calls for one document are applied in call order.
    *
-   * @throws SyncError `SYNC_PRECONDITION_FAILED`, `SYNC_DOCUMENT_NOT_FOUND` (delete of a missing document),
+   * @throws SyncError `SYNC_PRECONDITION_FAILED`, `SYNC_DOCUMENT_NOT_FOUND` (delete of a missing document), `SYNC_KEY_REUSED`,
    *   `SYNC_DOCUMENT_ID_INVALID`, `SYNC_COLLECTION_NAME_INVALID`, `SYNC_SCHEMA_VIOLATION`; CrdtError for a bad change. Then nothing changed.
    * @throws StorageError The change may or may not be found after a restart; the replica has stopped acknowledging.
    */
@@ -141,7 +143,17 @@ export class Database implements CommitParticipant {
     validateCollectionName(collection);
     validateDocumentId(id);
     this.parts.epoch.assertWritable();
+    if (options.operation !== undefined) return this.#writeOnce({ collection, id, change, ...options }, options);
     return this.writeUnchecked(collection, id, change, options);
+  }
+
+  async #writeOnce(write: GroupWrite, options: WriteOptions): Promise<WriteOutcome> {
+    try {
+      const [outcome] = await this.writeAll([write], options);
+      return outcome!;
+    } catch (error) {
+      throw error instanceof RefusedWrite ? error.cause : error;
+    }
   }
 
   /** @internal As `write`, for names only the system uses. */
@@ -243,12 +255,16 @@ export class Database implements CommitParticipant {
   async writeAll(writes: readonly GroupWrite[], options: WriteOptions = {}): Promise<readonly WriteOutcome[]> {
     this.parts.epoch.assertWritable();
     this.assertOpen();
+    const { operation } = options;
     const slots = writes.map(({ collection, id }) => this.parts.table.acquire(collection, id));
+    const known = operation && this.parts.table.acquire(OPERATIONS, operationId(operation.key, this.parts.sha256));
+    if (known !== undefined) slots.push(known);
     try {
       await ready(slots);
       this.assertOpen();
       if (this.#refusal !== null) throw this.#refusal;
       try {
+        if (operation && known) return writeOnce(this, writes, slots, known, { ...options, operation });
         return writeGroup(this, writes, slots, options);
       } finally {
         if (slots.some((slot) => slot.hasOpenChanges)) await this.parts.commit.join(this);
@@ -307,14 +323,18 @@ export class Database implements CommitParticipant {
   /** Live documents. */
   get documents(): number {
     let total = 0;
-    for (const { documents } of this.parts.table.stats.values()) total += documents;
+    for (const [collection, { documents }] of this.parts.table.stats) {
+      if (!isInternalCollection(collection)) total += documents;
+    }
     return total;
   }
 
   /** Bytes of their JSON. */
   get bytes(): number {
     let total = 0;
-    for (const { bytes } of this.parts.table.stats.values()) total += bytes;
+    for (const [collection, { bytes }] of this.parts.table.stats) {
+      if (!isInternalCollection(collection)) total += bytes;
+    }
     return total;
   }
 

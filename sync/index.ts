@@ -18,6 +18,7 @@ export type { UnsentDocument } from './unsent.ts';
 export { describeCloseCode, isPermanent } from './protocol/close-code.ts';
 export { Database } from './database.ts';
 export type { DatabaseInfo, ListOptions, ListPage } from './database.ts';
+export type { Operation } from './operation.ts';
 export { GROUP_WRITES_MAX, RefusedWrite } from './write.ts';
 export type { GroupWrite, Preconditions, WriteOptions, WriteOutcome } from './write.ts';
 export { listConflicted, resolutionsOf } from './conflict.ts';

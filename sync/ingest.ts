@@ -13,6 +13,7 @@ import type { DocumentSlot } from './document-slot.ts';
 import type { IngestResult, OriginId } from './engine.ts';
 import { SyncError } from './errors.ts';
 import { originKey } from './key.ts';
+import { OPERATIONS, takeBack } from './operation.ts';
 import type { SnapshotRow } from './snapshot.ts';
 import { sequenceOf } from './version-vector.ts';
 
@@ -79,7 +80,17 @@ function ingestBatch(
   applyRecords(database, registry, batch, slots);
   log.accept(batch, bytes);
   clock.observe(batch.stamp);
+  takeBackRepetitions(database, batch, slots);
   return { outcome: 'applied' };
+}
+
+/** What is remembered of an operation is in one batch with what it changed. */
+function takeBackRepetitions(database: Database, { records }: Batch, slots: Slots): void {
+  for (const record of records) {
+    if (record.kind !== 'update' || record.collection !== OPERATIONS) continue;
+    const known = slots.get(`${OPERATIONS}\0${record.id}`)!;
+    takeBack(database, known, ({ collection, id }) => slots.get(`${collection}\0${id}`));
+  }
 }
 
 function applyRecords(database: Database, registry: OriginRegistry, batch: Batch, slots: Slots): void {

@@ -108,6 +108,13 @@ export function viewKey(db: number, collection: string, id: string): Uint8Array 
   return documentKey('j', db, collection, id);
 }
 
+/** Where the views of collections begin that clients can name: internal ones are before them. */
+export function publicViews(db: number): Uint8Array {
+  const key = prefixed('j', db, 1);
+  key[5] = tag('a');
+  return key;
+}
+
 export function stateKey(db: number, collection: string, id: string): Uint8Array {
   return documentKey('y', db, collection, id);
 }

@@ -12,6 +12,11 @@ const NAME_RULE = 'a lower-case letter, then up to 62 lower-case letters, digits
 
 const utf8 = new TextEncoder();
 
+/** Of the system itself: no name that clients can use, and nothing that they are shown. */
+export function isInternalCollection(name: string): boolean {
+  return name.startsWith('_');
+}
+
 export function validateDatabaseName(name: string): void {
   if (NAME.test(name)) return;
   throw new SyncError('SYNC_DATABASE_NAME_INVALID', `A database name is ${NAME_RULE}.`, {

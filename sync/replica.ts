@@ -34,6 +34,7 @@ import { ReplicaEngine } from './replica-engine.ts';
 import type { ReplicaOptions } from './replica-options.ts';
 import { openParts } from './replica-parts.ts';
 import type { ReplicaParts } from './replica-parts.ts';
+import { OperationSweep } from './operation-sweep.ts';
 import { OwnHistory } from './own-history.ts';
 import type { UnsentDocument } from './unsent.ts';
 
@@ -57,6 +58,7 @@ export class Replica {
   readonly #membership: Membership;
   readonly #placement: Placement;
   readonly #cutter: LogCutter;
+  readonly #sweep: OperationSweep;
   readonly #proof: Proof;
   #secret: Uint8Array | JoinToken;
   #closing: Promise<void> | null = null;
@@ -99,6 +101,13 @@ export class Replica {
       databases: () => parts.set.keys().map((key) => parts.set.get(key)!),
       stable: (database) => this.horizon(database).vector,
       retention: options.log,
+    });
+    this.#sweep = new OperationSweep({
+      clock: options.clock,
+      timers: options.timers,
+      databases: () => parts.set.keys().map((key) => parts.set.get(key)!),
+      isOwn: (origin) => parts.owners.get(origin) === this.nodeId,
+      onFailure: (error) => this.#handleWriteFailure(error),
     });
     parts.set.nameOf = (origin) => this.nameOf(origin);
     parts.set.onDurable = (database, batches, slots) => {
@@ -278,6 +287,7 @@ export class Replica {
     await this.#placement.follow();
     this.#set.followIndexes();
     this.#cutter.start();
+    this.#sweep.start();
     // A drop that a crash cut short, or a configuration from a node that had not heard of it.
     await forgetConfigurations(this.#list, this.#catalog.droppedAndConfigured());
     this.#proof.start();
@@ -467,6 +477,7 @@ export class Replica {
 
   async #close(): Promise<void> {
     this.guarantees.end();
+    this.#sweep.close();
     this.#membership.stop();
     this.#placement.close();
     this.#cutter.close();

@@ -29,6 +29,7 @@ import {
   viewKey,
 } from './key.ts';
 import type { StoreEntry } from './port.ts';
+import { OPERATIONS, repeatedIn, takeBackAll } from './operation.ts';
 import { decodeSnapshotChunk } from './snapshot.ts';
 import type { SnapshotRow } from './snapshot.ts';
 import { NO_CHAIN, Stage, chainOf, decodeStageRecord, encodeStageRecord, reachOf } from './snapshot-stage.ts';
@@ -67,6 +68,8 @@ export class SnapshotIntake {
   /** Being merged. */
   #intended: readonly number[] = [];
   #merging: Promise<void> | null = null;
+  /** Operations that were done twice, to be looked at when the vector covers them. */
+  readonly #repeated: string[] = [];
 
   /**
    * @param atomicBytesMax - A snapshot of at most so much is merged in one commit, so that no group of writes shows half.
@@ -235,7 +238,14 @@ export class SnapshotIntake {
     this.#database.endMerge();
     this.#database.snapshot = null;
     this.#onAdopted();
+    await takeBackAll(this.#database, this.#repeated.splice(0));
     await this.#keepOnly([]);
+  }
+
+  #noteRepetitions(slots: readonly DocumentSlot[]): void {
+    for (const slot of slots) {
+      if (slot.collection === OPERATIONS && repeatedIn(slot).length > 0) this.#repeated.push(slot.id);
+    }
   }
 
   /** Two chunks at a time: while one is being written the next is merged. Yields the documents of each. */
@@ -336,6 +346,7 @@ export class SnapshotIntake {
       for (const [key] of entries) database.extraOperations.push({ type: 'del', key });
       alongside();
       await commit.join(database);
+      this.#noteRepetitions(slots);
       return rows.length;
     } finally {
       for (const slot of slots) table.release(slot);

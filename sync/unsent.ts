@@ -7,7 +7,7 @@
 import type { Database } from './database.ts';
 import { decodeView } from './document-record.ts';
 import type { OriginId } from './engine.ts';
-import { documentOf, rangeOf } from './key.ts';
+import { documentOf, publicViews, rangeOf } from './key.ts';
 
 /** A document as this node has it; without `doc` it was deleted here. */
 export interface UnsentDocument {
@@ -27,7 +27,7 @@ export interface UnsentSource {
 export async function* unsentDocuments(sources: readonly UnsentSource[]): AsyncGenerator<UnsentDocument> {
   for (const { database, floors } of sources) {
     const { store, db } = database.parts;
-    for await (const entries of store.range(rangeOf('j', db))) {
+    for await (const entries of store.range({ ...rangeOf('j', db), gte: publicViews(db) })) {
       for (const [key, value] of entries) {
         const view = decodeView(value);
         if (!isAbove(view.vector, floors)) continue;

@@ -3,14 +3,16 @@
  * Owns the write path of clients, from a change to its record in the log: of one document, or of several as one. Synchronous from the
  * precondition to the record, which is what makes a write atomic on this replica; a group is one batch, which makes it atomic on others.
  */
-import { AtollError } from '../crdt/index.ts';
-import type { Author, Change } from '../crdt/index.ts';
+import { assert, AtollError } from '../crdt/index.ts';
+import type { Author, Change, Increment } from '../crdt/index.ts';
 import type { Database } from './database.ts';
 import { etagOf } from './document-record.ts';
 import type { DocumentSlot } from './document-slot.ts';
 import type { OriginId } from './engine.ts';
 import { SyncError } from './errors.ts';
 import { validateCollectionName, validateDocumentId } from './names.ts';
+import { clocksOfUpdate, entryOf, findOperation, OPERATIONS } from './operation.ts';
+import type { Operation, OperationResult } from './operation.ts';
 import { requireValid } from './schema.ts';
 import type { Positions } from './token.ts';
 
@@ -30,6 +32,8 @@ export interface WriteOptions extends Preconditions {
   readonly returnDocument?: boolean;
   /** Ask for the version that this write left: what other members must hold to have a copy of it. Default false. */
   readonly returnVersion?: boolean;
+  /** To be done once: a repetition, also on another node, gets the first answer. */
+  readonly operation?: Operation;
 }
 
 export interface WriteOutcome {
@@ -39,6 +43,8 @@ export interface WriteOutcome {
   readonly json?: Uint8Array;
   /** Origin → sequence, when asked for. */
   readonly version?: Positions;
+  /** It was done before, and this is what was answered then. */
+  readonly isReplay?: true;
 }
 
 /** One of several writes that are applied as one. */
@@ -65,6 +71,8 @@ interface Applied {
   readonly status: WriteOutcome['status'];
   /** Canonical JSON as this change left it; empty when deleted. */
   readonly json: string;
+  /** What was added to numbers; kept only for operations. */
+  readonly increments: readonly Increment[];
 }
 
 /** Of a slot that is loaded. */
@@ -79,6 +87,58 @@ export function writeDocument(
   return record(database, origin, apply(database, origin, slot, change, options), options);
 }
 
+/**
+ * As `writeGroup`, once for each operation.
+ *
+ * @param known - The slot of what is remembered under the key.
+ * @throws SyncError `SYNC_KEY_REUSED`
+ */
+export function writeOnce(
+  database: Database,
+  writes: readonly GroupWrite[],
+  slots: readonly DocumentSlot[],
+  known: DocumentSlot,
+  options: WriteOptions & { readonly operation: Operation },
+): readonly WriteOutcome[] {
+  const { log, table, clock } = database.parts;
+  const { fingerprint } = options.operation;
+  const done = findOperation(known, fingerprint);
+  if (done !== null) return done.results.map((result, i) => replay(database, slots[i]!, result, options));
+  const origin = log.followEpoch(clock.last);
+  const applied = applyAll(database, origin, writes, slots, true);
+  return log.group(() => {
+    const outcomes = applied.map((each) => record(database, origin, each, options));
+    const results = applied.map(({ slot: { collection, id }, update, increments }, i): OperationResult => {
+      const { status, etag } = outcomes[i]!;
+      return { status, collection, id, etag, ...clocksOfUpdate(update, origin), increments };
+    });
+    const stamp = clock.tick();
+    const update = known.document.change(entryOf(origin, stamp, fingerprint, results), { client: origin, stamp });
+    assert(update, 'an entry has a name of its own');
+    known.touch(origin, log.append({ kind: 'update', collection: OPERATIONS, id: known.id, update }, known.vector));
+    table.touch(known, update);
+    return outcomes;
+  });
+}
+
+/** The document itself only where it is still what was answered. */
+function replay(
+  database: Database,
+  slot: DocumentSlot,
+  { status, etag }: OperationResult,
+  { returnDocument, returnVersion }: WriteOptions,
+): WriteOutcome {
+  const isSame = returnDocument && etagOfSlot(database, slot) === etag;
+  const { exists, json } = slot.document.view();
+  return {
+    status,
+    etag,
+    ...(isSame && exists && { json: utf8.encode(json) }),
+    ...(returnVersion && { version: new Map(slot.vector) }),
+    isReplay: true,
+  };
+}
+
 /** Of slots that are loaded, one for each write. */
 export function writeGroup(
   database: Database,
@@ -88,7 +148,7 @@ export function writeGroup(
 ): readonly WriteOutcome[] {
   const { log, clock } = database.parts;
   const origin = log.followEpoch(clock.last);
-  const applied = applyAll(database, origin, writes, slots);
+  const applied = applyAll(database, origin, writes, slots, false);
   return log.group(() => applied.map((each) => record(database, origin, each, options)));
 }
 
@@ -98,13 +158,14 @@ function applyAll(
   origin: OriginId,
   writes: readonly GroupWrite[],
   slots: readonly DocumentSlot[],
+  isKept: boolean,
 ): readonly Applied[] {
   const applied: Applied[] = [];
   try {
     for (const [i, write] of writes.entries()) {
       validateCollectionName(write.collection);
       validateDocumentId(write.id);
-      applied.push(apply(database, origin, slots[i]!, write.change, write));
+      applied.push(apply(database, origin, slots[i]!, write.change, write, isKept ? [] : null));
     }
     return applied;
   } catch (error) {
@@ -120,6 +181,7 @@ function apply(
   slot: DocumentSlot,
   change: Change,
   preconditions: Preconditions,
+  increments: Increment[] | null = null,
 ): Applied {
   const { clock, limits, catalog, schemas } = database.parts;
   const existed = slot.document.view().exists;
@@ -135,13 +197,14 @@ function apply(
     deletePolicy,
     ...(types && { types }),
     ...(limits && { limits }),
+    ...(increments && { onIncrement: (increment) => void increments.push(increment) }),
   };
   const update = slot.document.change(change, author);
   const check = schemas.checkOf(config);
   if (update && check !== null) requireValid(slot, check);
   const { exists, json } = slot.document.view();
   const status = !update ? 'unchanged' : !exists ? 'deleted' : existed ? 'updated' : 'created';
-  return { slot, update, status, json };
+  return { slot, update, status, json, increments: increments ?? [] };
 }
 
 /** Gives the change its place in the log. */

@@ -14,6 +14,7 @@ import type { HttpContext } from './context.ts';
 import { requireCollectionName } from './document-id.ts';
 import { problemOf, sendProblem } from './error-reply.ts';
 import { HttpError } from './errors.ts';
+import { operationOf, REPLAYED } from './idempotency.ts';
 import { splitLines } from './line-splitter.ts';
 import { parseEntityTags } from './precondition.ts';
 import { preferencesOf } from './prefer.ts';
@@ -136,7 +137,12 @@ export async function applyBatch(
   let writes: readonly GroupWrite[] = [];
   try {
     writes = await source;
-    const outcomes = await database.writeAll(writes, { returnVersion: replicas !== null });
+    const operation = operationOf(request, JSON.stringify(writes));
+    const outcomes = await database.writeAll(writes, {
+      returnVersion: replicas !== null,
+      ...(operation && { operation }),
+    });
+    if (outcomes[0]?.isReplay) reply.header(REPLAYED, 'true');
     if (replicas !== null) {
       const version = joinVersions(outcomes.map((outcome) => outcome.version ?? new Map()));
       const concern = await awaitCopies(context, database, version, { ...preferences, replicas });

@@ -7,6 +7,7 @@ import type { Change } from '../../crdt/index.ts';
 import type { WriteOptions, WriteOutcome } from '../../sync/index.ts';
 import type { HttpContext } from './context.ts';
 import { requireCollectionName, requireDocumentId } from './document-id.ts';
+import { operationOf, REPLAYED } from './idempotency.ts';
 import { preconditionsOf } from './precondition.ts';
 import { preferencesOf } from './prefer.ts';
 import { sendRaw } from './raw-answer.ts';
@@ -31,6 +32,7 @@ export async function writeDocument(
     ...preconditionsOf(request.headers),
     ...(returns === 'representation' && { returnDocument: true }),
     ...(replicas !== null && { returnVersion: true }),
+    ...(request.headers['idempotency-key'] !== undefined && { operation: operationOf(request)! }),
   };
   const outcome = await database.write(requireCollectionName(collection), requireDocumentId(id), change, options);
   const headers: string[] = [];
@@ -44,6 +46,7 @@ export async function writeDocument(
     headers.push(...concern.headers);
     applied.push(...concern.applied);
   }
+  if (outcome.isReplay) headers.push(REPLAYED, 'true');
   if (location !== undefined) headers.push('location', location);
   if (applied.length > 0) headers.push('preference-applied', applied.join(', '));
   headers.push('session-token', sessionTokenOf(reply, database));

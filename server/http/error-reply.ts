@@ -71,6 +71,7 @@ const REPLIES: Readonly<Record<KnownCode, readonly [status: number, title: strin
   SYNC_TOKEN_FOREIGN: [409, 'Session token of another cluster'],
   SYNC_TOKEN_EXPIRED: [410, 'Session token of what is gone'],
   SYNC_REPLICA_BEHIND: [503, 'replica-behind'],
+  SYNC_KEY_REUSED: [422, 'Idempotency key was used before'],
   SYNC_CURSOR_INVALID: [400, 'Invalid cursor'],
   SYNC_CURSOR_FOREIGN: [410, 'Cursor of another database'],
   SYNC_CLOSED: [503, 'Node is closed'],

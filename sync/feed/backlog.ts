@@ -22,6 +22,7 @@ import {
   successorOf,
   successorOfPrefix,
   viewKey,
+  publicViews,
 } from '../key.ts';
 import type { StoreEntry } from '../port.ts';
 import type { DocumentVersion } from './feed-change.ts';
@@ -176,7 +177,7 @@ export async function scanVersions(
 }
 
 function rangeOfViews(db: number, collection: string | null): { gte: Uint8Array; lt: Uint8Array } {
-  if (collection === null) return rangeOf('j', db);
+  if (collection === null) return { ...rangeOf('j', db), gte: publicViews(db) };
   const gte = viewKey(db, collection, '');
   return { gte, lt: successorOfPrefix(gte) };
 }

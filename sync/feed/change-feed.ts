@@ -6,6 +6,7 @@
  * Every change is told at least once: the position passes a change only with a page that shows the document with it. The order of
  * origins does not matter for that, because what is shown is the document as it is now.
  */
+import { isInternalCollection } from '../names.ts';
 import type { AtollError } from '../../crdt/index.ts';
 import type { Database } from '../database.ts';
 import { isCorrupt } from '../damage-scan.ts';
@@ -205,7 +206,8 @@ export class ChangeFeed {
     const { collection } = this.#options;
     const wanted = new Map<string, Reference>();
     for (const reference of references) {
-      if (collection !== null && !reference.name.startsWith(`${collection}\0`)) continue;
+      const { name } = reference;
+      if (collection === null ? isInternalCollection(name) : !name.startsWith(`${collection}\0`)) continue;
       if (!told.has(reference.name) && !wanted.has(reference.name)) wanted.set(reference.name, reference);
     }
     return [...wanted.values()];

@@ -3,6 +3,7 @@
  * Owns the latest changes of one database, once for all feeds that have caught up: they cost no reads, are the same objects for
  * every feed, and are bounded in number and bytes. A feed that falls behind them reads the log again. Exists while there are feeds.
  */
+import { isInternalCollection } from '../names.ts';
 import { recordNames } from '../batch.ts';
 import type { Database } from '../database.ts';
 import type { SealedDocuments } from '../document-table.ts';
@@ -198,7 +199,7 @@ export class ChangeTail {
           return { page: { changes }, end, vector: group.before };
         }
         const change = group.changes[end - group.first]!;
-        if (collection !== null && change.collection !== collection) continue;
+        if (collection === null ? isInternalCollection(change.collection) : change.collection !== collection) continue;
         changes.push(change);
         if (documents) bytes += change.json?.length ?? 0;
       }

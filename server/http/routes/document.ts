@@ -10,6 +10,7 @@ import * as body from '../body.ts';
 import type { HttpContext } from '../context.ts';
 import { requireCollectionName, requireDocumentId } from '../document-id.ts';
 import { writeDocument } from '../document-write.ts';
+import { idempotencyKeyOf, keyedId } from '../idempotency.ts';
 import { decideRead } from '../precondition.ts';
 import { sendRaw } from '../raw-answer.ts';
 import { sendSessionToken, sessionTokenOf } from '../session-token.ts';
@@ -56,7 +57,8 @@ export function documentRoutes(app: FastifyInstance, context: HttpContext): void
   app.post('/v1/:db/:collection/docs', { config: { access: 'write' } }, async (request: DocumentRequest, reply) => {
     const value = body.objectBody(request, [body.JSON_TYPE], documentLimits);
     const { db, collection } = request.params;
-    const id = ids.next();
+    const key = idempotencyKeyOf(request);
+    const id = key === null ? ids.next() : keyedId(db, collection, key);
     request.params.id = id;
     return writeDocument(context, request, reply, { kind: 'replace', value }, `/v1/${db}/${collection}/docs/${id}`);
   });
