@@ -19,6 +19,7 @@ import { createModel, type ElementId, type Model } from './model.ts';
 import { retract } from './retract.ts';
 import { plainOrder, readPlainState } from './plain-state.ts';
 import { applyPlainUpdate } from './plain-update.ts';
+import { canOpen } from './shared-edit.ts';
 import { exists } from './tombstone.ts';
 import { ROOT } from './root-name.ts';
 import { Transaction } from './transaction.ts';
@@ -32,7 +33,7 @@ import {
   createDoc,
   hasTombstone,
   observeUpdate,
-  editTexts,
+  editRoots,
   hasGap,
   orderOf,
   readDoc,
@@ -372,6 +373,13 @@ export class CrdtDocument {
     return doc;
   }
 
+  /** Root types that were opened as another kind before: a new Y.Doc has not opened any. */
+  #canEdit({ textEdits, sharedEdits }: Transaction): boolean {
+    const doc = this.#merge();
+    const texts = textEdits.map(({ name }) => ({ root: name, kind: 'text' }) as const);
+    return [...texts, ...sharedEdits].every((edit) => canOpen(doc, edit));
+  }
+
   /** Makes the Y.Doc anew from the bytes. */
   #reload(): void {
     this.#discardModel();
@@ -433,7 +441,7 @@ export class CrdtDocument {
 
   #write(transaction: Transaction): Uint8Array {
     const { client } = transaction.author;
-    const isFirst = this.#isEmpty && transaction.textEdits.length === 0;
+    const isFirst = this.#isEmpty && !editsRoots(transaction);
     const { update, right } = writeUpdate(transaction, this.#order ?? orderOf(this.#merge()));
     this.#pending.push(update);
     this.#view = null;
@@ -444,16 +452,21 @@ export class CrdtDocument {
       this.#order = plainOrder(client, transaction.model.clocks.get(client) as number);
       return update;
     }
-    if (transaction.textEdits.length === 0) {
+    if (!editsRoots(transaction)) {
       this.#keep(update);
       if (this.#pending.length <= UPDATES_MAX) this.#order = this.#orderAfter(client, right);
       return update;
     }
+    if (!this.#canEdit(transaction)) {
+      this.#reload();
+      this.#pending.push(update);
+    }
     const doc = this.#merge();
-    const edits = editTexts(doc, client, transaction.textEdits);
+    const edits = editRoots(doc, client, transaction);
     transaction.model.clocks.set(client, clocksOf(doc).get(client) as number);
     const merged = edits === null ? update : Y.mergeUpdates([update, edits]);
     this.#keep(merged);
+    if (transaction.isModelStale) this.#discardModel();
     return merged;
   }
 
@@ -472,4 +485,8 @@ function countLive(model: Model): number {
   let count = 0;
   for (const run of model.runs) count += run.live;
   return count;
+}
+
+function editsRoots({ textEdits, sharedEdits }: Transaction): boolean {
+  return textEdits.length > 0 || sharedEdits.length > 0;
 }

@@ -16,9 +16,11 @@ import { locateOrImply } from './locate.ts';
 import { KIND, nodePath, type Entry, type List, type Node } from './model.ts';
 import { addMember, createSet, removeMember } from './set-edit.ts';
 import { checkTextRange, createSharedText, createText, editText } from './text-edit.ts';
+import { plainAdd, plainGet, plainIntent, plainReplace } from './plain-edit.ts';
+import { sharedPlace } from './shared-value.ts';
 import type { Transaction } from './transaction.ts';
 import { render, textContent } from './view.ts';
-import { insertElements } from './write-value.ts';
+import { assign, insertElements } from './write-value.ts';
 
 /** Members of each operation besides `op` and `path`. */
 const MEMBERS: Readonly<Record<IntentOperation['op'], readonly string[]>> = {
@@ -60,6 +62,7 @@ function applyIntent(transaction: Transaction, operation: IntentOperation): void
   if (segments.length === 0)
     throw new CrdtError('CRDT_TYPE_MISMATCH', 'a document is an object', { details: { path } });
   if ('value' in operation) checkPlace(transaction, segments, [operation.value]);
+  if (applyWithin(transaction, operation, segments)) return;
   const node = locateOrImply(transaction.model, segments);
   switch (operation.op) {
     case 'increment':
@@ -76,6 +79,24 @@ function applyIntent(transaction: Transaction, operation: IntentOperation): void
     case 'text-delete':
       return editTextAt(transaction, node, operation, path);
   }
+}
+
+/** An intent at or below a member that is a shared type. Of a text it is left to those that edit texts. */
+function applyWithin(transaction: Transaction, operation: IntentOperation, segments: readonly string[]): boolean {
+  const shared = sharedPlace(transaction.model, segments, true);
+  if (shared === null || (shared.rest.length === 0 && shownAt(shared.node)?.kind === 'text')) return false;
+  const { node, value, rest } = shared;
+  if (rest.length === 0) {
+    assign(transaction, node, plainIntent(value, operation), true);
+    return true;
+  }
+  const parent = plainGet(value, rest.slice(0, -1));
+  const isThere = Array.isArray(parent) || Object.hasOwn(parent as object, rest.at(-1) as string);
+  const target = plainIntent(isThere ? plainGet(value, rest) : undefined, operation);
+  if (isThere) plainReplace(value, rest, target);
+  else plainAdd(value, rest, target);
+  assign(transaction, node, value, true);
+  return true;
 }
 
 /** Refuses what an operation does not know: a misspelt member would be lost without a word, a missing value stored as none. */

@@ -11,6 +11,8 @@ import type { JsonObject, JsonValue } from './json-value.ts';
 import { moveElement, removeElement } from './list-edit.ts';
 import { locateTarget, locateValue, missing } from './locate.ts';
 import type { Element } from './model.ts';
+import { plainAdd, plainGet, plainRemove, plainReplace } from './plain-edit.ts';
+import { sharedPlace, type SharedPlace } from './shared-value.ts';
 import type { Transaction } from './transaction.ts';
 import { checkDepth, checkKey, checkValue } from './value-check.ts';
 import { parseValue, render } from './view.ts';
@@ -56,6 +58,8 @@ function applyOperation(transaction: Transaction, operation: JsonPatchOperation)
 
 function add(transaction: Transaction, segments: readonly string[], value: JsonValue): void {
   if (segments.length === 0) return replaceRoot(transaction, value);
+  const shared = sharedPlace(transaction.model, segments);
+  if (shared !== null) return editPlace(transaction, shared, (member, rest) => plainAdd(member, rest, value));
   const target = locateTarget(transaction.model, segments);
   if (target.kind === 'key') assign(transaction, target.node, value, true);
   else insertElements(transaction, target.list, target.index, [value]);
@@ -63,6 +67,8 @@ function add(transaction: Transaction, segments: readonly string[], value: JsonV
 
 function replace(transaction: Transaction, segments: readonly string[], value: JsonValue): void {
   if (segments.length === 0) return replaceRoot(transaction, value);
+  const shared = sharedPlace(transaction.model, segments);
+  if (shared !== null) return editPlace(transaction, shared, (member, rest) => plainReplace(member, rest, value));
   assign(transaction, locateValue(transaction.model, segments), value, true);
 }
 
@@ -73,24 +79,26 @@ function replaceRoot(transaction: Transaction, value: JsonValue): void {
 
 function removeAt(transaction: Transaction, segments: readonly string[]): void {
   if (segments.length === 0) throw invalid('the document itself is deleted with DELETE');
+  const shared = sharedPlace(transaction.model, segments);
+  if (shared !== null) return editPlace(transaction, shared, plainRemove);
   const node = locateValue(transaction.model, segments);
   if (node.element === null) remove(transaction, node);
   else removeElement(transaction, node.element.list, indexOf(node.element));
 }
 
 function copy(transaction: Transaction, from: readonly string[], to: readonly string[]): void {
-  const value = parseValue(render(locateValue(transaction.model, from), transaction.model)) as JsonValue;
+  const value = read(transaction, from);
   checkPlace(transaction, to, value);
   add(transaction, to, value);
 }
 
 function move(transaction: Transaction, from: readonly string[], to: readonly string[]): void {
-  const node = locateValue(transaction.model, from);
   if (to.length > from.length && from.every((segment, depth) => segment === to[depth]))
     throw invalid('a value cannot move into itself');
   if (to.length === from.length && from.every((segment, depth) => segment === to[depth])) return;
-  if (node.element !== null && isSameParent(from, to)) return moveWithin(transaction, node.element, to);
-  const value = parseValue(render(node, transaction.model)) as JsonValue;
+  const element = sharedPlace(transaction.model, from) === null ? locateValue(transaction.model, from).element : null;
+  if (element !== null && isSameParent(from, to)) return moveWithin(transaction, element, to);
+  const value = read(transaction, from);
   checkPlace(transaction, to, value);
   removeAt(transaction, from);
   add(transaction, to, value);
@@ -108,11 +116,26 @@ function moveWithin(transaction: Transaction, element: Element, to: readonly str
 }
 
 function test(transaction: Transaction, segments: readonly string[], value: JsonValue, path: string): void {
-  const shown = render(locateValue(transaction.model, segments), transaction.model);
-  if (shown !== canonicalJson(value))
+  if (canonicalJson(read(transaction, segments)) !== canonicalJson(value))
     throw new CrdtError('CRDT_PATCH_TEST_FAILED', `the value at ${path.slice(0, 200)} differs`, {
       details: { path: path.slice(0, 200) },
     });
+}
+
+function read(transaction: Transaction, segments: readonly string[]): JsonValue {
+  const shared = sharedPlace(transaction.model, segments);
+  if (shared !== null) return plainGet(shared.value, shared.rest);
+  return parseValue(render(locateValue(transaction.model, segments), transaction.model)) as JsonValue;
+}
+
+/** Edits the JSON of a member that is a shared type. */
+function editPlace(
+  transaction: Transaction,
+  { node, value, rest }: SharedPlace,
+  edit: (value: JsonValue, rest: readonly string[]) => void,
+): void {
+  edit(value, rest);
+  assign(transaction, node, value, true);
 }
 
 function checkedValue(

@@ -6,7 +6,8 @@ import { shownAt } from './candidate.ts';
 import type { JsonObject, JsonValue } from './json-value.ts';
 import type { Node } from './model.ts';
 import type { Transaction } from './transaction.ts';
-import { render } from './view.ts';
+import { mergeJson } from './shared-value.ts';
+import { parseValue, render } from './view.ts';
 import { assign, remove } from './write-value.ts';
 
 export function mergePatch(transaction: Transaction, node: Node, patch: JsonObject): void {
@@ -15,6 +16,9 @@ export function mergePatch(transaction: Transaction, node: Node, patch: JsonObje
     const child = node.children?.get(key);
     if (value === null) {
       if (child !== undefined && render(child, transaction.model) !== '') remove(transaction, child);
+    } else if (isObject(value) && child !== undefined && shownAt(child)?.kind === 'shared') {
+      const shown = parseValue(render(child, transaction.model)) as JsonValue;
+      assign(transaction, child, mergeJson(isObject(shown) ? shown : {}, value), true);
     } else if (isObject(value) && child !== undefined && shownAt(child)?.kind === 'object') {
       mergePatch(transaction, child, value);
     } else {

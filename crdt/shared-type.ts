@@ -31,7 +31,7 @@ interface Delta {
 }
 
 /** Stands for an embedded object in a text. */
-const EMBEDDED = '\uFFFC';
+export const EMBEDDED = '\uFFFC';
 /** Types within types: deeper ones are shown as null. Updates of clients that nest deeper are refused. */
 export const SHARED_DEPTH_MAX = 100;
 
@@ -40,7 +40,7 @@ export function facesOf(type: SharedType): readonly SharedFace[] {
   const faces: SharedFace[] = [];
   const kind = rowKindOf(type);
   if (kind === 'text') faces.push(textFace(type));
-  else if (kind !== null) faces.push({ kind, json: canonicalJson(rowOf(type, kind, 0)), content: '' });
+  else if (kind !== null) faces.push({ kind, json: canonicalJson(rowOf(type, 0)), content: '' });
   const members = membersOf(type, 0);
   if (Object.keys(members).length > 0) faces.push({ kind: 'map', json: canonicalJson(members), content: '' });
   return faces;
@@ -80,7 +80,7 @@ function isXml(type: unknown): boolean {
 }
 
 /** The operations of a rich text in the form of Quill; null when it is plain. */
-function deltaOf(type: SharedType, depth: number): JsonValue[] | null {
+export function deltaOf(type: SharedType, depth: number): JsonValue[] | null {
   const delta: Delta[] = [];
   const attributes = Object.create(null) as Record<string, JsonValue>;
   let text = '';
@@ -115,16 +115,17 @@ function deltaOf(type: SharedType, depth: number): JsonValue[] | null {
     : null;
 }
 
-function rowOf(type: SharedType, kind: 'array' | 'xml', depth: number): JsonValue[] {
+/** The values of a row; their places are those that Yjs counts. */
+export function rowOf(type: SharedType, depth: number): JsonValue[] {
   const values: JsonValue[] = [];
   for (let item = type._start; item !== null; item = item.right) {
     if (item.deleted) continue;
     for (const value of valuesOf(item.content, depth)) values.push(value);
   }
-  return kind === 'xml' ? values.filter((value) => value !== '') : values;
+  return values;
 }
 
-function membersOf(type: SharedType, depth: number): JsonObject {
+export function membersOf(type: SharedType, depth: number): JsonObject {
   const members = Object.create(null) as Record<string, JsonValue>;
   for (const [key, item] of type._map) {
     if (item.deleted) continue;
@@ -151,13 +152,13 @@ function valueOf(type: SharedType, depth: number): JsonValue {
     return {
       name: type.nodeName,
       ...(Object.keys(attributes).length > 0 && { attributes }),
-      children: rowOf(type, 'xml', depth),
+      children: rowOf(type, depth),
     };
   }
   if (type instanceof Y.XmlHook) return { hook: type.hookName, ...membersOf(type, depth) };
   if (type instanceof Y.Text) return deltaOf(type, depth) ?? contentOf(type);
   if (type instanceof Y.Map) return membersOf(type, depth);
-  return rowOf(type, type instanceof Y.XmlFragment ? 'xml' : 'array', depth);
+  return rowOf(type, depth);
 }
 
 /** JSON of what Yjs can hold beyond JSON: the same on every replica. */

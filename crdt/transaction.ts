@@ -13,6 +13,7 @@ import {
   REMOVED,
   UNMARKED,
   UNWRITTEN,
+  sharedKey,
   type ElementId,
   type Entry,
   type Kind,
@@ -24,6 +25,7 @@ import {
   type Tombstone,
   type Written,
 } from './model.ts';
+import type { SharedEdit } from './shared-edit.ts';
 import { textContent, textName } from './view.ts';
 
 /** An edit of a root text, in order. `entry` names it once it is written. */
@@ -53,7 +55,11 @@ export class Transaction {
   /** Lists whose slots changed. */
   readonly lists: Set<List> = new Set();
   readonly textEdits: TextEdit[] = [];
+  /** After the edits of texts. */
+  readonly sharedEdits: SharedEdit[] = [];
   tombstone: Tombstone | null = null;
+  /** What it wrote shows in a way that only Yjs knows: the model is to be read anew. */
+  isModelStale = false;
   readonly #nextClock: number;
   #textCount = 0;
 
@@ -70,6 +76,7 @@ export class Transaction {
     return (
       this.removed.length === 0 &&
       this.textEdits.length === 0 &&
+      this.sharedEdits.length === 0 &&
       this.tombstone === null &&
       this.lists.size === 0 &&
       !this.added.some((entry) => entry.clock === UNWRITTEN)
@@ -193,7 +200,15 @@ export class Transaction {
   editText(name: string, index: number, remove: number, insert: string): void {
     const before = this.model.texts.get(name) ?? '';
     this.model.texts.set(name, before.slice(0, index) + insert + before.slice(index + remove));
+    // With formats it shows more than characters: what that is now, the next reading tells.
+    if (this.model.shared.delete(sharedKey('text', name))) this.isModelStale = true;
     this.textEdits.push({ name, index, remove, insert });
+  }
+
+  /** Edits a shared type; what the model knows of it is the caller's. */
+  editShared(edit: SharedEdit): void {
+    this.isModelStale = true;
+    this.sharedEdits.push(edit);
   }
 
   /** Returns the type the collection declares for a path, or undefined. */
@@ -213,8 +228,17 @@ export class Transaction {
     if (entry.kind === KIND.text) {
       const length = textContent(entry, this.model).length;
       if (length > 0) this.editText(textName(entry), 0, length, '');
+    } else if (entry.kind === KIND.shared) {
+      this.#clearShared(entry);
     }
     this.drop(entry);
+  }
+
+  #clearShared(entry: Entry): void {
+    const content = this.model.shared.get(entry.value as string);
+    if (content === undefined) return;
+    this.model.shared.delete(entry.value as string);
+    this.editShared({ root: content.root, kind: content.kind, target: null });
   }
 
   #clearChildren(node: Node): void {

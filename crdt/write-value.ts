@@ -10,6 +10,7 @@ import { createList, createListGeneration, insertSlots, removeElement } from './
 import { KIND, type Element, type List, type Node, type SeenTallies } from './model.ts';
 import { assignSet, createSet } from './set-edit.ts';
 import { assignText, createText } from './text-edit.ts';
+import { assignShared } from './shared-value.ts';
 import type { Transaction } from './transaction.ts';
 import { render } from './view.ts';
 
@@ -29,6 +30,8 @@ export function assign(transaction: Transaction, node: Node, value: JsonValue, s
     assignSet(transaction, node, value);
   } else if (typeof value === 'string' && shown?.kind === 'text') {
     assignText(transaction, shown.entry, value);
+  } else if (shown !== null && assignShared(transaction, node, shown, value)) {
+    // What it shows is settled with it.
   } else if (shown === null || !isScalar(value) || !showsScalar(shown, value)) {
     writeAfresh(transaction, node, value);
     return;

@@ -9,7 +9,8 @@ import type { ElementId, Model } from './model.ts';
 import { ModelReader } from './read-model.ts';
 import { facesOf } from './shared-type.ts';
 import type { TextRange } from './retract.ts';
-import type { TextEdit } from './transaction.ts';
+import { editRoot } from './shared-edit.ts';
+import type { Transaction } from './transaction.ts';
 import { ROOT } from './root-name.ts';
 import type { RootOrder } from './write-update.ts';
 
@@ -128,17 +129,22 @@ export function orderOf(doc: Y.Doc): RootOrder {
   };
 }
 
-/** Applies text edits as one transaction of a client and returns its update. */
-export function editTexts(doc: Y.Doc, client: number, edits: readonly TextEdit[]): Uint8Array | null {
+/** Applies edits of root types as one transaction of a client and returns its update. */
+export function editRoots(
+  doc: Y.Doc,
+  client: number,
+  { textEdits, sharedEdits }: Pick<Transaction, 'textEdits' | 'sharedEdits'>,
+): Uint8Array | null {
   // Set after loading: Yjs replaces the id when an update of the same client comes in from outside.
   doc.clientID = client;
   const update = observeUpdate(doc, () =>
     doc.transact(() => {
-      for (const { name, index, remove, insert } of edits) {
+      for (const { name, index, remove, insert } of textEdits) {
         const text = doc.getText(name);
         if (remove > 0) text.delete(index, remove);
         if (insert !== '') text.insert(index, insert);
       }
+      for (const edit of sharedEdits) editRoot(doc, edit);
     }),
   );
   doc.clientID = 0;

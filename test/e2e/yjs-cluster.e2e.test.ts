@@ -71,6 +71,30 @@ test('[YJ5] clients of two nodes see each other, and a third one sees both when 
   await eventually(async () => users(b).join() === 'Bob' && users(c).join() === 'Bob');
 });
 
+test('[SH2] what HTTP writes on one node shows in an editor on the other, and the other way round', async () => {
+  const a = client('y-websocket 3.1', 0, 'doors');
+  a.doc.getText('body').insert(0, 'typed');
+  a.doc.getArray('list').push(['one']);
+  await eventually(async () => JSON.stringify(await read(1, 'doors')) === '{"body":"typed","list":["one"]}');
+  const path = `${nodes[1]!.url}/v1/app/notes/docs/doors`;
+  const operations = [
+    { op: 'text-insert', path: '/body', index: 5, value: ' and posted' },
+    { op: 'append', path: '/list', value: 'two' },
+  ];
+  const headers = { 'content-type': 'application/vnd.atoll.ops+json' };
+  const patched = await fetch(path, { method: 'PATCH', headers, body: JSON.stringify(operations) });
+  expect(patched.status).toBe(200);
+  await eventually(async () => text(a) === 'typed and posted' && a.doc.getArray('list').length === 2);
+  const before = (await fetch(path)).headers.get('etag');
+  const body = JSON.stringify(await read(1, 'doors'));
+  await fetch(path, { method: 'PUT', headers: { 'content-type': 'application/json' }, body });
+  expect((await fetch(path)).headers.get('etag')).toBe(before);
+  const replaced = JSON.stringify({ body: 'put', title: 'kept by Atoll' });
+  await fetch(path, { method: 'PUT', headers: { 'content-type': 'application/json' }, body: replaced });
+  await eventually(async () => text(a) === 'put' && a.doc.getArray('list').length === 0);
+  await eventually(async () => JSON.stringify(await read(0, 'doors')) === replaced);
+});
+
 test('[YJ8] what was deleted is empty for who opens it, and begins anew with the next change', async () => {
   const a = client('y-websocket 3.1', 0, 'deleted');
   a.doc.getText('body').insert(0, 'old');
