@@ -149,7 +149,10 @@ export class ChangeFeed {
     const { collection } = this.#options;
     const { versions, next } = await scanVersions(this.#database, collection, after, null, this.#size);
     this.#scan = next;
-    return this.#pageOf(versions.map((version) => [version, { scan: `${version.collection}\0${version.id}` }]));
+    const isLast = (i: number): boolean => next === null && i === versions.length - 1;
+    return this.#pageOf(
+      versions.map((version, i) => [version, { scan: isLast(i) ? null : `${version.collection}\0${version.id}` }]),
+    );
   }
 
   /** Null when nothing is left. */
@@ -230,7 +233,7 @@ export class ChangeFeed {
   #pageOf(
     told: readonly (readonly [
       DocumentVersion,
-      { readonly origin?: OriginId; readonly seq?: number; readonly scan?: string },
+      { readonly origin?: OriginId; readonly seq?: number; readonly scan?: string | null },
     ])[],
   ): FeedPage {
     const place = { database: this.#database, base: this.#vector, scan: null };

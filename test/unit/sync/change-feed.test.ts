@@ -30,6 +30,8 @@ test('[FE2] a feed begins with all documents that exist, each once, and goes on 
   const all = new FeedReader();
   all.attach(node);
   expect(await all.drain()).toEqual(['x/a', 'x/b', 'y/d']);
+  // The last of them ends the beginning: its cursor is that of a change.
+  expect(all.told.map(({ cursor }) => cursor.includes('~'))).toEqual([true, true, false]);
   const one = new FeedReader('y');
   one.attach(node);
   expect(await one.drain()).toEqual(['y/d']);
