@@ -43,6 +43,13 @@ export interface BenchConfig {
   };
   readonly memory: { readonly documents: number; readonly settleMs: number };
   readonly repair: { readonly documents: number };
+  readonly query: {
+    readonly documents: number;
+    readonly connections: number;
+    readonly rounds: number;
+    readonly roundMs: number;
+    readonly warmUpMs: number;
+  };
 }
 
 export const CONFIG: BenchConfig = {
@@ -71,6 +78,7 @@ export const CONFIG: BenchConfig = {
   },
   memory: { documents: 100_000, settleMs: 15_000 },
   repair: { documents: 1_000_000 },
+  query: { documents: Number.POSITIVE_INFINITY, connections: 32, rounds: 3, roundMs: 4_000, warmUpMs: 3_000 },
 };
 
 /** For development: shows that everything runs; its numbers mean little. */
@@ -92,6 +100,7 @@ export const QUICK_CONFIG: BenchConfig = {
   },
   memory: { documents: 20_000, settleMs: 15_000 },
   repair: { documents: 20_000 },
+  query: { documents: 20_000, connections: 32, rounds: 3, roundMs: 1_000, warmUpMs: 1_000 },
 };
 
 /** Bounds promised by the project. Rates per second, sizes in bytes, times in milliseconds. */
@@ -121,4 +130,7 @@ export const TARGET = {
   find1000BytesMax: 40_000,
   findRoundTripsMax: 2,
   digestMicrosecondsMax: 5,
+  queryPerSecondMin: 5_000,
+  indexBuildPerSecondMin: 50_000,
+  indexedWriteRatioMin: 0.8,
 } as const;

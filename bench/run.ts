@@ -19,6 +19,7 @@ import { feedSuite } from './suite/feed.ts';
 import { httpSuite } from './suite/http.ts';
 import { memorySuite } from './suite/memory.ts';
 import { propagationSuite } from './suite/propagation.ts';
+import { querySuite } from './suite/query.ts';
 import { repairSuite } from './suite/repair.ts';
 import { replicationSuite } from './suite/replication.ts';
 import { storeSuite } from './suite/store.ts';
@@ -35,6 +36,7 @@ const SUITES: readonly Suite[] = [
   storeSuite,
   memorySuite,
   repairSuite,
+  querySuite,
 ];
 
 const { values: flags } = parseArgs({
