@@ -114,6 +114,22 @@ export function decodeView(bytes: Uint8Array): ViewRecord {
   });
 }
 
+/** What readers see of a view, without the rest of it; null when it cannot be read or there is no document. */
+export function contentOfView(bytes: Uint8Array): { readonly json: Uint8Array; readonly element: Uint8Array } | null {
+  const element = elementOfView(bytes);
+  if (element === null || (bytes[1]! & FLAG_EXISTS) === 0) return null;
+  try {
+    const decoder = decoding.createDecoder(bytes);
+    decoder.pos = 2 + ELEMENT_BYTES;
+    // Stamp, conflicts, then the document vector.
+    for (let i = 0; i < 2; i++) decoding.readVarUint(decoder);
+    for (let left = 2 * decoding.readVarUint(decoder); left > 0; left--) decoding.readVarUint(decoder);
+    return { json: decoding.readVarUint8Array(decoder), element };
+  } catch {
+    return null;
+  }
+}
+
 /** The digest element of a view, without reading the rest of it; null when it cannot be there. */
 export function elementOfView(bytes: Uint8Array): Uint8Array | null {
   return bytes[0] === FORMAT && bytes.length > 2 + ELEMENT_BYTES ? bytes.subarray(2, 2 + ELEMENT_BYTES) : null;

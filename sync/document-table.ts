@@ -379,6 +379,7 @@ export class DocumentTable {
   /** The sealed documents reached the disk: readers may see them. */
   markDurable(sealed: SealedDocuments): void {
     this.#durableDigest = sealed.digest;
+    this.#indexes.markDurable();
     for (const [collection, sums] of sealed.stats) this.#stats.set(collection, sums);
     for (const [slot, version] of sealed.slots) {
       slot.durable = version;

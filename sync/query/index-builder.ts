@@ -7,6 +7,7 @@ import type { JsonObject } from '../../crdt/index.ts';
 import { scanThroughDamage } from '../damage-scan.ts';
 import type { Database } from '../database.ts';
 import { readView } from '../database-digest.ts';
+import { contentOfView } from '../document-record.ts';
 import { documentOf, successorOf, successorOfPrefix, viewKey } from '../key.ts';
 import type { LocalIndex } from './local-index.ts';
 
@@ -127,14 +128,14 @@ export class IndexBuilder {
     for await (const entries of scan) {
       for (const [key, value] of entries) {
         const name = documentOf(key);
-        const view = value === null ? null : readView(value);
-        // It gets its entries when it is replaced.
-        if (view === null) table.onDamage(name);
-        else if (view.exists) {
-          const document = JSON.parse(decoder.decode(view.json)) as JsonObject;
+        const content = value === null ? null : contentOfView(value);
+        if (content !== null) {
+          const document = JSON.parse(decoder.decode(content.json)) as JsonObject;
           documents.push({ id: name.id, keys: index.keysOf(document, name.id) });
-          bytes += view.json.length;
+          bytes += content.json.length;
         }
+        // It gets its entries when it is replaced.
+        else if (value === null || readView(value) === null) table.onDamage(name);
         if (++read % SLICE === 0) await pause();
         if (read >= DOCUMENTS_MAX || bytes >= BYTES_MAX) return { documents, until: name.id, read };
       }

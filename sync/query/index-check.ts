@@ -8,7 +8,7 @@ import type { AlarmLog } from '../alarm.ts';
 import { scanThroughDamage } from '../damage-scan.ts';
 import type { Database } from '../database.ts';
 import { readView } from '../database-digest.ts';
-import { documentOf, indexPrefix, successorOfPrefix, viewKey } from '../key.ts';
+import { documentOf, successorOfPrefix, viewKey } from '../key.ts';
 import { entriesOf, keysOf } from './index-key.ts';
 import type { LocalIndex } from './local-index.ts';
 
@@ -55,11 +55,10 @@ export async function checkIndex(
 ): Promise<IndexVerdict | null> {
   const { db, store, commit } = database.parts;
   if (index.state !== 'ready' || index.isDropped) return null;
-  const prefix = indexPrefix(db, index.number);
   const first = viewKey(db, index.collection, '');
   const [views, stored] = await commit.between(() => [
     scanThroughDamage(store, { gte: first, lt: successorOfPrefix(first) }),
-    store.range({ gte: prefix, lt: successorOfPrefix(prefix), values: false }),
+    store.range({ gte: index.prefix, lt: successorOfPrefix(index.prefix), values: false }),
   ]);
   const [expected, actual] = [new KeySum(), new KeySum()];
   let isReadable = true;
@@ -70,7 +69,7 @@ export async function checkIndex(
       else if (view.exists) {
         const document = JSON.parse(decoder.decode(view.json)) as JsonObject;
         const { id } = documentOf(key);
-        for (const each of keysOf(db, index.number, entriesOf(index.definition, document), id)) expected.add(each);
+        for (const each of keysOf(index.prefix, entriesOf(index.definition, document), id)) expected.add(each);
       }
     }
     await pause();

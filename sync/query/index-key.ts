@@ -8,7 +8,7 @@
  * `01` | id | u16. No value.
  */
 import type { JsonValue } from '../../crdt/index.ts';
-import { compareBytes, indexPrefix } from '../key.ts';
+import { compareBytes } from '../key.ts';
 import type { CompiledDefinition, IndexPath } from './index-definition.ts';
 import { indexedAt } from './path.ts';
 import type { Path } from './path.ts';
@@ -22,7 +22,6 @@ const OVERFLOW = Uint8Array.of(0x01);
 export const FIRST_COMPONENT: Uint8Array = Uint8Array.of(0x02);
 export const BEHIND_COMPONENTS: Uint8Array = Uint8Array.of(0xfe);
 
-const utf8 = new TextEncoder();
 const decoder = new TextDecoder();
 const writer = new KeyWriter();
 
@@ -114,33 +113,44 @@ function extreme(values: readonly Indexed[], isDescending: boolean, isReverse: b
 
 /** What follows the prefix of an index in a key: the components, then the id. */
 export function positionOf(component: Uint8Array, id: string): Uint8Array {
-  const bytes = utf8.encode(id);
-  const position = new Uint8Array(component.length + bytes.length + 2);
-  position.set(component);
-  position.set(bytes, component.length);
-  new DataView(position.buffer).setUint16(component.length + bytes.length, bytes.length);
-  return position;
+  writer.raw(component);
+  writer.id(id);
+  return writer.take();
 }
 
 /** Null when it cannot be one. */
 export function splitPosition(position: Uint8Array): { readonly component: Uint8Array; readonly id: string } | null {
-  if (position.length < 3) return null;
-  const length = new DataView(position.buffer, position.byteOffset).getUint16(position.length - 2);
-  const start = position.length - 2 - length;
+  const end = position.length - 2;
+  if (end < 1) return null;
+  const length = position[end]! * 256 + position[end + 1]!;
+  const start = end - length;
   if (start < 0 || length === 0) return null;
-  return { component: position.subarray(0, start), id: decoder.decode(position.subarray(start, position.length - 2)) };
+  return { component: position.subarray(0, start), id: textOf(position, start, end) };
 }
 
-/** The keys of a document. */
-export function keysOf(db: number, index: number, entries: EntryList, id: string): readonly Uint8Array[] {
-  const prefix = indexPrefix(db, index);
+function textOf(bytes: Uint8Array, start: number, end: number): string {
+  let text = '';
+  for (let i = start; i < end; i++) {
+    // Most ids are ASCII, and short.
+    if (bytes[i]! >= 0x80) return decoder.decode(bytes.subarray(start, end));
+    text += String.fromCharCode(bytes[i]!);
+  }
+  return text;
+}
+
+/** The keys of a document in the index with that prefix. */
+export function keysOf(prefix: Uint8Array, entries: EntryList, id: string): readonly Uint8Array[] {
   const components = entries.isOverflow ? [OVERFLOW] : entries.components;
-  return components.map((component) => concat(prefix, positionOf(component, id)));
+  return components.map((component) => {
+    writer.raw(prefix);
+    writer.raw(component);
+    writer.id(id);
+    return writer.take();
+  });
 }
 
 /** Where the documents with too many entries are. */
-export function overflowRange(db: number, index: number): { gte: Uint8Array; lt: Uint8Array } {
-  const prefix = indexPrefix(db, index);
+export function overflowRange(prefix: Uint8Array): { gte: Uint8Array; lt: Uint8Array } {
   return { gte: concat(prefix, OVERFLOW), lt: concat(prefix, FIRST_COMPONENT) };
 }
 

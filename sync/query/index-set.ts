@@ -10,6 +10,7 @@ import type { Store, StoreOperation } from '../port.ts';
 import { readIndexDefinition } from './index-definition.ts';
 import { decodeIndexRecord, encodeIndexRecord } from './index-record.ts';
 import type { IndexRecord } from './index-record.ts';
+import { IndexPages } from './index-pages.ts';
 import { LocalIndex } from './local-index.ts';
 
 /** What the system database says: an index by collection and name, and its definition. */
@@ -28,6 +29,7 @@ export interface BuiltPortion {
   readonly read: number;
 }
 
+const NO_OPERATIONS: readonly StoreOperation[] = [];
 const NO_INDEXES: readonly LocalIndex[] = [];
 const NO_VALUE = new Uint8Array(0);
 const decoder = new TextDecoder();
@@ -41,6 +43,11 @@ export class IndexSet {
   #nextNumber = 1;
   #operations: StoreOperation[] = [];
   #portion: BuiltPortion | null = null;
+  /** Pages of keys that were read lately. */
+  readonly pages: IndexPages = new IndexPages();
+  /** Indexes whose entries change with the group that is open, and with the one in flight. */
+  #touched = new Set<LocalIndex>();
+  #inFlight: ReadonlySet<LocalIndex> = new Set();
   /** Documents that changed since the portion under way was read. */
   readonly #changed = new Map<LocalIndex, Set<string>>();
   /** An index is there to be built. */
@@ -160,11 +167,13 @@ export class IndexSet {
   }
 
   /** A view changes, with the group that is being sealed. Views as JSON; `isKnown` as in `LocalIndex.change`. */
-  change(collection: string, id: string, before: Uint8Array | null, after: Uint8Array | null, isKnown: boolean): void {
-    const old = before === null ? null : parse(before);
-    const fresh = after === null ? null : parse(after);
+  change(collection: string, id: string, was: Uint8Array | null, is: Uint8Array | null, isKnown: boolean): void {
+    const old = was === null ? null : parse(was);
+    const fresh = is === null ? null : parse(is);
     for (const index of this.of(collection)) {
+      const before = this.#operations.length;
       index.change(id, old, fresh, isKnown, this.#operations);
+      if (this.#operations.length > before) this.#touched.add(index);
       this.#changed.get(index)?.add(id);
     }
   }
@@ -181,7 +190,7 @@ export class IndexSet {
 
   /** What the group that is being sealed means for indexes. */
   seal(): readonly StoreOperation[] {
-    if (this.#byCollection.size === 0) return [];
+    if (this.#byCollection.size === 0) return NO_OPERATIONS;
     this.#sealPortion();
     for (const indexes of this.#byCollection.values()) {
       for (const index of indexes) {
@@ -193,7 +202,14 @@ export class IndexSet {
     }
     const operations = this.#operations;
     this.#operations = [];
+    this.#inFlight = this.#touched;
+    if (this.#touched.size > 0) this.#touched = new Set();
     return operations;
+  }
+
+  /** What was sealed last can be read. */
+  markDurable(): void {
+    for (const index of this.#inFlight) index.version++;
   }
 
   #sealPortion(): void {
@@ -207,6 +223,7 @@ export class IndexSet {
       for (const key of keys) this.#operations.push({ type: 'put', key, value: NO_VALUE });
     }
     index.documents += read;
+    this.#touched.add(index);
     index.isDirty = true;
     index.until = until;
     this.#changed.delete(index);

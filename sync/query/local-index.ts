@@ -3,7 +3,7 @@
  * Owns one index on this node: what it is, how far it has come, and the store operations that a change of a document means for it.
  */
 import type { JsonObject } from '../../crdt/index.ts';
-import { compareBytes } from '../key.ts';
+import { compareBytes, indexPrefix } from '../key.ts';
 import type { StoreOperation } from '../port.ts';
 import type { CompiledDefinition } from './index-definition.ts';
 import { entriesOf, keysOf } from './index-key.ts';
@@ -17,6 +17,8 @@ const NO_KEYS: readonly Uint8Array[] = [];
 export class LocalIndex implements PlannedIndex {
   readonly db: number;
   readonly number: number;
+  /** What its entries begin with. */
+  readonly prefix: Uint8Array;
   readonly collection: string;
   readonly name: string;
   readonly definition: CompiledDefinition;
@@ -28,12 +30,15 @@ export class LocalIndex implements PlannedIndex {
   /** Its record on disk is not what is here. */
   isDirty = false;
   isDropped = false;
+  /** Grows with every durable change of its entries. */
+  version = 0;
   /** Why it is not being built; null = it is, or is ready. */
   failure: string | null = null;
 
   constructor(db: number, number: number, record: IndexRecord, definition: CompiledDefinition) {
     this.db = db;
     this.number = number;
+    this.prefix = indexPrefix(db, number);
     this.collection = record.collection;
     this.name = record.name;
     this.definition = definition;
@@ -53,7 +58,7 @@ export class LocalIndex implements PlannedIndex {
   keysOf(document: JsonObject, id: string): readonly Uint8Array[] {
     const entries = entriesOf(this.definition, document);
     this.#note(entries);
-    return keysOf(this.db, this.number, entries, id);
+    return keysOf(this.prefix, entries, id);
   }
 
   #note({ multiple, isOverflow }: EntryList): void {

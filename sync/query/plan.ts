@@ -3,7 +3,7 @@
  * Owns how a query is answered: by which index, over which of its ranges, in which order. As in MongoDB, an index on several paths serves
  * a filter on the first of them; one whose first paths are fixed by the filter also serves a sort on those that follow.
  */
-import { compareBytes, indexPrefix } from '../key.ts';
+import { compareBytes } from '../key.ts';
 import { intersection, narrowest } from './bounds.ts';
 import type { Constraint, Constraints, Interval } from './bounds.ts';
 import type { CompiledDefinition, IndexPath } from './index-definition.ts';
@@ -14,8 +14,11 @@ export const RANGES_MAX = 1000;
 
 /** An index as the planner sees it. */
 export interface PlannedIndex {
-  readonly db: number;
   readonly number: number;
+  /** What its entries begin with. */
+  readonly prefix: Uint8Array;
+  /** Grows with every durable change of its entries. */
+  readonly version: number;
   readonly name: string;
   readonly definition: CompiledDefinition;
   /** Bit i: some document has several values at path i. */
@@ -100,7 +103,7 @@ function candidateOf(index: PlannedIndex, constraints: Constraints, sort: readon
   const sorts = direction === null;
   const order = sorts ? orderOf(sort) : { paths, segments, isReverse: direction === 'backward' };
   const ranges = rangesOf(index, chosen);
-  if (index.hasOverflow && ranges.length > 0) ranges.unshift(overflowRange(index.db, index.number));
+  if (index.hasOverflow && ranges.length > 0) ranges.unshift(overflowRange(index.prefix));
   const plan = { index, ranges, order, sorts, bounds };
   const points = chosen.filter((constraint) => constraint.length === 1 && isExact(constraint)).length;
   return { plan, points, hasRange: chosen.length > points };
@@ -135,8 +138,8 @@ function directionOf(
   return isForward === false ? 'backward' : 'forward';
 }
 
-function rangesOf({ db, number, definition: { paths } }: PlannedIndex, chosen: readonly Constraint[]): KeyRange[] {
-  let prefixes: readonly Uint8Array[] = [indexPrefix(db, number)];
+function rangesOf({ prefix: start, definition: { paths } }: PlannedIndex, chosen: readonly Constraint[]): KeyRange[] {
+  let prefixes: readonly Uint8Array[] = [start];
   for (const [i, constraint] of chosen.entries()) {
     const isDescending = paths[i]!.order === 'desc';
     if (i < chosen.length - 1) {

@@ -6,8 +6,8 @@
  */
 import type { JsonObject } from '../../crdt/index.ts';
 import type { Database } from '../database.ts';
-import { decodeView, etagOf } from '../document-record.ts';
-import { compareBytes, documentOf, indexPrefix, successorOf, successorOfPrefix, viewKey } from '../key.ts';
+import { contentOfView, decodeView, etagOf } from '../document-record.ts';
+import { compareBytes, documentOf, successorOf, successorOfPrefix, viewKey } from '../key.ts';
 import { concat, entriesOf, positionOf, splitPosition } from './index-key.ts';
 import type { KeyRange, Plan, PlannedIndex } from './plan.ts';
 import type { Predicate } from './predicate.ts';
@@ -23,14 +23,20 @@ export interface QueryLimits {
   readonly pause: () => Promise<void>;
 }
 
-/** A document that passes the filter. */
-export interface Match {
+/** Where a document stands. */
+export interface Place {
   readonly id: string;
+  /** In the order of the plan: components, then the id. */
+  readonly position: Uint8Array;
+  /** Of an entry of an index. */
+  readonly component: Uint8Array;
+}
+
+/** A document that passes the filter. */
+export interface Match extends Place {
   readonly etag: string;
   readonly json: Uint8Array;
   readonly document: JsonObject;
-  /** In the order of the plan. */
-  readonly position: Uint8Array;
 }
 
 /** Documents fetched at a time, so that memory is bounded. */
@@ -39,6 +45,8 @@ const GROUP = 32;
 const SLICE = 128;
 const KEYS_MAX = 1024;
 const NO_COMPONENT = new Uint8Array(0);
+/** Of keys of entries: letter, database, index. */
+const PREFIX_BYTES = 9;
 const OVERFLOW_TAG = 0x01;
 
 const decoder = new TextDecoder();
@@ -82,13 +90,14 @@ export class QueryScan {
           const matches: Match[] = [];
           let id = '';
           for (const [key, value] of entries.slice(from, from + SLICE)) {
-            const { exists, json, element } = decodeView(value);
             id = documentOf(key).id;
-            if (!exists) continue;
+            const { json, element } = contentOfView(value) ?? readOdd(value);
+            if (json === null) continue;
             this.documentsExamined++;
             const document = this.#examine(json);
-            if (document !== null)
-              matches.push({ id, etag: etagOf(element), json, document, position: positionOf(NO_COMPONENT, id) });
+            if (document === null) continue;
+            const position = positionOf(NO_COMPONENT, id);
+            matches.push({ id, etag: etagOf(element), json, document, position, component: NO_COMPONENT });
           }
           yield matches;
           if (this.documentsExamined >= this.limits.examinedMax) {
@@ -110,13 +119,13 @@ export class QueryScan {
     wanted: number,
   ): AsyncGenerator<readonly Match[]> {
     const isReverse = !sorts && order.isReverse;
-    const start = after === null || sorts ? null : concat(indexPrefix(index.db, index.number), after);
+    const start = after === null || sorts ? null : concat(index.prefix, after);
     const left = clip(isReverse ? [...ranges].reverse() : ranges, start, isReverse);
     let limit = Math.min(KEYS_MAX, Math.max(8, wanted + 1));
     for (const [i, range] of left.entries()) {
       let { gte, lt } = range;
       for (;;) {
-        const keys = await this.#readKeys({ gte, lt }, isReverse, limit);
+        const keys = await this.#readKeys(index, { gte, lt }, isReverse, limit);
         const isLast = keys.length < limit;
         for (let from = 0; from < keys.length; from += GROUP) {
           const group = keys.slice(from, from + GROUP);
@@ -124,7 +133,7 @@ export class QueryScan {
           this.isAtEnd = isLast && i === left.length - 1 && from + GROUP >= keys.length;
           if (matches.length > 0) yield matches;
           if (this.documentsExamined >= this.limits.examinedMax && !this.isAtEnd) {
-            this.stoppedAt = group.at(-1)!.subarray(9);
+            this.stoppedAt = group.at(-1)!.subarray(PREFIX_BYTES);
             return;
           }
           await this.#breathe(GROUP);
@@ -138,12 +147,19 @@ export class QueryScan {
     }
   }
 
-  async #readKeys({ gte, lt }: KeyRange, reverse: boolean, limit: number): Promise<readonly Uint8Array[]> {
-    const keys: Uint8Array[] = [];
-    const { store } = this.#database.parts;
-    for await (const entries of store.range({ gte, lt, reverse, limit, values: false })) {
-      for (const [key] of entries) keys.push(key);
-    }
+  async #readKeys(
+    index: PlannedIndex,
+    { gte, lt }: KeyRange,
+    reverse: boolean,
+    limit: number,
+  ): Promise<readonly Uint8Array[]> {
+    const { store, indexes } = this.#database.parts;
+    const keys = await indexes.pages.get(index, { gte, lt, reverse, limit }, async (request) => {
+      const read: Uint8Array[] = [];
+      for await (const entries of store.range({ ...request, values: false }))
+        for (const [key] of entries) read.push(key);
+      return read;
+    });
     this.keysExamined += keys.length;
     return keys;
   }
@@ -156,20 +172,16 @@ export class QueryScan {
     isReverse: boolean,
   ): Promise<readonly Match[]> {
     const places = keys.map((key) => {
-      const position = key.subarray(9);
-      return { position, ...splitPosition(position)! };
+      const position = key.subarray(PREFIX_BYTES);
+      const { component, id } = splitPosition(position)!;
+      return { position, component, id };
     });
-    const matches: Match[] = [];
-    for (const match of await this.#get(places)) {
-      const { component } = splitPosition(match.position)!;
-      if (this.#isAtPlace(match, component, index, ranges, isReverse)) matches.push(match);
-    }
-    return matches;
+    const found = await this.#get(places);
+    return found.filter((match) => this.#isAtPlace(match, index, ranges, isReverse));
   }
 
   #isAtPlace(
-    { document, id }: Match,
-    component: Uint8Array,
+    { document, id, component }: Match,
     index: PlannedIndex,
     ranges: readonly KeyRange[],
     isReverse: boolean,
@@ -177,16 +189,13 @@ export class QueryScan {
     const { components, isOverflow } = entriesOf(index.definition, document);
     if (isOverflow) return component[0] === OVERFLOW_TAG;
     if (components.length === 1) return compareBytes(components[0]!, component) === 0;
-    const prefix = indexPrefix(index.db, index.number);
-    const keys = components.filter((each) => isWithin(concat(prefix, positionOf(each, id)), ranges));
+    const keys = components.filter((each) => isWithin(concat(index.prefix, positionOf(each, id)), ranges));
     const first = isReverse ? keys.at(-1) : keys[0];
     return first !== undefined && compareBytes(first, component) === 0;
   }
 
   /** Documents by name, in groups, those that pass the filter. */
-  async *fetch(
-    places: readonly { readonly id: string; readonly position: Uint8Array }[],
-  ): AsyncGenerator<readonly Match[]> {
+  async *fetch(places: readonly Place[]): AsyncGenerator<readonly Match[]> {
     for (let from = 0; from < places.length; from += GROUP) {
       const matches = await this.#get(places.slice(from, from + GROUP));
       // They were looked at before.
@@ -196,7 +205,7 @@ export class QueryScan {
     }
   }
 
-  async #get(places: readonly { readonly id: string; readonly position: Uint8Array }[]): Promise<readonly Match[]> {
+  async #get(places: readonly Place[]): Promise<readonly Match[]> {
     const { table } = this.#database.parts;
     const found = places.map(({ id }) => table.peek(this.#collection, id));
     if (found.includes(undefined)) {
@@ -210,7 +219,9 @@ export class QueryScan {
       this.documentsExamined++;
       if (stored === null || stored === undefined) continue;
       const document = this.#examine(stored.json);
-      if (document !== null) matches.push({ ...places[i]!, etag: stored.etag, json: stored.json, document });
+      if (document === null) continue;
+      const { id, position, component } = places[i]!;
+      matches.push({ id, etag: stored.etag, json: stored.json, document, position, component });
     }
     return matches;
   }
@@ -228,6 +239,11 @@ export class QueryScan {
     await this.limits.pause();
     this.#database.assertOpen();
   }
+}
+
+/** There is no document, or the view is damaged, which throws. */
+function readOdd(view: Uint8Array): { readonly json: null; readonly element: Uint8Array } {
+  return { json: null, element: decodeView(view).element };
 }
 
 /** What is left of ranges behind a key. */

@@ -18,7 +18,7 @@ import { planQuery } from './plan.ts';
 import type { Order, Plan } from './plan.ts';
 import { compileFilter } from './predicate.ts';
 import { QueryScan } from './query-scan.ts';
-import type { Match, QueryLimits } from './query-scan.ts';
+import type { Match, Place, QueryLimits } from './query-scan.ts';
 import { parseSort } from './sort.ts';
 
 export interface QueryRequest {
@@ -50,7 +50,8 @@ export interface QueryPage {
   readonly explain: QueryExplanation;
 }
 
-/** Documents put into order in memory per page. */
+const NO_COMPONENT = new Uint8Array(0);
+
 interface Page {
   readonly items: readonly Match[];
   /** Where to go on; null = at its end. */
@@ -139,13 +140,14 @@ async function sortPage(scan: QueryScan, plan: Plan, cursor: Cursor | null, limi
   const { order } = plan;
   const sign = order.isReverse ? -1 : 1;
   const compare = (a: Place, b: Place): number => sign * compareBytes(a.position, b.position);
-  const start = cursor === null ? null : { position: cursor.position, id: '' };
+  const start: Place | null = cursor === null ? null : { position: cursor.position, id: '', component: NO_COMPONENT };
   let places: Place[] = [];
   let matched = 0;
   for await (const matches of scan.read(plan, null, scan.limits.sortMax)) {
     for (const { id, document } of matches) {
       if (++matched > scan.limits.sortMax) throw sortLimit();
-      const place = { id, position: positionOf(placeOf(order, document, order.isReverse), id) };
+      const component = placeOf(order, document, order.isReverse);
+      const place = { id, component, position: positionOf(component, id) };
       if (start !== null && compare(place, start) <= 0) continue;
       places.push(place);
     }
@@ -155,11 +157,6 @@ async function sortPage(scan: QueryScan, plan: Plan, cursor: Cursor | null, limi
   if (scan.stoppedAt !== null) throw sortLimit();
   places.sort(compare);
   return fetchPage(scan, places, limit);
-}
-
-interface Place {
-  readonly id: string;
-  readonly position: Uint8Array;
 }
 
 async function fetchPage(scan: QueryScan, places: readonly Place[], limit: number): Promise<Page> {

@@ -130,6 +130,15 @@ export class KeyWriter {
     return isCut;
   }
 
+  /** UTF-8, then its length in two bytes. */
+  id(id: string): void {
+    const start = this.length;
+    this.#units(id, Infinity);
+    const length = this.length - start;
+    this.#byte(length >> 8);
+    this.#byte(length & 0xff);
+  }
+
   /** Stops soon after `end`, where it will be cut. */
   value(value: Indexed, end: number): void {
     const tag = tagOf(value);

@@ -12,8 +12,8 @@ import type { HttpContext } from '../context.ts';
 import { requireCollectionName } from '../document-id.ts';
 import { HttpError } from '../errors.ts';
 import { parseFields, projectDocument } from '../projection.ts';
-import { JSON_CONTENT } from '../raw-answer.ts';
-import { sendSessionToken } from '../session-token.ts';
+import { sendRaw } from '../raw-answer.ts';
+import { sessionTokenOf } from '../session-token.ts';
 
 type CollectionRequest = FastifyRequest<{ Params: { db: string; collection: string } }>;
 
@@ -36,8 +36,7 @@ export function queryRoutes(app: FastifyInstance, { replica, limits, documentLim
     const parsed = parseQuery(given, limits);
     const page = await runQuery(database, requireCollectionName(collection), parsed.request, queryLimits);
     await database.landed();
-    sendSessionToken(reply, database);
-    return reply.header('content-type', JSON_CONTENT).send(render(page, parsed));
+    sendRaw(reply, 200, ['session-token', sessionTokenOf(reply, database)], render(page, parsed));
   });
 }
 
