@@ -139,9 +139,8 @@ async function checkPage(node: NodeProcess, shape: object): Promise<void> {
 }
 
 function plainStart({ doc }: City): string {
-  return String(doc['name'])
-    .replaceAll(/[^A-Za-z].*$/gs, '')
-    .slice(0, 4);
+  const name = doc['name'];
+  return /^[A-Za-z]{1,4}/.exec(typeof name === 'string' ? name : '')?.[0] ?? 'San';
 }
 
 async function measureWrites(
