@@ -12,6 +12,9 @@ const LINE_ENVELOPE_BYTES = 4096;
 /** A feed whose reader stands still holds a page of changes. */
 const FEEDS_MAX = 1000;
 
+/** Bodies of requests being served, all together: connections times their limit would be more than a machine has. */
+const INFLIGHT_BYTES = 268_435_456;
+
 type LimitOptions = Pick<
   NodeOptions,
   'bodyBytes' | 'documentBytes' | 'depth' | 'requestMs' | 'connections' | 'requestsPerSecond' | 'inflight' | 'lagMs'
@@ -41,6 +44,7 @@ export function limitsOf(options: LimitOptions): Limits {
     feeds: FEEDS_MAX,
     inflight,
     lagMs,
+    inflightBytes: INFLIGHT_BYTES,
   };
 }
 

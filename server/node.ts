@@ -177,7 +177,7 @@ function createContext(
   const limits = limitsOf(options);
   const documentLimits = documentLimitsOf(limits);
   const { insecure, slowMs } = options;
-  const overload = new Overload({ inflight: limits.inflight, lagMs: limits.lagMs }, health, loop);
+  const overload = new Overload(limits, health, loop);
   const access = new AccessControl(
     { adminTokenHash, insecure, isExposed: isExposed(options), requestsPerSecond: limits.requestsPerSecond },
     replica.accessTokens,

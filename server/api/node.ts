@@ -45,6 +45,8 @@ export interface Limits {
   readonly inflight: number;
   /** Milliseconds by which the node may be late before requests are 503. */
   readonly lagMs: number;
+  /** Bytes of request bodies held at a time; more are 503. */
+  readonly inflightBytes: number;
   /** Open change feeds. */
   readonly feeds: number;
 }

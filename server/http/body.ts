@@ -16,6 +16,7 @@ import {
 } from '../../crdt/index.ts';
 import type { HttpContext } from './context.ts';
 import { HttpError } from './errors.ts';
+import { recordOf } from './request-record.ts';
 
 export const JSON_TYPE = 'application/json';
 export const MERGE_PATCH_TYPE = 'application/merge-patch+json';
@@ -26,8 +27,10 @@ export const NDJSON_TYPE = 'application/x-ndjson';
 /** While the node shuts down, a body may take this long to arrive, or a stream of lines stand still. */
 export const DRAIN_GRACE_MS = 2000;
 
+type BodyContext = Pick<HttpContext, 'limits' | 'health' | 'overload'>;
+
 /** Registers the media types of the API. Any other body stays unread, and the route that is asked to read it says what it takes. */
-export function acceptBodies(app: FastifyInstance, context: Pick<HttpContext, 'limits' | 'health'>): void {
+export function acceptBodies(app: FastifyInstance, context: BodyContext): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(
     [JSON_TYPE, MERGE_PATCH_TYPE, JSON_PATCH_TYPE, OPERATIONS_TYPE],
@@ -150,7 +153,7 @@ function bodyRequired(types: readonly string[]): HttpError {
 function readBody(
   request: FastifyRequest,
   payload: Readable,
-  { limits: { bodyBytes, requestMs }, health }: Pick<HttpContext, 'limits' | 'health'>,
+  { limits: { bodyBytes, requestMs }, health, overload }: BodyContext,
   done: BodyDone,
 ): void {
   if (Number(request.headers['content-length']) > bodyBytes) {
@@ -158,6 +161,7 @@ function readBody(
     return;
   }
   const chunks: Buffer[] = [];
+  const record = recordOf(request.raw);
   let length = 0;
   let deadline = setTimeout(() => finish(tooSlow(requestMs)), requestMs);
   const stopWatching = health.onRefuse(() => {
@@ -173,7 +177,8 @@ function readBody(
   };
   const onData = (chunk: Buffer): void => {
     length += chunk.length;
-    if (length > bodyBytes) finish(tooLarge(bodyBytes));
+    const refusal = length > bodyBytes ? tooLarge(bodyBytes) : overload.holdBody(record, chunk.length);
+    if (refusal !== null) finish(refusal);
     else chunks.push(chunk);
   };
   const onEnd = (): void => finish(null);

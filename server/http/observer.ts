@@ -47,6 +47,7 @@ export class Observer {
     if (status === 401) metrics.refused.unauthorized++;
     else if (status === 403) metrics.refused.forbidden++;
     else if (status === 429) metrics.refused.rate++;
+    if (record.bodyBytes > 0) overload.releaseBody(record);
     if (route === null) return;
     if (route.isLasting) {
       overload.lasting--;

@@ -6,12 +6,15 @@
 import type { EventLoop } from '../metrics/event-loop.ts';
 import { HttpError } from './errors.ts';
 import type { Health } from './health.ts';
+import type { RequestRecord } from './request-record.ts';
 
 export interface OverloadSettings {
   /** Requests in flight, streams that last not counted. */
   readonly inflight: number;
   /** How late the event loop may be, ms. */
   readonly lagMs: number;
+  /** Bytes of request bodies held at a time. */
+  readonly inflightBytes: number;
 }
 
 export class Overload {
@@ -20,11 +23,25 @@ export class Overload {
   readonly #loop: Pick<EventLoop, 'lagMs'>;
   /** Requests in flight that wait rather than work, as feeds do. */
   lasting = 0;
+  #bodyBytes = 0;
 
   constructor(settings: OverloadSettings, health: Health, loop: Pick<EventLoop, 'lagMs'>) {
     this.#settings = settings;
     this.#health = health;
     this.#loop = loop;
+  }
+
+  /** Takes note of a part of a body; null when there is room for it. */
+  holdBody(record: RequestRecord, bytes: number): HttpError | null {
+    record.bodyBytes += bytes;
+    this.#bodyBytes += bytes;
+    const { inflightBytes } = this.#settings;
+    if (this.#bodyBytes <= inflightBytes) return null;
+    return overloaded(`the node holds ${inflightBytes} bytes of request bodies`, 'inflightBytes', inflightBytes);
+  }
+
+  releaseBody({ bodyBytes }: RequestRecord): void {
+    this.#bodyBytes -= bodyBytes;
   }
 
   /** @throws HttpError `HTTP_OVERLOADED` */

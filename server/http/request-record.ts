@@ -16,6 +16,8 @@ export class RequestRecord {
   principal: Principal = NOBODY;
   /** Null for what leads nowhere. */
   route: ObservedRoute | null = null;
+  /** Of its body, held in memory. */
+  bodyBytes = 0;
   /** Of what is watched while it lasts. */
   release: (() => void) | null = null;
 

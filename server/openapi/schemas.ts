@@ -63,6 +63,7 @@ const limitNames = [
   'requestsPerSecond',
   'inflight',
   'lagMs',
+  'inflightBytes',
   'feeds',
 ] as const satisfies readonly (keyof Limits)[];
 

@@ -44,8 +44,7 @@ export async function openTestApp({ access = {}, logging = {}, ...changes }: Tes
   const limits = limitsOf(completeOptions({ data: 'unused' }));
   const health = changes.health ?? new Health();
   const loop = new EventLoop();
-  const { inflight, lagMs } = limits;
-  const overload = changes.overload ?? new Overload({ inflight, lagMs }, health, loop);
+  const overload = changes.overload ?? new Overload(limits, health, loop);
   const log = createLog('silent');
   const control = new AccessControl({ ...settings, ...access }, replica.accessTokens);
   const context: HttpContext = {

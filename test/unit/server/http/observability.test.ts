@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hashToken } from '../../../../server/http/auth.ts';
 import { Health } from '../../../../server/http/health.ts';
 import { Overload } from '../../../../server/http/overload.ts';
+import { RequestRecord } from '../../../../server/http/request-record.ts';
 import { EventLoop } from '../../../../server/metrics/event-loop.ts';
 import { openTestApp, type TestApp } from '../../../helper/http-app.ts';
 
@@ -111,7 +112,10 @@ describe('overload', () => {
   test('[OB3] too many requests in flight are 503 for documents, while probes and administration are served', async () => {
     const health = new Health();
     const loop = { lagMs: 0 };
-    const busy = await openTestApp({ health, overload: new Overload({ inflight: 3, lagMs: 100 }, health, loop) });
+    const busy = await openTestApp({
+      health,
+      overload: new Overload({ inflight: 3, lagMs: 100, inflightBytes: 1000 }, health, loop),
+    });
     await busy.send('PUT', '/v1/app');
     const status = async (method: string, url: string): Promise<number> => (await busy.send(method, url)).statusCode;
     health.enter();
@@ -151,9 +155,28 @@ describe('overload', () => {
     expect(lags).toEqual([0, 0, 0, 0, 2000, 3000, 10, 0]);
   });
 
+  test('[OB3] bodies are held up to a limit all together; one byte more is a 503, and what has been served counts no more', async () => {
+    const health = new Health();
+    const overload = new Overload({ inflight: 10, lagMs: 100, inflightBytes: 1000 }, health, { lagMs: 0 });
+    const full = await openTestApp({ health, overload });
+    await full.send('PUT', '/v1/app');
+    const put = (bytes: number): ReturnType<TestApp['send']> =>
+      full.send('PUT', '/v1/app/things/docs/a', `{"a":"${'x'.repeat(bytes - 8)}"}`);
+    const other = new RequestRecord('other', 0);
+    expect(overload.holdBody(other, 400)).toBeNull();
+    expect((await put(600)).statusCode).toBe(201);
+    const refused = await put(601);
+    expect([refused.statusCode, refused.json().code]).toEqual([503, 'HTTP_OVERLOADED']);
+    expect(refused.json().errors).toMatchObject([{ limit: 'inflightBytes', max: 1000 }]);
+    expect((await put(600)).statusCode).toBe(200);
+    overload.releaseBody(other);
+    expect((await put(1000)).statusCode).toBe(200);
+    await full.close();
+  });
+
   test('[OB3] requests that last by design do not count', async () => {
     const health = new Health();
-    const overload = new Overload({ inflight: 1, lagMs: 100 }, health, { lagMs: 0 });
+    const overload = new Overload({ inflight: 1, lagMs: 100, inflightBytes: 1000 }, health, { lagMs: 0 });
     for (let feed = 0; feed < 50; feed++) {
       health.enter();
       overload.lasting++;
