@@ -24,6 +24,8 @@ const PREFLIGHT_SECONDS = '600';
 export class OriginPolicy {
   readonly #origins: ReadonlySet<string>;
   readonly #hosts: ReadonlySet<string>;
+  /** The last one that was found to be known: nearly always the next one, too. */
+  #knownHost = '';
 
   constructor({ allowedOrigins, allowedHosts }: OriginSettings) {
     this.#origins = new Set(allowedOrigins);
@@ -42,7 +44,12 @@ export class OriginPolicy {
 
   /** An address cannot be rebound, and localhost is this machine. @throws HttpError `HTTP_FORBIDDEN` */
   requireKnownHost({ headers: { host } }: IncomingMessage): void {
-    if (host === undefined) return;
+    if (host === undefined || host === this.#knownHost) return;
+    this.#requireKnownHost(host);
+    this.#knownHost = host;
+  }
+
+  #requireKnownHost(host: string): void {
     const name = host.replace(/:\d*$/, '').toLowerCase();
     if (name === 'localhost' || name.endsWith('.localhost') || isIP(name.replace(/^\[(.*)\]$/, '$1')) > 0) return;
     if (this.#hosts.has(name)) return;

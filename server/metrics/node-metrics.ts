@@ -4,7 +4,7 @@
  * and nothing else. Labels are names of peers, databases and routes; documents never appear. SPEC.md OB1, OB2.
  */
 import { statfs } from 'node:fs/promises';
-import { Gauge, Registry, type LabelValues } from 'prom-client';
+import { Counter, Gauge, Registry, type LabelValues } from 'prom-client';
 import { describeCloseCode, type PeersEvent, type Replica, type ReplicaStatus } from '../../sync/index.ts';
 import type { Health } from '../http/health.ts';
 import { ATOLL_VERSION } from '../version.ts';
@@ -206,19 +206,35 @@ export class NodeMetrics {
     });
   }
 
+  /** What only grows is a counter, by its name; its value is known from elsewhere, too. */
   #add<L extends string>(
     name: string,
     help: string,
     labelNames: readonly L[],
-    collect: (gauge: { set(labels: LabelValues<L> | number, value?: number): void }, scrape: Scrape) => void,
+    collect: (value: Settable<L>, scrape: Scrape) => void,
   ): void {
-    const gauge = new Gauge<L>({ name, help, labelNames: [...labelNames], registers: [this.#registry] });
+    const definition = { name, help, labelNames: [...labelNames], registers: [this.#registry] };
+    const metric = name.endsWith('_total') ? new Counter<L>(definition) : new Gauge<L>(definition);
+    const value = { set: (labels: LabelValues<L> | number, amount?: number) => setValue(metric, labels, amount) };
     this.#gauges.push((scrape) => {
       // A peer or database that is gone has no value any more.
-      gauge.reset();
-      collect(gauge as { set(labels: LabelValues<L> | number, value?: number): void }, scrape);
+      metric.reset();
+      collect(value, scrape);
     });
   }
+}
+
+interface Settable<L extends string> {
+  set(labels: LabelValues<L> | number, value?: number): void;
+}
+
+function setValue<L extends string>(
+  metric: Counter<L> | Gauge<L>,
+  labels: LabelValues<L> | number,
+  value: number | undefined,
+): void {
+  if (typeof labels === 'number') metric.inc(labels);
+  else metric.inc(labels, value ?? 0);
 }
 
 async function freeBytes(directory: string): Promise<number> {

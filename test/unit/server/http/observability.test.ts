@@ -51,6 +51,7 @@ describe('metrics', () => {
       const family = name!.replace(/_(?:bucket|sum|count)$/, '');
       expect(types.has(name!) || types.get(family) === 'histogram', `${name} has a type`).toBe(true);
       expect(Number.isFinite(Number(value))).toBe(true);
+      if (name!.endsWith('_total')) expect([name, types.get(name!)]).toEqual([name, 'counter']);
       found.set(name! + labels, Number(value));
     }
     return found;
