@@ -35,7 +35,6 @@ const REPLIES: Readonly<Record<KnownCode, readonly [status: number, title: strin
   HTTP_UPGRADE_REQUIRED: [426, 'Websocket upgrade required'],
   HTTP_UNAUTHORIZED: [401, 'Authentication required'],
   HTTP_FORBIDDEN: [403, 'Forbidden'],
-  HTTP_NOT_IMPLEMENTED: [501, 'Not implemented'],
   HTTP_FEEDS_EXHAUSTED: [503, 'Too many change feeds'],
   HTTP_DRAINING: [503, 'Node is draining'],
   HTTP_OVERLOADED: [503, 'Node is overloaded'],

@@ -16,7 +16,7 @@ export interface OriginSettings {
 }
 
 const EXPOSED_HEADERS =
-  'ETag, Last-Modified, Location, Session-Token, Atoll-Conflicts, Atoll-Cursor, Atoll-Replicas, Preference-Applied, Retry-After, X-Request-Id';
+  'ETag, Last-Modified, Location, Session-Token, Atoll-Conflicts, Atoll-Cursor, Atoll-Replicas, Idempotency-Replayed, Preference-Applied, Retry-After, X-Request-Id';
 const ALLOWED_HEADERS =
   'Authorization, Content-Type, If-Match, If-None-Match, Prefer, Session-Token, Idempotency-Key, Last-Event-ID, X-Request-Id';
 const PREFLIGHT_SECONDS = '600';
