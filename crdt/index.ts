@@ -34,7 +34,7 @@ export { restoreFirstState, type FirstState } from './first-state.ts';
 export { parseJson } from './json-parse.ts';
 export { canonicalJson } from './canonical-json.ts';
 export type { ClientAdmission } from './client-update.ts';
-export { admitUpdate, inspectUpdate, mergeUpdates, normaliseState } from './update.ts';
+export { admitUpdate, inspectUpdate, mergeUpdates, normaliseState, standsAlone } from './update.ts';
 export type { UpdateAdmission, UpdateInspection } from './update.ts';
 export { describeWrites } from './write-description.ts';
 export type { WriteDescription } from './write-description.ts';

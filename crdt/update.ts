@@ -5,6 +5,7 @@
  */
 import * as Y from 'yjs';
 import { assert } from './assert.ts';
+import { ByteReader } from './byte-reader.ts';
 import { CrdtError } from './errors.ts';
 import { applyTo, createDoc, hasGap } from './yjs-state.ts';
 
@@ -92,6 +93,24 @@ export function checkContiguous(inspection: UpdateInspection, clocks: ReadonlyMa
     for (const { to } of ranges) {
       if (to > reached(client)) throw gap(client, to, reached(client));
     }
+  }
+}
+
+/** Can an update be applied to an empty document, so that it builds on nothing that was there before? */
+export function standsAlone(update: Uint8Array): boolean {
+  try {
+    const head = new ByteReader(update);
+    if (head.varUint() === 0) return false;
+    head.varUint();
+    head.varUint();
+    // Most updates continue what their author has written: no need to decode them.
+    if (head.varUint() !== 0) return false;
+    checkContiguous(inspectUpdate(update), new Map());
+    return true;
+  } catch (error) {
+    // Malformed, too: who applies it says so.
+    if (error instanceof CrdtError || error instanceof RangeError) return false;
+    throw error;
   }
 }
 

@@ -17,6 +17,7 @@ import { CHAIN_BYTES } from './version-vector.ts';
 const BATCH_FORMAT = 1;
 const KIND_UPDATE = 0;
 const KIND_ORIGIN = 1;
+const KIND_ANEW = 2;
 const BODY_OFFSET = 1 + CHAIN_BYTES;
 
 /** A change of one document: a Yjs v1 update, opaque to this layer. */
@@ -25,6 +26,8 @@ export interface UpdateRecord {
   readonly collection: string;
   readonly id: string;
   readonly update: Uint8Array;
+  /** Begins a document of which its author held nothing, where documents are forgotten: `deps` is exactly all its author had seen. */
+  readonly isAnew?: true;
 }
 
 /** The first record of every origin: which node it is an epoch of. */
@@ -103,7 +106,7 @@ function writeRecords(encoder: encoding.Encoder, records: readonly LogRecord[]):
   for (const collection of collections.keys()) encoding.writeVarString(encoder, collection);
   for (const record of records) {
     if (record.kind === 'update') {
-      encoding.writeUint8(encoder, KIND_UPDATE);
+      encoding.writeUint8(encoder, record.isAnew === true ? KIND_ANEW : KIND_UPDATE);
       encoding.writeVarUint(encoder, collections.get(record.collection)!);
       encoding.writeVarString(encoder, record.id);
       encoding.writeVarUint8Array(encoder, record.update);
@@ -200,11 +203,12 @@ function readCollections(decoder: decoding.Decoder): string[] {
 function readRecord(decoder: decoding.Decoder, collections: readonly string[]): LogRecord {
   const kind = decoding.readUint8(decoder);
   if (kind === KIND_ORIGIN) return { kind: 'origin', nodeId: decoding.readVarString(decoder) };
-  if (kind !== KIND_UPDATE) throw malformed(`unknown record kind ${kind}`);
+  if (kind !== KIND_UPDATE && kind !== KIND_ANEW) throw malformed(`unknown record kind ${kind}`);
   const collection = collections[decoding.readVarUint(decoder)];
   if (collection === undefined) throw malformed('unknown collection reference');
   const id = decoding.readVarString(decoder);
-  return { kind: 'update', collection, id, update: decoding.readVarUint8Array(decoder) };
+  const update = decoding.readVarUint8Array(decoder);
+  return { kind: 'update', collection, id, update, ...(kind === KIND_ANEW && { isAnew: true }) };
 }
 
 function guard<T>(decode: () => T): T {

@@ -6,6 +6,7 @@
 import { decodeBatch } from './batch.ts';
 import type { Database } from './database.ts';
 import type { OriginId } from './engine.ts';
+import { isWithin } from './forgotten.ts';
 import { logRange, viewKey } from './key.ts';
 import { sequenceOf } from './version-vector.ts';
 
@@ -29,7 +30,9 @@ interface Sample {
 
 /** See `Engine.prefersDocuments`. */
 export async function prefersDocuments(database: Database, since: (origin: OriginId) => number): Promise<boolean> {
-  const { log, store } = database.parts;
+  const { log, store, forgotten } = database.parts;
+  // Who has not seen what was forgotten needs more than what changed: see snapshot-source.ts.
+  if (!isWithin(forgotten.vector, { get: since })) return false;
   const sample: Sample = { records: 0, bytes: 0, documents: new Map(), keys: [], batches: new Set() };
   let missing = 0;
   for (const [origin, { seq }] of log.durableVector) {

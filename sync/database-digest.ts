@@ -8,7 +8,7 @@ import { BucketDigest, BucketHash, bucketTotalOf } from './bucket-digest.ts';
 import { scanThroughDamage } from './damage-scan.ts';
 import type { ScannedEntry } from './damage-scan.ts';
 import { DigestSum } from './digest.ts';
-import { decodeView } from './document-record.ts';
+import { decodeView, isCounted } from './document-record.ts';
 import type { ViewRecord } from './document-record.ts';
 import { bucketsKey, bucketsPageOf, digestKey, documentOf, rangeOf } from './key.ts';
 import type { Sha256, Store, StoreOperation } from './port.ts';
@@ -91,14 +91,14 @@ export class DatabaseDigest {
     return this.#total.toHex();
   }
 
-  /** A document has another version. `before` is null for a new one. */
-  replace(documentKey: Uint8Array, before: Uint8Array | null, after: Uint8Array): void {
+  /** A document has another version. Null = it does not count: there is none, or a tombstone. */
+  replace(documentKey: Uint8Array, before: Uint8Array | null, after: Uint8Array | null): void {
     const bucket = this.hash.of(documentKey);
     if (before !== null) this.#total.subtract(before);
-    this.#total.add(after);
+    if (after !== null) this.#total.add(after);
     for (const buckets of [this.#buckets, this.#changes]) {
       if (before !== null) buckets?.subtract(bucket, before);
-      buckets?.add(bucket, after);
+      if (after !== null) buckets?.add(bucket, after);
     }
   }
 
@@ -137,7 +137,7 @@ export class DatabaseDigest {
           documents++;
           const view = value === null ? null : readView(value);
           if (view === null) damaged.push(key);
-          else {
+          else if (isCounted(view)) {
             sum.add(view.element);
             counted.add(this.hash.of(key.subarray(5)), view.element);
             if (!view.exists) continue;

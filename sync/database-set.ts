@@ -12,6 +12,7 @@ import type { DurableBatch, OriginId } from './engine.ts';
 import type { DocumentName } from './equality.ts';
 import type { GroupCommit } from './group-commit.ts';
 import type { HybridClock } from './hybrid-clock.ts';
+import { Forgotten } from './forgotten.ts';
 import type { Epoch } from './identity.ts';
 import { asideKey, asideNumberOf, databaseKey, databaseNameOf, rangeOf } from './key.ts';
 import { DatabaseLog } from './log.ts';
@@ -42,7 +43,7 @@ export interface SetAside {
 }
 
 /** Kinds of keys that belong to one database. */
-const KEY_KINDS = ['v', 'l', 'j', 'y', 's', 'g', 'b', 'c', 'i', 'f', 'x', 't', 'd', 'e', 'k'];
+const KEY_KINDS = ['v', 'l', 'j', 'y', 's', 'g', 'b', 'c', 'i', 'f', 'x', 't', 'd', 'e', 'k', 'z', 'w'];
 
 export class DatabaseSet {
   readonly #options: DatabaseSetOptions;
@@ -57,6 +58,9 @@ export class DatabaseSet {
 
   /** A document cannot be read from the disk. */
   onDamage: (database: Database, name: DocumentName) => void = () => {};
+
+  /** See `DatabaseParts.renewEpoch`. */
+  renewEpoch: () => void = () => {};
 
   /** The name people know the owner of an origin by. */
   nameOf: (origin: OriginId) => string = String;
@@ -152,6 +156,7 @@ export class DatabaseSet {
       table,
       indexes,
       schemas: this.#options.schemas,
+      forgotten: await Forgotten.open(store, db),
       commit,
       clock,
       sha256,
@@ -163,6 +168,7 @@ export class DatabaseSet {
         this.onDurable(database, batches, slots);
         if (key === SYSTEM_KEY && slots.some(([{ collection }]) => collection === 'indexes')) this.followIndexes();
       },
+      renewEpoch: () => this.renewEpoch(),
     });
     const builder = new IndexBuilder({ database, pause: this.#options.pause, fail: (error) => commit.fail(error) });
     indexes.onBuild = (index) => builder.build(index);

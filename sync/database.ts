@@ -20,6 +20,7 @@ import type { DurableBatch, OriginId, SnapshotProgress } from './engine.ts';
 import { SyncError } from './errors.ts';
 import type { ChangeTail } from './feed/change-tail.ts';
 import type { CommitParticipant, GroupCommit, SealedChanges } from './group-commit.ts';
+import type { Forgotten } from './forgotten.ts';
 import type { HybridClock } from './hybrid-clock.ts';
 import type { Epoch } from './identity.ts';
 import { compareBytes, documentOf, metaKey, originKey, successorOf, successorOfPrefix, viewKey } from './key.ts';
@@ -81,6 +82,8 @@ export interface DatabaseParts {
   readonly table: DocumentTable;
   readonly indexes: IndexSet;
   readonly schemas: Schemas;
+  /** What went with tombstones. */
+  readonly forgotten: Forgotten;
   readonly commit: GroupCommit;
   readonly clock: HybridClock;
   readonly sha256: Sha256;
@@ -90,6 +93,8 @@ export interface DatabaseParts {
   readonly system: () => Database;
   /** The name of the node that owns an origin. */
   readonly nameOf: (origin: OriginId) => string;
+  /** A document of which this process wrote a part is forgotten: it must not number that part again (I2). */
+  readonly renewEpoch: () => void;
   /** After every durable commit: the batches, and the documents with their new version. */
   readonly onDurable: (batches: readonly DurableBatch[], slots: SealedDocuments['slots']) => void;
 }

@@ -58,11 +58,12 @@ export class DocumentLookup {
     let bytes = 0;
     for (const [i, change] of wanted.entries()) {
       const view = values[2 * i];
-      if (view === undefined) continue;
       const base = values[2 * i + 1];
-      bytes += view.length + (base?.length ?? 0);
-      const record = decodeView(view);
-      const document = this.#isOfMoment(record) ? { record, base } : await this.#readOld(change);
+      bytes += (view?.length ?? 0) + (base?.length ?? 0);
+      const record = view === undefined ? null : decodeView(view);
+      // What is gone may have been there at that moment.
+      const isCurrent = record !== null && this.#isOfMoment(record);
+      const document = isCurrent ? { record, base } : await this.#readOld(change);
       if (document !== null) found.set(change.name, document);
     }
     const size = bytes / Math.max(1, wanted.length);

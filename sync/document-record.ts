@@ -16,6 +16,8 @@ import { StorageError } from './errors.ts';
 const FORMAT = 1;
 const FLAG_EXISTS = 1;
 const FLAG_FIRST = 2;
+/** The digest counts it. */
+const FLAG_COUNTED = 4;
 const utf8 = new TextDecoder();
 const writer = new ByteWriter();
 
@@ -83,7 +85,8 @@ export function readDocumentVector(decoder: decoding.Decoder): Map<number, numbe
 
 export function encodeView(record: Omit<ViewRecord, 'vector'>, encodedVector: Uint8Array): Uint8Array {
   writer.uint8(FORMAT);
-  writer.uint8((record.exists ? FLAG_EXISTS : 0) | (record.isFirst ? FLAG_FIRST : 0));
+  const first = record.isFirst ? FLAG_FIRST : 0;
+  writer.uint8((record.exists ? FLAG_EXISTS : 0) | first | (isCounted(record) ? FLAG_COUNTED : 0));
   writer.raw(record.element);
   writer.varUint(record.modified);
   writer.varUint(record.conflicts);
@@ -128,6 +131,19 @@ export function contentOfView(bytes: Uint8Array): { readonly json: Uint8Array; r
   } catch {
     return null;
   }
+}
+
+/**
+ * Does the digest count the document? Not one that was deleted and shows nothing any more: members forget such tombstones at
+ * different moments, and are equal all the time.
+ */
+export function isCounted({ exists, conflicts }: Pick<ViewRecord, 'exists' | 'conflicts'>): boolean {
+  return exists || conflicts > 0;
+}
+
+/** The same of an encoded view that has an element. */
+export function isCountedView(bytes: Uint8Array): boolean {
+  return (bytes[1]! & FLAG_COUNTED) !== 0;
 }
 
 /** The digest element of a view, without reading the rest of it; null when it cannot be there. */

@@ -6,7 +6,7 @@ import { CrdtDocument } from '../crdt/index.ts';
 import { computeElement } from './digest.ts';
 import { encodeDocumentVector, loadDocument, partsOf } from './document-record.ts';
 import type { DocumentContent, StoredDocument } from './document-record.ts';
-import { conflictKeyOf, stateKeyOf, viewKey } from './key.ts';
+import { conflictKeyOf, stateKeyOf, tombstoneKeyOf, viewKey } from './key.ts';
 import type { Sha256 } from './port.ts';
 
 /** What the store holds of a document. */
@@ -65,6 +65,10 @@ export class DocumentSlot {
     return conflictKeyOf(this.viewKey);
   }
 
+  get tombstoneKey(): Uint8Array {
+    return tombstoneKeyOf(this.viewKey);
+  }
+
   get hasOpenChanges(): boolean {
     return this.unsaved.length > 0 || this.isInFlight;
   }
@@ -78,16 +82,39 @@ export class DocumentSlot {
     }
   }
 
+  /**
+   * Forgets what was here: the document is as if nobody had ever written it.
+   *
+   * @returns Puts it back, until something is sealed.
+   */
+  forget(): () => void {
+    const { document, vector, saved, base, unsaved } = this;
+    this.document = CrdtDocument.create();
+    this.saved = null;
+    this.base = null;
+    this.unsaved = [];
+    this.#isReplaced = true;
+    this.#setVector(new Map());
+    return () => {
+      Object.assign(this, { document, saved, base, unsaved });
+      this.#setVector(vector);
+    };
+  }
+
+  #setVector(vector: Map<number, number>): void {
+    this.vector = vector;
+    this.#encodedVector = null;
+    this.#element = null;
+  }
+
   /** Takes another state, whatever was here. */
   replace(state: Uint8Array, vector: ReadonlyMap<number, number>): void {
     this.document = CrdtDocument.load(state);
-    this.vector = new Map(vector);
     this.saved = [state];
     this.base = null;
     this.unsaved = [];
     this.#isReplaced = true;
-    this.#encodedVector = null;
-    this.#element = null;
+    this.#setVector(new Map(vector));
   }
 
   /** Everything up to here is on its way to the disk. */

@@ -13,6 +13,7 @@ import {
   decodeView,
   encodeBase,
   encodeView,
+  isCounted,
   isFirstContent,
   loadDocument,
   toStoredDocument,
@@ -173,8 +174,7 @@ export class DocumentTable {
     const view = await this.#store.get(slot.viewKey);
     if (!view) return;
     const record = decodeView(view);
-    const { element, conflicts } = record;
-    slot.durable = { element, document: record.exists ? toStoredDocument(record) : null, conflicts };
+    slot.durable = durableVersionOf(record);
     const base = record.isFirst ? undefined : await this.#store.get(slot.stateKey);
     const content = contentOf(record, base);
     slot.vector = new Map(record.vector);
@@ -253,7 +253,7 @@ export class DocumentTable {
     const element = this.elementOf(slot);
     const bytes = utf8.encode(json);
     const record = { exists, json: bytes, modified, conflicts, element, isFirst: false, updates: [] };
-    slot.durable ??= known ?? { element, document: exists ? toStoredDocument(record) : null, conflicts };
+    slot.durable ??= known ?? durableVersionOf(record);
     this.#idle.delete(name);
     this.#pinned.set(name, slot);
     slot.pins++;
@@ -344,6 +344,8 @@ export class DocumentTable {
   }
 
   #sealSlot(slot: DocumentSlot, operations: StoreOperation[]): DurableVersion {
+    slot.seal();
+    if (slot.vector.size === 0) return this.#sealForgotten(slot, operations);
     const view = slot.document.view();
     const element = this.elementOf(slot);
     const json = utf8.encode(view.json);
@@ -357,16 +359,40 @@ export class DocumentTable {
       operations.push({ type: 'put', key: slot.stateKey, value: encodeBase(base) });
       slot.base = base;
     }
-    const document = exists ? toStoredDocument(record) : null;
+    if (base === null && slot.durable !== null) operations.push({ type: 'del', key: slot.stateKey });
+    const version = durableVersionOf(record);
+    this.#followIndexes(slot, exists ? json : null);
+    noteConflicts(slot, conflicts, operations);
+    const { tombstoneKey: key, durable } = slot;
+    const counted = countedIn(version);
+    if (counted === null) operations.push({ type: 'put', key, value: NO_BYTES });
+    else if (durable !== null && countedIn(durable) === null) operations.push({ type: 'del', key });
+    this.sums.replace(slot.viewKey.subarray(5), countedIn(durable), counted);
+    return version;
+  }
+
+  #followIndexes(slot: DocumentSlot, json: Uint8Array | null): void {
     if (this.#indexes.follows(slot.collection)) {
       const before = slot.durable?.document?.json ?? null;
-      this.#indexes.change(slot.collection, slot.id, before, exists ? json : null, !slot.isRestored);
+      this.#indexes.change(slot.collection, slot.id, before, json, !slot.isRestored);
     }
     slot.isRestored = false;
-    noteConflicts(slot, conflicts, operations);
-    this.sums.replace(slot.viewKey.subarray(5), slot.durable?.element ?? null, element);
-    slot.seal();
-    return { element, document, conflicts };
+  }
+
+  #sealForgotten(slot: DocumentSlot, operations: StoreOperation[]): DurableVersion {
+    for (const key of [slot.viewKey, slot.stateKey, slot.tombstoneKey]) operations.push({ type: 'del', key });
+    this.sums.replace(slot.viewKey.subarray(5), countedIn(slot.durable), null);
+    this.#followIndexes(slot, null);
+    noteConflicts(slot, 0, operations);
+    slot.saved = null;
+    slot.base = null;
+    return { element: NO_BYTES, document: null, conflicts: 0 };
+  }
+
+  /** Removes a document without a trace, with the next commit. */
+  forget(slot: DocumentSlot): void {
+    slot.forget();
+    this.#include(slot);
   }
 
   /** What a group makes of the statistics of a collection, beginning with what is durable. */
@@ -390,6 +416,18 @@ export class DocumentTable {
       this.release(slot);
     }
   }
+}
+
+export function durableVersionOf(record: Parameters<typeof toStoredDocument>[0]): DurableVersion {
+  const { exists, element, conflicts } = record;
+  return { element, document: exists ? toStoredDocument(record) : null, conflicts };
+}
+
+/** What the digest counts of a version; null = nothing. */
+function countedIn(version: DurableVersion | null): Uint8Array | null {
+  if (version === null) return null;
+  const { element, document, conflicts } = version;
+  return isCounted({ exists: document !== null, conflicts }) ? element : null;
 }
 
 /** The list of documents that have losing values follows with the document. */

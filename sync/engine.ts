@@ -32,7 +32,9 @@ export type IngestResult =
   /** The vector covers it already; nothing happened. */
   | { readonly outcome: 'duplicate' }
   /** A gap in its origin's sequence, or dependencies not covered; nothing happened. */
-  | { readonly outcome: 'blocked'; readonly missing: readonly SequenceRange[] };
+  | { readonly outcome: 'blocked'; readonly missing: readonly SequenceRange[] }
+  /** It changes a document whose tombstone was forgotten here; nothing happened. A snapshot of the sender brings the document. */
+  | { readonly outcome: 'forgotten' };
 
 /** The documents a peer is missing, as of one moment, in opaque chunks of at most about 200 KiB. */
 export interface SnapshotSource {
@@ -108,6 +110,8 @@ export interface Engine {
   prefersDocuments(database: string, since: (origin: OriginId) => number): Promise<boolean>;
   /** The documents that are newer than `since` and not in `held`. Waits while a snapshot is being merged here. */
   snapshot(database: string, since: VersionVector, held: readonly HeldPart[]): Promise<SnapshotSource>;
+  /** What left no trace here. Only from a peer that holds all of it a snapshot may be taken. */
+  forgotten(database: string): ReadonlyMap<OriginId, number>;
   /** A place for the snapshot of a peer; creates an unknown database. */
   receiveSnapshot(database: string): SnapshotSink;
   /** A snapshot is being merged: some documents are newer than the vector says, so none is to be given or asked for. */

@@ -14,7 +14,7 @@ import type { ContentSample, DocumentName } from './equality.ts';
 import { compareBytes, documentOf, stateKey, viewKey } from './key.ts';
 import type { Clock, Sha256 } from './port.ts';
 import type { QuarantinedDocument } from './quarantine.ts';
-import { checkState, isCovered, readDurable, readOrNull, readRow } from './repair-document.ts';
+import { checkState, heldBy, isCovered, readDurable, readOrNull, readRow } from './repair-document.ts';
 import { decodeRepairRows, encodeRepairRows } from './repair-row.ts';
 import type { RepairRow } from './repair-row.ts';
 import { dominates } from './version-vector.ts';
@@ -148,6 +148,7 @@ export class Healing {
     const database = this.#options.databaseOf(key);
     if (database === undefined || database.isMerging || !dominates(database.parts.log.durableVector, since))
       return null;
+    const held = heldBy(database);
     const rows: RepairRow[] = [];
     let bytes = 0;
     for (const name of names) {
@@ -157,14 +158,14 @@ export class Healing {
       bytes += row.state.length;
       if (bytes >= bytesMax) break;
     }
-    return encodeRepairRows(rows);
+    return encodeRepairRows({ held, rows });
   }
 
   async replace(key: string, bytes: Uint8Array, peer: string): Promise<void> {
     const database = this.#options.databaseOf(key);
     if (database === undefined) return;
     let isDigestKnown = true;
-    for (const row of decodeRepairRows(bytes)) {
+    for (const row of decodeRepairRows(bytes).rows) {
       if (database.quarantine.get(row) === undefined) continue;
       checkState(row);
       // Of an older version that cannot be read any more, the digest is not known either.

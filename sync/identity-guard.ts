@@ -56,6 +56,12 @@ export class IdentityGuard {
     return this.#forked.has(name) ? this.#floors.get(name) : undefined;
   }
 
+  /** What follows is written as another origin: something that this process wrote is about to be forgotten, names included. */
+  renewEpoch(): void {
+    const { epoch, random, owners } = this.#parts;
+    this.#begin(epoch.nodeId, drawOrigin(random, owners));
+  }
+
   /** Stops writing as `origin`, if that is what this process does. */
   beginEpoch(origin: OriginId, reason: string): void {
     const { epoch, owners, random, incidents } = this.#parts;

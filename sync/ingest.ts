@@ -3,19 +3,25 @@
  * Owns what comes from peers: batches in causal order, and documents of a snapshot. Both are merged into documents and leave,
  * with the vector they justify, in one atomic commit (I3, I6).
  */
-import { CrdtDocument } from '../crdt/index.ts';
-import type { Batch } from './batch.ts';
+import { CrdtError, CrdtDocument, standsAlone } from '../crdt/index.ts';
+import type { Batch, UpdateRecord } from './batch.ts';
 import { decodeBatch, lastSeqOf } from './batch.ts';
 import type { Database } from './database.ts';
 import { isFirstContent, loadDocument, partsOf } from './document-record.ts';
 import { ready } from './document-slot.ts';
 import type { DocumentSlot } from './document-slot.ts';
 import type { IngestResult, OriginId } from './engine.ts';
+import { isCounted } from './document-record.ts';
 import { SyncError } from './errors.ts';
+import { supersede } from './forgetting.ts';
+import { isWithin } from './forgotten.ts';
+import type { ForgottenVector } from './forgotten.ts';
+import type { Holding } from './horizon.ts';
 import { originKey } from './key.ts';
 import { OPERATIONS, takeBack } from './operation.ts';
 import type { SnapshotRow } from './snapshot.ts';
 import { sequenceOf } from './version-vector.ts';
+import type { VersionVector } from './version-vector.ts';
 
 /** Which node owns which origin: filled from origin records and snapshots. */
 export interface OriginRegistry {
@@ -48,7 +54,7 @@ export async function ingestBatches(
       for (const { bytes, batch } of decoded) results.push(ingestBatch(database, registry, batch, bytes, slots));
     } finally {
       // Also duplicates wait: what they duplicate may be in an open group, and the sender will take our word as durable.
-      if (results.some(({ outcome }) => outcome !== 'blocked')) await commit.join(database);
+      if (results.some(({ outcome }) => outcome === 'applied' || outcome === 'duplicate')) await commit.join(database);
     }
     return results;
   } finally {
@@ -77,7 +83,8 @@ function ingestBatch(
   const verdict = log.classify(batch, bytes);
   if (verdict === 'duplicate') return { outcome: 'duplicate' };
   if (verdict !== null) return { outcome: 'blocked', missing: verdict };
-  applyRecords(database, registry, batch, slots);
+  log.separate(clock.last);
+  if (!applyRecords(database, registry, batch, slots)) return { outcome: 'forgotten' };
   log.accept(batch, bytes);
   clock.observe(batch.stamp);
   takeBackRepetitions(database, batch, slots);
@@ -93,18 +100,23 @@ function takeBackRepetitions(database: Database, { records }: Batch, slots: Slot
   }
 }
 
-function applyRecords(database: Database, registry: OriginRegistry, batch: Batch, slots: Slots): void {
-  const { table } = database.parts;
+/** @returns False when a record builds on a document that was forgotten here; then nothing was applied. */
+function applyRecords(database: Database, registry: OriginRegistry, batch: Batch, slots: Slots): boolean {
+  const { table, forgotten } = database.parts;
   const applied: { slot: DocumentSlot; update: Uint8Array; seq: number }[] = [];
+  const undos: (() => void)[] = [];
   try {
     batch.records.forEach((record, i) => {
       if (record.kind === 'origin') return;
       const slot = slots.get(`${record.collection}\0${record.id}`)!;
       applied.push({ slot, update: record.update, seq: batch.firstSeq + i });
+      if (isAnew(slot, batch, record)) undos.push(supersede(database, slot));
       slot.document.apply(record.update);
     });
   } catch (cause) {
+    for (const undo of undos.reverse()) undo();
     for (const slot of new Set(applied.map((entry) => entry.slot))) slot.restore();
+    if (cause instanceof CrdtError && cause.code === 'CRDT_UPDATE_GAP' && forgotten.vector.size > 0) return false;
     throw new SyncError('SYNC_BATCH_MALFORMED', `A record of origin ${batch.origin} could not be merged.`, {
       cause,
       details: { origin: batch.origin, firstSeq: batch.firstSeq },
@@ -117,6 +129,19 @@ function applyRecords(database: Database, registry: OriginRegistry, batch: Batch
   for (const record of batch.records) {
     if (record.kind === 'origin') learnOrigin(database, registry, batch.origin, record.nodeId);
   }
+  return true;
+}
+
+/**
+ * Does an update begin a document anew of which only a tombstone is left here, although its author had seen that? Then it was
+ * forgotten there, and has to be here: the version of a document does not depend on who forgot it when.
+ */
+function isAnew(slot: DocumentSlot, { origin, deps }: Batch, record: UpdateRecord): boolean {
+  if (record.isAnew !== true || slot.vector.size === 0 || !standsAlone(record.update)) return false;
+  const seen = new Map(deps);
+  // Nobody forgets what he wrote under his present epoch.
+  if (slot.vector.has(origin) || !isWithin(slot.vector, seen)) return false;
+  return !isCounted(slot.document.view());
 }
 
 export function learnOrigin(database: Database, registry: OriginRegistry, origin: OriginId, nodeId: string): void {
@@ -126,8 +151,17 @@ export function learnOrigin(database: Database, registry: OriginRegistry, origin
   database.extraOperations.push({ type: 'put', key: originKey(origin), value: new TextEncoder().encode(nodeId) });
 }
 
-/** Merges one document of a snapshot. Synchronous; it leaves with the next commit. */
-export function mergeRow(database: Database, slot: DocumentSlot, row: SnapshotRow): void {
+/**
+ * Merges one document of a snapshot. Synchronous; it leaves with the next commit.
+ *
+ * @param donor - The vector of the donor at that moment.
+ */
+export function mergeRow(database: Database, slot: DocumentSlot, row: SnapshotRow, donor: Holding): void {
+  const { table, log } = database.parts;
+  if (slot.vector.size === 0 && isHeld(row.vector, log.durableVector)) return;
+  // The donor had seen all of ours and it left no trace there.
+  const isSuperseded = slot.vector.size > 0 && isWithin(slot.vector, donor) && !isWithin(slot.vector, row.vector);
+  const undo = isSuperseded ? supersede(database, slot) : null;
   try {
     const isNew = slot.vector.size === 0;
     if (isNew && isFirstContent(row.content)) slot.document = loadDocument(row.content);
@@ -138,6 +172,7 @@ export function mergeRow(database: Database, slot: DocumentSlot, row: SnapshotRo
     // Read now: a state that cannot be must not be found out by the commit.
     slot.document.view();
   } catch (cause) {
+    undo?.();
     slot.restore();
     throw new SyncError('SYNC_BATCH_MALFORMED', 'A document of a snapshot could not be merged.', {
       cause,
@@ -145,5 +180,11 @@ export function mergeRow(database: Database, slot: DocumentSlot, row: SnapshotRo
     });
   }
   for (const [origin, seq] of row.vector) slot.touch(origin, seq);
-  database.parts.table.touch(slot, row.content);
+  table.touch(slot, row.content);
+}
+
+/** We held that and it is gone: it was forgotten here. */
+function isHeld(vector: ForgottenVector, held: VersionVector): boolean {
+  for (const [origin, seq] of vector) if (seq > sequenceOf(held, origin)) return false;
+  return true;
 }

@@ -15,6 +15,8 @@
  * | `j` db collection 0 id | view of a document: JSON, document vector, latest updates (document-record.ts) |
  * | `y` db collection 0 id | base of a document: a Yjs state, unless it follows from the view |
  * | `k` db collection 0 id | nothing: the document has losing values |
+ * | `z` db collection 0 id | nothing: the document is a tombstone that the collector may forget (collector.ts) |
+ * | `w` db | what was forgotten of the database: origin → sequence of the last change (forgotten.ts) |
  * | `s` db collection | statistics of a collection |
  * | `g` db | digest of the database |
  * | `b` db page | 256 buckets of the digest (bucket-digest.ts) |
@@ -123,6 +125,10 @@ export function conflictKey(db: number, collection: string, id: string): Uint8Ar
   return documentKey('k', db, collection, id);
 }
 
+export function forgottenKey(db: number): Uint8Array {
+  return prefixed('w', db, 0);
+}
+
 function documentKey(letter: 'j' | 'y' | 'k', db: number, collection: string, id: string): Uint8Array {
   const name = `${collection}\0${id}`;
   // Most names are ASCII and short: a key of at most 64 bytes costs no memory outside the heap.
@@ -152,13 +158,18 @@ export function conflictKeyOf(viewKey: Uint8Array): Uint8Array {
   return sibling(viewKey, 'k');
 }
 
-function sibling(viewKey: Uint8Array, letter: 'y' | 'k'): Uint8Array {
+/** The mark of a tombstone, whose view has this key. */
+export function tombstoneKeyOf(viewKey: Uint8Array): Uint8Array {
+  return sibling(viewKey, 'z');
+}
+
+function sibling(viewKey: Uint8Array, letter: 'y' | 'k' | 'z'): Uint8Array {
   const key = viewKey.slice();
   key[0] = tag(letter);
   return key;
 }
 
-/** Collection and id of a `j`, `y` or `k` key. */
+/** Collection and id of a `j`, `y`, `k` or `z` key. */
 export function documentOf(key: Uint8Array): { collection: string; id: string } {
   return documentOfName(key.subarray(5));
 }

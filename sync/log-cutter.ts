@@ -211,7 +211,8 @@ async function removeStale({ parts: { store, db, commit } }: Database, entries: 
   const stale = entries.filter(([key], i) => {
     const view = views[i];
     const { origin, seq } = changeOf(key);
-    return view !== undefined && (decodeView(view).vector.get(origin) ?? 0) > seq;
+    // A document that was forgotten is no news to anybody.
+    return view === undefined || decodeView(view).vector.get(origin) !== seq;
   });
   await removeEntries(
     { store, commit },

@@ -64,6 +64,8 @@ export class DatabaseLog {
   #moved = new Set<OriginId>();
   /** What our next batch depends on: every remote position we saw since our last one. */
   #deps = new Map<OriginId, number>();
+  /** A record of the open batch begins a document anew: the batch says exactly what its author had seen. */
+  #isAnew = false;
   #nextSeq: number;
   /** Bytes of batches that were ever added, by origin. */
   readonly #added: Map<OriginId, number>;
@@ -88,7 +90,11 @@ export class DatabaseLog {
   #beginEpoch(): void {
     this.#origin = this.#epoch.origin;
     this.#nextSeq = sequenceOf(this.#pending, this.#origin) + 1;
-    for (const [other, { seq }] of this.#pending) if (other !== this.#origin) this.#deps.set(other, seq);
+    this.#requireAll();
+  }
+
+  #requireAll(): void {
+    for (const [other, { seq }] of this.#pending) if (other !== this.#origin) this.#require(other, seq);
   }
 
   /**
@@ -189,6 +195,7 @@ export class DatabaseLog {
     for (const [origin, seq] of requires) {
       if (origin !== this.#origin && seq > sequenceOf(this.#pending, origin)) this.#require(origin, seq);
     }
+    if (record.kind === 'update' && record.isAnew === true) this.#isAnew = true;
     return this.#push(record);
   }
 
@@ -231,6 +238,11 @@ export class DatabaseLog {
       });
     }
     return null;
+  }
+
+  /** To be called before anything of others is seen. */
+  separate(stamp: number): void {
+    if (this.#isAnew) this.#sealRecords(stamp);
   }
 
   /** Adds a remote batch, which `classify` found to be next, to the open group. */
@@ -277,9 +289,12 @@ export class DatabaseLog {
   }
 
   #sealRecords(stamp: number): void {
+    const isAnew = this.#isAnew;
+    this.#isAnew = false;
     let start = 0;
     while (start < this.#records.length) {
       const end = batchEnd(this.#records, start, this.#groups);
+      if (isAnew) this.#requireAll();
       this.#sealBatch(this.#records.slice(start, end), stamp);
       start = end;
     }

@@ -21,6 +21,7 @@ import { fingerprintNode } from './protocol/authentication.ts';
 import { createJoinToken } from './protocol/admission.ts';
 import type { HoldingsEntry } from './protocol/message.ts';
 import { MESH_MAX, neighboursOf } from './overlay.ts';
+import type { Word } from './stability.ts';
 import type { VersionVector } from './version-vector.ts';
 
 /** A member that nobody has seen for so long is not waited for. */
@@ -124,6 +125,14 @@ export class Membership implements Admissions, HoldingsSource {
   holdingOf(node: string, database: string): Holding {
     const { progress } = this.#parts;
     return this.#peers?.holdingOf(node, database) ?? progress.holdingsOf(node).get(database) ?? HOLDS_NOTHING;
+  }
+
+  /** All that a member held of a database at one moment, by its own word since this process runs; null = it said nothing. */
+  wordOf(node: string, database: string): Word | null {
+    const linked = this.#peers?.wordOf(node, database) ?? null;
+    if (linked !== null) return linked;
+    const passedOn = this.#words.get(node)?.databases.find((entry) => entry.database === database);
+    return passedOn === undefined ? null : new Map(passedOn.positions);
   }
 
   /** The same of all databases. */

@@ -9,6 +9,7 @@ import type { Database } from './database.ts';
 import type { Clock, Sha256, Timers } from './port.ts';
 import { auditIndexes } from './query/index-check.ts';
 import type { QuarantinedDocument } from './quarantine.ts';
+import type { TombstoneStatus } from './replica-status.ts';
 import { Repair } from './repair.ts';
 import { Scrub } from './scrub.ts';
 import type { ScrubOptions, ScrubStatus } from './scrub.ts';
@@ -18,9 +19,10 @@ export interface DoctorCheck {
   /**
    * `storage`: writes are taken. `digest`: the documents on disk add up to the digest. `documents`: all can be read. `indexes`: all
    * are built or being built. `peers`: who
-   * has the same vector has the same digest. `scrub`: stored documents can be checked.
+   * has the same vector has the same digest. `scrub`: stored documents can be checked. `tombstones`: deleted documents are
+   * forgotten in time.
    */
-  readonly check: 'storage' | 'digest' | 'documents' | 'indexes' | 'peers' | 'scrub';
+  readonly check: 'storage' | 'digest' | 'documents' | 'indexes' | 'peers' | 'scrub' | 'tombstones';
   readonly database: string | null;
   readonly ok: boolean;
   readonly detail: string;
@@ -49,6 +51,7 @@ export interface ProofDependencies {
   readonly databaseOf: (key: string) => Database | undefined;
   /** The name of a node. */
   readonly nameOf: (node: string) => string;
+  readonly tombstones: (database: Database) => TombstoneStatus;
   /** Code of the storage error that stopped the node, if one did. */
   readonly failure: () => string | null;
   readonly fail: (error: unknown) => void;
@@ -125,7 +128,24 @@ export class Proof {
       this.#checkDocuments(database),
       ...this.#checkIndexes(database),
       this.#checkPeers(database),
+      this.#checkTombstones(database),
     ];
+  }
+
+  /** A member that is away keeps them until it is back, removed or given up as stale: that is no fault. */
+  #checkTombstones(database: Database): DoctorCheck {
+    const { kept, collected, since, waitsFor } = this.#dependencies.tombstones(database);
+    const forgotten = `${collected} forgotten since the start`;
+    const reasons = {
+      silent: 'has not said what it holds',
+      ahead: 'has something not here yet',
+      behind: 'lacks something',
+    };
+    const who = waitsFor.map(({ node, name, reason }) => `${name || node} ${reasons[reason]}`);
+    const sinceWhen = since === null ? '' : ` since ${new Date(since).toISOString()}`;
+    const why = who.length === 0 ? '' : `: ${who.join(', ')}`;
+    const detail = kept === 0 ? forgotten : `${kept} kept${sinceWhen}${why}; ${forgotten}`;
+    return { check: 'tombstones', database: database.key, ok: true, detail };
   }
 
   #checkDigest({ key }: Database): DoctorCheck {

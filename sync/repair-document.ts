@@ -7,10 +7,13 @@ import { indexDocument } from './change-index.ts';
 import { isCorrupt } from './damage-scan.ts';
 import type { Database } from './database.ts';
 import { ready } from './document-slot.ts';
-import { decodeView, statePartsOf, toStoredDocument } from './document-record.ts';
+import { decodeView, statePartsOf } from './document-record.ts';
 import type { DurableVersion } from './document-slot.ts';
+import { durableVersionOf } from './document-table.ts';
 import type { DocumentName } from './equality.ts';
+import type { OriginId } from './engine.ts';
 import { SyncError } from './errors.ts';
+import { isWithin } from './forgotten.ts';
 import { stateKey, viewKey } from './key.ts';
 import type { RepairRow } from './repair-row.ts';
 import { sequenceOf } from './version-vector.ts';
@@ -34,8 +37,7 @@ export async function readDurable(
     const view = await store.get(viewKey(db, collection, id));
     if (view === undefined) return null;
     const record = decodeView(view);
-    const { element, conflicts } = record;
-    return { element, document: record.exists ? toStoredDocument(record) : null, conflicts };
+    return durableVersionOf(record);
   } catch (error) {
     if (isCorrupt(error)) return null;
     throw error;
@@ -61,15 +63,28 @@ export async function readRow(database: Database, { collection, id }: DocumentNa
   }
 }
 
-/** @returns True when the document lacked something that our vector says we have: then it was wrong here, and is right now. */
-export async function mergeRow(database: Database, row: RepairRow): Promise<boolean> {
-  const { table, commit } = database.parts;
+/** What is durable of a database, before something of it is read. */
+export function heldBy(database: Database): Map<OriginId, number> {
+  return new Map([...database.parts.log.durableVector].map(([origin, { seq }]) => [origin, seq]));
+}
+
+/**
+ * @param held - What the peer held: one that has not seen all that we have may have what was deleted and forgotten here.
+ * @returns True when the document lacked something that our vector says we have: then it was wrong here, and is right now.
+ */
+export async function mergeRow(
+  database: Database,
+  row: RepairRow,
+  held: ReadonlyMap<OriginId, number>,
+): Promise<boolean> {
+  const { table, commit, forgotten } = database.parts;
   const slot = table.acquire(row.collection, row.id);
   try {
     await ready([slot]);
     database.assertOpen();
     // What our vector does not cover is on its way by itself.
     if (!isCovered(database, row)) return false;
+    if (forgotten.vector.size > 0 && !isWithin(heldBy(database), held)) return false;
     if ([...row.vector].every(([origin, seq]) => (slot.vector.get(origin) ?? 0) >= seq)) return false;
     checkState(row);
     if (slot.vector.size === 0) slot.document = CrdtDocument.load(row.state);

@@ -20,7 +20,7 @@ import { SyncError } from './errors.ts';
 import { Healing } from './healing.ts';
 import type { HealingOptions } from './healing.ts';
 import { documentOf } from './key.ts';
-import { mergeRow, readRow } from './repair-document.ts';
+import { heldBy, mergeRow, readRow } from './repair-document.ts';
 import { decodeRepairRows, encodeRepairRows } from './repair-row.ts';
 import type { RepairRow } from './repair-row.ts';
 import { shortSymbolName } from './sketch.ts';
@@ -117,6 +117,7 @@ export class Repair implements Equality {
     bytesMax: number,
   ): Promise<{ rows: Uint8Array; done: number }> {
     const database = this.#open(key);
+    const held = heldBy(database);
     const keys = await (index as SymbolIndex).find(symbols);
     const rows: RepairRow[] = [];
     let bytes = 0;
@@ -131,14 +132,14 @@ export class Repair implements Equality {
       bytes += row.state.length + row.id.length + 40;
       if (bytes >= bytesMax) break;
     }
-    return { rows: encodeRepairRows(rows), done };
+    return { rows: encodeRepairRows({ held, rows }), done };
   }
 
   async merge(key: string, bytes: Uint8Array): Promise<RepairReport> {
     const database = this.#open(key);
-    const rows = decodeRepairRows(bytes);
+    const { held, rows } = decodeRepairRows(bytes);
     // All at once: they become durable together.
-    const merged = await Promise.all(rows.map((row) => mergeRow(database, row)));
+    const merged = await Promise.all(rows.map((row) => mergeRow(database, row, held)));
     const repaired = rows.filter((_, i) => merged[i]).map(({ collection, id }) => `${collection}/${id}`);
     return { repaired: repaired.length, examples: repaired.slice(0, EXAMPLES_MAX) };
   }

@@ -22,6 +22,7 @@ import type { VersionVector } from './version-vector.ts';
 type DurableListener = (database: string, batches: readonly DurableBatch[]) => void;
 
 const EMPTY_VECTOR: VersionVector = new Map();
+const NOTHING_FORGOTTEN: ReadonlyMap<OriginId, number> = new Map();
 /** Of a database that is not held here. */
 const NO_SNAPSHOT: SnapshotSource = {
   vector: EMPTY_VECTOR,
@@ -153,6 +154,10 @@ export class ReplicaEngine implements Engine {
       if (isCorrupt(error)) this.equality?.noteDamage(database);
       throw error;
     }
+  }
+
+  forgotten(database: string): ReadonlyMap<OriginId, number> {
+    return this.#set.get(database)?.parts.forgotten.vector ?? NOTHING_FORGOTTEN;
   }
 
   receiveSnapshot(database: string): SnapshotSink {

@@ -4,6 +4,7 @@
  */
 import type { AtollError, Limits } from '../crdt/index.ts';
 import { SyncError } from './errors.ts';
+import type { CollectionOptions } from './collector.ts';
 import type { Incident } from './incident.ts';
 import type { LogRetention } from './log-cutter.ts';
 import type { LinkOptions } from './link/options.ts';
@@ -46,6 +47,8 @@ export interface ReplicaOptions {
   readonly link?: Partial<LinkOptions>;
   /** How much history is kept. */
   readonly log?: Partial<LogRetention>;
+  /** When tombstones are forgotten. */
+  readonly collection?: Partial<CollectionOptions>;
   /** How documents are given to who lacks them. */
   readonly snapshot?: Partial<SnapshotOptions>;
   /** Storage failed: the replica acknowledges nothing more and should be closed. Called once. */

@@ -3,6 +3,7 @@
  * Owns what a replica reports about itself and its cluster. JSON-ready; `GET /v1/_cluster` shows it.
  */
 import type { Catalog, MemberEntry, MemberState } from './catalog.ts';
+import type { Database } from './database.ts';
 import type { DatabaseSet } from './database-set.ts';
 import type { SnapshotProgress } from './engine.ts';
 import { countMissing } from './horizon.ts';
@@ -51,6 +52,22 @@ export interface HorizonStatus {
   }[];
 }
 
+/** Deleted documents of which a trace is kept until every member has seen the delete. */
+export interface TombstoneStatus {
+  /** At the last look. */
+  readonly kept: number;
+  /** Forgotten since the start. */
+  readonly collected: number;
+  /** Since when some have been kept without a break, wall clock, ms; null = none is. */
+  readonly since: number | null;
+  /** Members they wait for: `silent` has not said what it holds, of `ahead` something is on its way here, `behind` lacks something. */
+  readonly waitsFor: readonly {
+    readonly node: string;
+    readonly name: string;
+    readonly reason: 'silent' | 'ahead' | 'behind';
+  }[];
+}
+
 export interface DatabaseStatus {
   readonly name: string;
   readonly documents: number;
@@ -65,6 +82,7 @@ export interface DatabaseStatus {
   /** A snapshot is being merged: some documents are newer than the vector says, and the digest proves nothing. */
   readonly merging: boolean;
   readonly horizon: HorizonStatus;
+  readonly tombstones: TombstoneStatus;
 }
 
 export interface ReplicaStatus extends PeersStatus {
@@ -112,6 +130,7 @@ export function describeReplica(view: ReplicaView): ReplicaStatus {
       const database = set.get(catalog.liveKey(name)!);
       if (database === undefined) return [];
       const horizon = describeHorizon(replica.horizon(database.key), members);
+      const tombstones = describeTombstones(replica, catalog, database);
       return [
         {
           name,
@@ -121,6 +140,7 @@ export function describeReplica(view: ReplicaView): ReplicaStatus {
           snapshot: database.snapshot,
           ...database.digest(),
           horizon,
+          tombstones,
         },
       ];
     }),
@@ -159,4 +179,19 @@ function describeHorizon({ entries, blockers }: Horizon, members: readonly Membe
       return { ...blocker, name: member?.name ?? '', seconds: member?.lag?.seconds ?? 0 };
     }),
   };
+}
+
+export function describeTombstones(
+  { upkeep, stable }: Pick<Replica, 'upkeep' | 'stable'>,
+  catalog: Catalog,
+  database: Database,
+): TombstoneStatus {
+  const { kept, collected, since } = upkeep.collector.status(database);
+  if (kept === 0) return { kept, collected, since, waitsFor: [] };
+  const { waitsFor } = stable.stability(database.key);
+  const told = new Set(waitsFor.map(({ node }) => node));
+  const behind = stable.horizon(database.key).blockers.filter(({ node }) => !told.has(node));
+  const all = [...waitsFor, ...behind.map(({ node }) => ({ node, reason: 'behind' as const }))];
+  const nameOf = (node: string): string => catalog.members.get(node)?.name ?? '';
+  return { kept, collected, since, waitsFor: all.map(({ node, reason }) => ({ node, name: nameOf(node), reason })) };
 }

@@ -14,27 +14,26 @@ import type { DatabaseSet } from './database-set.ts';
 import { Guarantees } from './guarantees.ts';
 import { SyncError } from './errors.ts';
 import type { GroupCommit } from './group-commit.ts';
-import { computeHorizon } from './horizon.ts';
 import type { Horizon } from './horizon.ts';
 import { introductionOf, storeSecret } from './identity.ts';
 import type { Epoch } from './identity.ts';
 import { IdentityGuard } from './identity-guard.ts';
 import { IncidentList } from './incident.ts';
-import { LogCutter } from './log-cutter.ts';
 import { createPeers, type Peers, type PeersEvent } from './link/peers.ts';
 import { Membership, STALE_AFTER_MS_DEFAULT } from './membership.ts';
 import { validateDatabaseName } from './names.ts';
+import { Upkeep } from './upkeep.ts';
+import { StableView } from './stable-view.ts';
 import { Placement } from './placement.ts';
 import { Proof, type DoctorReport } from './proof.ts';
 import type { Channel } from './port.ts';
 import type { JoinToken } from './protocol/admission.ts';
 import { portableSha256 } from './sha256.ts';
-import { describeReplica, type ReplicaStatus } from './replica-status.ts';
+import { describeReplica, describeTombstones, type ReplicaStatus } from './replica-status.ts';
 import { ReplicaEngine } from './replica-engine.ts';
 import type { ReplicaOptions } from './replica-options.ts';
 import { openParts } from './replica-parts.ts';
 import type { ReplicaParts } from './replica-parts.ts';
-import { OperationSweep } from './operation-sweep.ts';
 import { OwnHistory } from './own-history.ts';
 import type { UnsentDocument } from './unsent.ts';
 
@@ -57,8 +56,10 @@ export class Replica {
   readonly #history: OwnHistory;
   readonly #membership: Membership;
   readonly #placement: Placement;
-  readonly #cutter: LogCutter;
-  readonly #sweep: OperationSweep;
+  /** @internal What others hold. */
+  readonly stable: StableView;
+  /** @internal */
+  readonly upkeep: Upkeep;
   readonly #proof: Proof;
   #secret: Uint8Array | JoinToken;
   #closing: Promise<void> | null = null;
@@ -95,26 +96,35 @@ export class Replica {
     this.#peers = this.#createPeers();
     this.#history = this.#createHistory(parts);
     parts.set.onDamage = (database, name) => this.#proof.repair.healing.handleDamage(database, name);
-    this.#cutter = new LogCutter({
-      clock: options.clock,
-      timers: options.timers,
-      databases: () => parts.set.keys().map((key) => parts.set.get(key)!),
-      stable: (database) => this.horizon(database).vector,
-      retention: options.log,
+    this.stable = new StableView({
+      catalog: parts.catalog,
+      membership: this.#membership,
+      vectorOf: (database) => this.engine.vector(database),
     });
-    this.#sweep = new OperationSweep({
-      clock: options.clock,
-      timers: options.timers,
-      databases: () => parts.set.keys().map((key) => parts.set.get(key)!),
-      isOwn: (origin) => parts.owners.get(origin) === this.nodeId,
-      onFailure: (error) => this.#handleWriteFailure(error),
-    });
+    this.upkeep = this.#createUpkeep(parts);
+    parts.set.renewEpoch = () => this.#guard.renewEpoch();
     parts.set.nameOf = (origin) => this.nameOf(origin);
     parts.set.onDurable = (database, batches, slots) => {
       if (database.key === SYSTEM_KEY) this.#readSystem(slots);
       this.engine.publish(database.key, batches);
       this.guarantees.sessions.handleDurable();
     };
+  }
+
+  #createUpkeep({ set, epoch, owners }: ReplicaParts): Upkeep {
+    const { clock, timers, log, collection } = this.#options;
+    return new Upkeep({
+      clock,
+      timers,
+      databases: () => set.keys().map((key) => set.get(key)!),
+      stable: this.stable,
+      epoch,
+      renewEpoch: () => this.#guard.renewEpoch(),
+      isOwn: (origin) => owners.get(origin) === this.nodeId,
+      onFailure: (error) => this.#handleWriteFailure(error),
+      retention: log,
+      collection,
+    });
   }
 
   #createGuard({ epoch, owners }: ReplicaParts): IdentityGuard {
@@ -170,6 +180,7 @@ export class Replica {
       databases: () => set.keys().flatMap((key) => set.get(key) ?? []),
       databaseOf: (key) => set.get(key),
       nameOf: (node) => this.#catalog.members.get(node)?.name || node,
+      tombstones: (database) => describeTombstones(this, this.#catalog, database),
       failure: () => this.failure?.code ?? null,
       fail: (error) => this.#handleWriteFailure(error),
     });
@@ -286,8 +297,7 @@ export class Replica {
     await this.#membership.start(this.#peers);
     await this.#placement.follow();
     this.#set.followIndexes();
-    this.#cutter.start();
-    this.#sweep.start();
+    this.upkeep.start();
     // A drop that a crash cut short, or a configuration from a node that had not heard of it.
     await forgetConfigurations(this.#list, this.#catalog.droppedAndConfigured());
     this.#proof.start();
@@ -400,13 +410,9 @@ export class Replica {
     return this.#proof.examine();
   }
 
-  /** What may be forgotten of a database (by its key): all members hold it. */
+  /** Up to where all members hold a database (by its key). */
   horizon(database: string): Horizon {
-    const members = this.#membership
-      .others()
-      .filter((node) => this.#catalog.isPlaced(node, database))
-      .map((node) => ({ node, holding: this.#membership.holdingOf(node, database) }));
-    return computeHorizon(this.engine.vector(database), members);
+    return this.stable.horizon(database);
   }
 
   /** As the cluster has it. */
@@ -477,10 +483,9 @@ export class Replica {
 
   async #close(): Promise<void> {
     this.guarantees.end();
-    this.#sweep.close();
+    this.upkeep.close();
     this.#membership.stop();
     this.#placement.close();
-    this.#cutter.close();
     this.#set.close();
     await this.#commit.idle();
     this.#peers.close();

@@ -4,6 +4,7 @@
  * between `open` and `rest`; what becomes of it is told all the time. Updates are checked like any write of a client and become records of
  * this node.
  */
+import { recordOf } from './forgetting.ts';
 import { assert, type ClientAdmission } from '../crdt/index.ts';
 import type { Database } from './database.ts';
 import { ready } from './document-slot.ts';
@@ -100,8 +101,7 @@ export class SharedDocument {
     const origin = log.followEpoch(clock.last);
     const updates = slot.document.mergeClient(update, admission, { client: origin, stamp: clock.tick() });
     for (const part of updates) {
-      const record = { kind: 'update', collection: slot.collection, id: slot.id, update: part } as const;
-      slot.touch(origin, log.append(record, slot.vector));
+      slot.touch(origin, log.append(recordOf(this.#database, slot, part), slot.vector));
       table.touch(slot, part);
     }
     return updates.length > 0;

@@ -9,12 +9,16 @@ import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
 import { AtollError } from '../crdt/index.ts';
 import { indexDocument } from './change-index.ts';
-import { isCorrupt } from './damage-scan.ts';
+import { isCorrupt, scanThroughDamage } from './damage-scan.ts';
 import type { Database } from './database.ts';
 import { ready } from './document-slot.ts';
 import type { DocumentSlot } from './document-slot.ts';
 import type { SnapshotSink } from './engine.ts';
+import type { DocumentName } from './equality.ts';
 import { StorageError } from './errors.ts';
+import { forget } from './forgetting.ts';
+import { isWithin } from './forgotten.ts';
+import type { Holding } from './horizon.ts';
 import { learnOrigin, mergeRow } from './ingest.ts';
 import type { OriginRegistry } from './ingest.ts';
 import {
@@ -31,10 +35,10 @@ import {
 import type { StoreEntry } from './port.ts';
 import { OPERATIONS, repeatedIn, takeBackAll } from './operation.ts';
 import { decodeSnapshotChunk } from './snapshot.ts';
-import type { SnapshotRow } from './snapshot.ts';
+import type { Presence } from './snapshot.ts';
 import { NO_CHAIN, Stage, chainOf, decodeStageRecord, encodeStageRecord, reachOf } from './snapshot-stage.ts';
 import type { Chain, StageRecord } from './snapshot-stage.ts';
-import { dominates, readVector, writeVector } from './version-vector.ts';
+import { dominates, readVector, sequenceOf, writeVector } from './version-vector.ts';
 import type { VersionVector } from './version-vector.ts';
 
 const INTENTION_FORMAT = 1;
@@ -195,11 +199,11 @@ export class SnapshotIntake {
     const { documents: received = 0, bytes = 0 } = this.#database.snapshot ?? {};
     const small = await this.#readSmall(stages);
     if (small !== null) {
-      await this.#mergeChunks(small, isBlank, () => this.#adoptVector(vector));
+      await this.#mergeChunks(small, this.#donorOf(stages[0]!, vector), isBlank, () => this.#adoptVector(vector));
       return this.#finish();
     }
     let documents = 0;
-    for await (const merged of this.#mergeStages(stages, isBlank)) {
+    for await (const merged of this.#mergeStages({ stages, vector }, isBlank)) {
       documents += merged;
       // After a start it is not known how many were received.
       const documentsTotal = Math.max(received, documents);
@@ -211,8 +215,9 @@ export class SnapshotIntake {
     await this.#finish();
   }
 
-  /** All chunks, when they are few enough to be merged in one commit; else `null`. */
+  /** All chunks, when they are few enough to be merged in one commit, and of one moment; else `null`. */
   async #readSmall(stages: readonly number[]): Promise<readonly StoreEntry[] | null> {
+    if (stages.length !== 1) return null;
     const entries: StoreEntry[] = [];
     let bytes = 0;
     for (const stage of stages) {
@@ -228,7 +233,8 @@ export class SnapshotIntake {
   }
 
   #adoptVector(vector: VersionVector): void {
-    const { db, log } = this.#database.parts;
+    const { db, log, clock } = this.#database.parts;
+    log.separate(clock.last);
     log.adopt(vector);
     this.#database.extraOperations.push({ type: 'del', key: intentionKey(db) });
   }
@@ -249,14 +255,14 @@ export class SnapshotIntake {
   }
 
   /** Two chunks at a time: while one is being written the next is merged. Yields the documents of each. */
-  async *#mergeStages(stages: readonly number[], isBlank: boolean): AsyncGenerator<number> {
+  async *#mergeStages({ stages, vector }: Intention, isBlank: boolean): AsyncGenerator<number> {
     let running = Promise.resolve(0);
     for (const stage of stages) {
       for (let index = 0; ;) {
         const entry = await this.#firstChunk(stage, index);
         if (entry === null) break;
         index = indexOf(entry[0]) + 1;
-        const next = this.#mergeChunks([entry], isBlank);
+        const next = this.#mergeChunks([entry], this.#donorOf(stage, vector), isBlank);
         // Whatever becomes of the one before, this one comes to its end before the merge does.
         const ended = next.catch(() => undefined);
         try {
@@ -281,7 +287,7 @@ export class SnapshotIntake {
   }
 
   /** A document that cannot be read from the disk is waited for until a peer gave it back. */
-  async #acquire(rows: readonly SnapshotRow[], isBlank: boolean): Promise<readonly DocumentSlot[]> {
+  async #acquire(rows: readonly DocumentName[], isBlank: boolean): Promise<readonly DocumentSlot[]> {
     const { table } = this.#database.parts;
     for (;;) {
       const present = isBlank ? this.#presentAmong(rows) : null;
@@ -304,7 +310,7 @@ export class SnapshotIntake {
    * Which documents between the first and the last are stored: in a replica that began with nothing one look replaces a read of
    * each. Null when they are too many to be listed, or when rows are not in the order of keys.
    */
-  async #presentAmong(rows: readonly SnapshotRow[]): Promise<ReadonlySet<string> | null> {
+  async #presentAmong(rows: readonly DocumentName[]): Promise<ReadonlySet<string> | null> {
     const { store, db } = this.#database.parts;
     const keys = rows.map(({ collection, id }) => viewKey(db, collection, id));
     if (keys.length === 0 || keys.some((key, i) => i > 0 && compareBytes(keys[i - 1]!, key) >= 0)) return null;
@@ -319,27 +325,60 @@ export class SnapshotIntake {
     return present.size < PRESENT_MAX ? present : null;
   }
 
+  /** Documents that are here and not at the donor, within what a chunk speaks of. */
+  async #absentees({ after, upTo, names }: Presence, rows: readonly DocumentName[]): Promise<readonly DocumentName[]> {
+    const { store, db } = this.#database.parts;
+    const present = new Set([...names, ...rows].map(({ collection, id }) => `${collection}\0${id}`));
+    const all = rangeOf('j', db);
+    const keyOf = (name: Uint8Array): Uint8Array => successorOf(Uint8Array.of(...all.gte, ...name));
+    const gte = after.length === 0 ? all.gte : keyOf(after);
+    const lt = upTo.length === 0 ? all.lt : keyOf(upTo);
+    const absent: DocumentName[] = [];
+    for await (const entries of scanThroughDamage(store, { gte, lt })) {
+      for (const [key] of entries) {
+        const document = documentOf(key);
+        if (!present.has(`${document.collection}\0${document.id}`)) absent.push(document);
+      }
+    }
+    return absent;
+  }
+
+  /** What a stage is of, unless it is the only one. */
+  #donorOf(stage: number, vector: VersionVector): Holding {
+    const donor = this.#records.get(stage)?.vector ?? vector;
+    return { get: (origin) => sequenceOf(donor, origin) };
+  }
+
   /**
    * Chunks leave the stage with the commit that carries what was in them, and what no log here will say of it (I7).
    *
+   * @param donor - The vector of who gave them.
    * @param alongside - Runs at the moment of the merge: what it changes is in the same commit.
    */
   async #mergeChunks(
     entries: readonly StoreEntry[],
+    donor: Holding,
     isBlank: boolean,
     alongside: () => void = () => {},
   ): Promise<number> {
     const database = this.#database;
-    const { table, commit, db } = database.parts;
+    const { table, commit, db, forgotten } = database.parts;
     const chunks = entries.map(([, chunk]) => decodeSnapshotChunk(chunk));
     const rows = chunks.flatMap((chunk) => chunk.rows);
-    const slots = await this.#acquire(rows, isBlank);
+    const gone: DocumentName[] = [];
+    for (const chunk of chunks) {
+      if (chunk.presence !== null) gone.push(...(await this.#absentees(chunk.presence, chunk.rows)));
+    }
+    const slots = await this.#acquire([...rows, ...gone], isBlank);
     try {
       database.assertOpen();
-      for (const { origins } of chunks) {
+      const isGone = (slot: DocumentSlot): boolean => slot.vector.size > 0 && isWithin(slot.vector, donor);
+      forget(database, slots.slice(rows.length).filter(isGone));
+      for (const { begin, origins } of chunks) {
+        if (begin !== null) database.extraOperations.push(...forgotten.join(begin.forgotten));
         for (const [origin, nodeId] of origins) learnOrigin(database, this.#registry, origin, nodeId);
       }
-      rows.forEach((row, i) => mergeRow(database, slots[i]!, row));
+      rows.forEach((row, i) => mergeRow(database, slots[i]!, row, donor));
       for (const { collection, id, vector } of rows) {
         database.extraOperations.push(...indexDocument(db, collection, id, vector));
       }

@@ -12,7 +12,9 @@ import { contentOf, isFirstContent } from './document-record.ts';
 import type { DocumentContent, DocumentVector } from './document-record.ts';
 import type { HeldPart, OriginId, SnapshotSource } from './engine.ts';
 import type { OriginRegistry } from './ingest.ts';
-import { compareBytes, documentOf } from './key.ts';
+import { isWithin } from './forgotten.ts';
+import type { ForgottenVector } from './forgotten.ts';
+import { compareBytes, documentOf, documentOfName } from './key.ts';
 import { DocumentLookup } from './document-lookup.ts';
 import { removeEntries } from './log-cutter.ts';
 import type { StoreSnapshot } from './port.ts';
@@ -44,12 +46,33 @@ interface Giving {
   readonly since: VersionVector;
   /** What the receiver has of an interrupted transfer, if what is here goes on from there. */
   readonly held: readonly HeldPart[];
+  readonly forgotten: ForgottenVector;
 }
 
 /** A document to be sent, or `null` for a look at one that is not; and its name, where they come in the order of names. */
 interface Step {
   readonly row: SnapshotRow | null;
   readonly until: Uint8Array;
+}
+
+/** What the next chunk will hold. */
+class Filling {
+  rows: SnapshotRow[] = [];
+  names: { collection: string; id: string }[] = [];
+  bytes = 0;
+  passed = 0;
+
+  add({ row, until }: Step, isPruning: boolean): void {
+    this.passed++;
+    if (row !== null) {
+      this.rows.push(row);
+      this.bytes += row.id.length + row.collection.length;
+      this.bytes += bytesOf(row.content);
+    } else if (isPruning) {
+      this.names.push(documentOfName(until));
+      this.bytes += until.length + 2;
+    }
+  }
 }
 
 /** See `Engine.snapshot`. To be called while no commit is in flight: then the store holds what the vector says, and no more. */
@@ -61,42 +84,50 @@ export function snapshotOf(
   options: SnapshotOptions,
 ): SnapshotSource {
   const { log, store } = database.parts;
+  const forgotten = new Map(database.parts.forgotten.vector);
   const vector = log.durableVector;
   const view = store.snapshot();
   // What is held may not be newer than what is adopted in the end.
   const isContinued = held.every((part) => dominates(vector, part.vector));
   return {
     vector,
-    chunks: () => snapshotChunks({ options, database, view, vector, since, held: isContinued ? held : [] }, registry),
+    chunks: () =>
+      snapshotChunks({ options, database, view, vector, since, held: isContinued ? held : [], forgotten }, registry),
     close: () => view.close(),
   };
 }
 
 async function* snapshotChunks(giving: Giving, registry: OriginRegistry): AsyncGenerator<Uint8Array> {
-  const { vector, database, held, options } = giving;
-  const changes = await countChanges(giving);
+  const { vector, database, held, options, since, forgotten } = giving;
+  // Who has not seen every delete of which no trace is left here is told the names of all documents that are.
+  const isPruning = [since, ...held.map((part) => part.vector)].some((seen) => !hasSeen(seen, forgotten));
+  const changes = isPruning ? null : await countChanges(giving);
   const isScan = changes === null;
-  const begin = { vector, continues: held.length > 0, documents: changes ?? database.documents };
-  yield encodeSnapshotChunk({ begin, until: NO_NAME, origins: ownersOf(vector.keys(), registry), rows: [] });
-  let rows: SnapshotRow[] = [];
-  let bytes = 0;
-  let passed = 0;
+  const begin = { vector, continues: held.length > 0, documents: changes ?? database.documents, forgotten };
+  const origins = ownersOf(vector.keys(), registry);
+  yield encodeSnapshotChunk({ begin, until: NO_NAME, presence: null, origins, rows: [] });
+  let filling = new Filling();
+  let after: Uint8Array = NO_NAME;
   let last: Uint8Array = NO_NAME;
-  for await (const { row, until } of isScan ? scanRows(giving) : changedRows(giving)) {
-    last = until;
-    passed++;
-    if (row !== null) {
-      rows.push(row);
-      bytes += row.id.length + row.collection.length;
-      bytes += bytesOf(row.content);
-    }
-    if (bytes < options.chunkBytes && passed < SILENT_DOCUMENTS_MAX) continue;
-    yield chunkOf(rows, until, registry);
-    rows = [];
-    bytes = 0;
-    passed = 0;
+  const chunk = (until: Uint8Array, upTo: Uint8Array): Uint8Array => {
+    const { rows, names } = filling;
+    const presence = isPruning ? { after, upTo, names } : null;
+    filling = new Filling();
+    after = upTo;
+    const named = new Set(rows.flatMap((row) => [...row.vector.keys()]));
+    return encodeSnapshotChunk({ begin: null, until, presence, origins: ownersOf(named, registry), rows });
+  };
+  for await (const step of isScan ? scanRows(giving) : changedRows(giving)) {
+    last = step.until;
+    filling.add(step, isPruning);
+    if (filling.bytes < options.chunkBytes && filling.passed < SILENT_DOCUMENTS_MAX) continue;
+    yield chunk(last, last);
   }
-  if (rows.length > 0) yield chunkOf(rows, last, registry);
+  if (filling.rows.length > 0 || isPruning) yield chunk(last, NO_NAME);
+}
+
+function hasSeen(vector: VersionVector, forgotten: ForgottenVector): boolean {
+  return isWithin(forgotten, { get: (origin) => sequenceOf(vector, origin) });
 }
 
 /** Every document, in the order of keys. */
@@ -202,11 +233,6 @@ function isCovered(document: DocumentVector, ...vectors: readonly VersionVector[
 
 function bytesOf(content: DocumentContent): number {
   return isFirstContent(content) ? content.json.length : content.reduce((sum, part) => sum + part.length, 0);
-}
-
-function chunkOf(rows: readonly SnapshotRow[], until: Uint8Array, registry: OriginRegistry): Uint8Array {
-  const origins = new Set(rows.flatMap((row) => [...row.vector.keys()]));
-  return encodeSnapshotChunk({ begin: null, until, origins: ownersOf(origins, registry), rows });
 }
 
 function ownersOf(origins: Iterable<OriginId>, registry: OriginRegistry): Map<OriginId, string> {

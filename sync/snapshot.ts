@@ -2,7 +2,8 @@
  * @module
  * Owns the chunks of a snapshot: whole documents for a replica whose gap no log can fill. Opaque to links.
  *
- * Bytes: u8 format | u8 0, or 1 | u8 continues | varUint documents | vector in the first chunk | varBytes until | varUint n, n × (varUint origin,
+ * Bytes: u8 format | u8 0, or 1 | u8 continues | varUint documents | vector | document vector: forgotten in the first chunk | varBytes
+ * until | u8 0, or 1 | varBytes after | varBytes upTo | varUint n, n × (varString collection, varString id) | varUint n, n × (varUint origin,
  * varString node id) | varUint n, n × row. Row: varString collection, varString id, document vector, varUint n, n × varBytes: a Yjs v1 state
  * and the updates that follow it; n = 0: varUint stamp, varBytes JSON: what the state of a first write follows from.
  */
@@ -12,6 +13,7 @@ import { encodeDocumentVector, isFirstContent, readDocumentVector } from './docu
 import type { DocumentContent, DocumentVector } from './document-record.ts';
 import type { OriginId } from './engine.ts';
 import { SyncError } from './errors.ts';
+import type { ForgottenVector } from './forgotten.ts';
 import { readVector, writeVector } from './version-vector.ts';
 import type { VersionVector } from './version-vector.ts';
 
@@ -32,6 +34,16 @@ export interface SnapshotBegin {
   readonly continues: boolean;
   /** Documents to come, estimated. */
   readonly documents: number;
+  /** What left no trace at the donor. */
+  readonly forgotten: ForgottenVector;
+}
+
+/** Of documents that are not in the rows, those that the donor has: what is missing here and there is to go. */
+export interface Presence {
+  /** `collection NUL id`; it speaks of documents after the first one up to the second. Empty = from the beginning, to the end. */
+  readonly after: Uint8Array;
+  readonly upTo: Uint8Array;
+  readonly names: readonly { readonly collection: string; readonly id: string }[];
 }
 
 export interface SnapshotChunk {
@@ -41,12 +53,14 @@ export interface SnapshotChunk {
    * not in the order of their names.
    */
   readonly until: Uint8Array;
+  /** For a receiver that has not seen all that the donor has forgotten. */
+  readonly presence: Presence | null;
   /** Who owns the origins named in the rows and in the snapshot's vector. */
   readonly origins: ReadonlyMap<OriginId, string>;
   readonly rows: readonly SnapshotRow[];
 }
 
-export function encodeSnapshotChunk({ begin, until, origins, rows }: SnapshotChunk): Uint8Array {
+export function encodeSnapshotChunk({ begin, until, presence, origins, rows }: SnapshotChunk): Uint8Array {
   const encoder = encoding.createEncoder();
   encoding.writeUint8(encoder, FORMAT);
   encoding.writeUint8(encoder, begin === null ? 0 : 1);
@@ -54,8 +68,10 @@ export function encodeSnapshotChunk({ begin, until, origins, rows }: SnapshotChu
     encoding.writeUint8(encoder, begin.continues ? 1 : 0);
     encoding.writeVarUint(encoder, begin.documents);
     writeVector(encoder, begin.vector);
+    encoding.writeUint8Array(encoder, encodeDocumentVector(begin.forgotten));
   }
   encoding.writeVarUint8Array(encoder, until);
+  writePresence(encoder, presence);
   encoding.writeVarUint(encoder, origins.size);
   for (const [origin, nodeId] of origins) {
     encoding.writeVarUint(encoder, origin);
@@ -89,6 +105,7 @@ export function decodeSnapshotChunk(bytes: Uint8Array): SnapshotChunk {
     if (decoding.readUint8(decoder) !== FORMAT) throw new Error('unknown format');
     const begin = decoding.readUint8(decoder) === 1 ? readBegin(decoder) : null;
     const until = decoding.readVarUint8Array(decoder).slice();
+    const presence = readPresence(decoder);
     const origins = new Map<OriginId, string>();
     const originCount = decoding.readVarUint(decoder);
     for (let i = 0; i < originCount; i++) {
@@ -98,7 +115,7 @@ export function decodeSnapshotChunk(bytes: Uint8Array): SnapshotChunk {
     const rows: SnapshotRow[] = [];
     const rowCount = decoding.readVarUint(decoder);
     for (let i = 0; i < rowCount; i++) rows.push(readRow(decoder));
-    return { begin, until, origins, rows };
+    return { begin, until, presence, origins, rows };
   } catch (cause) {
     throw new SyncError('SYNC_BATCH_MALFORMED', 'A snapshot chunk could not be decoded.', { cause });
   }
@@ -107,7 +124,30 @@ export function decodeSnapshotChunk(bytes: Uint8Array): SnapshotChunk {
 function readBegin(decoder: decoding.Decoder): SnapshotBegin {
   const continues = decoding.readUint8(decoder) === 1;
   const documents = decoding.readVarUint(decoder);
-  return { vector: readVector(decoder), continues, documents };
+  return { vector: readVector(decoder), continues, documents, forgotten: readDocumentVector(decoder) };
+}
+
+function writePresence(encoder: encoding.Encoder, presence: Presence | null): void {
+  encoding.writeUint8(encoder, presence === null ? 0 : 1);
+  if (presence === null) return;
+  encoding.writeVarUint8Array(encoder, presence.after);
+  encoding.writeVarUint8Array(encoder, presence.upTo);
+  encoding.writeVarUint(encoder, presence.names.length);
+  for (const { collection, id } of presence.names) {
+    encoding.writeVarString(encoder, collection);
+    encoding.writeVarString(encoder, id);
+  }
+}
+
+function readPresence(decoder: decoding.Decoder): Presence | null {
+  if (decoding.readUint8(decoder) === 0) return null;
+  const after = decoding.readVarUint8Array(decoder).slice();
+  const upTo = decoding.readVarUint8Array(decoder).slice();
+  const names: { collection: string; id: string }[] = [];
+  for (let count = decoding.readVarUint(decoder); count > 0; count--) {
+    names.push({ collection: decoding.readVarString(decoder), id: decoding.readVarString(decoder) });
+  }
+  return { after, upTo, names };
 }
 
 function readRow(decoder: decoding.Decoder): SnapshotRow {

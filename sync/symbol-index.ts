@@ -7,7 +7,7 @@ import { BUCKETS } from './bucket-digest.ts';
 import { scanThroughDamage } from './damage-scan.ts';
 import type { DatabaseDigest } from './database-digest.ts';
 import { DigestSum } from './digest.ts';
-import { elementOfView } from './document-record.ts';
+import { elementOfView, isCountedView } from './document-record.ts';
 import type { BucketRange, DocumentIndex } from './equality.ts';
 import { successorOf } from './key.ts';
 import type { Store } from './port.ts';
@@ -77,6 +77,7 @@ export class SymbolIndex implements DocumentIndex {
       this.#damaged++;
       return;
     }
+    if (!isCountedView(view!)) return;
     this.#sum.add(element);
     if (!this.#isWithin(key)) return;
     const symbol = this.#hash.of(element);
@@ -124,7 +125,7 @@ export class SymbolIndex implements DocumentIndex {
       const lt = this.#marks[mark + 1] ?? successorOf(this.#last!);
       for await (const entries of scanThroughDamage(this.#options.store, { gte: this.#marks[mark]!, lt })) {
         for (const [key, view] of entries) {
-          const element = view === null ? null : elementOfView(view);
+          const element = view === null || !isCountedView(view) ? null : elementOfView(view);
           const name = element === null ? '' : shortSymbolName(this.#hash.of(element));
           if (wanted.has(name)) found.set(name, key);
         }

@@ -10,6 +10,7 @@ import { etagOf } from './document-record.ts';
 import type { DocumentSlot } from './document-slot.ts';
 import type { OriginId } from './engine.ts';
 import { SyncError } from './errors.ts';
+import { recordOf } from './forgetting.ts';
 import { validateCollectionName, validateDocumentId } from './names.ts';
 import { clocksOfUpdate, entryOf, findOperation, OPERATIONS } from './operation.ts';
 import type { Operation, OperationResult } from './operation.ts';
@@ -216,8 +217,7 @@ function record(
 ): WriteOutcome {
   const { log, table } = database.parts;
   if (update) {
-    const entry = { kind: 'update', collection: slot.collection, id: slot.id, update } as const;
-    slot.touch(origin, log.append(entry, slot.vector));
+    slot.touch(origin, log.append(recordOf(database, slot, update), slot.vector));
     table.touch(slot, update);
   }
   return {

@@ -267,6 +267,20 @@ export interface ClusterSnapshot {
   readonly bytes: number;
 }
 
+export interface ClusterTombstones {
+  readonly kept: number;
+  /** Forgotten since the start of the node. */
+  readonly collected: number;
+  /** Milliseconds since the Unix epoch, since when some have been kept without a break; null = none is. */
+  readonly since: number | null;
+  /** Members they wait for. */
+  readonly waitsFor: readonly {
+    readonly node: string;
+    readonly name: string;
+    readonly reason: 'silent' | 'ahead' | 'behind';
+  }[];
+}
+
 export interface ClusterDatabase {
   readonly name: string;
   readonly documents: number;
@@ -274,6 +288,8 @@ export interface ClusterDatabase {
   readonly digest: string;
   /** A snapshot on its way in. Absent in answers of older nodes. */
   readonly snapshot?: ClusterSnapshot | null;
+  /** Deleted documents of which a trace is kept until every member has seen the delete. Absent in answers of older nodes. */
+  readonly tombstones?: ClusterTombstones;
   /** What keeps it from forgetting: records that some member is not known to hold, and which members. */
   readonly horizon: {
     readonly entries: number;

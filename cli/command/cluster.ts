@@ -19,6 +19,15 @@ export async function listMembers(context: CommandContext, options: { readonly a
   await output.result({ members }, () =>
     output.table({ columns: ['NAME', 'STATE', 'LINK', 'BEHIND', 'ADDRESS', 'ID'], rows: members.map(memberRow) }),
   );
+  const { databases } = await context.client().cluster();
+  for (const { name, tombstones } of databases) {
+    if (tombstones === undefined || tombstones.waitsFor.length === 0) continue;
+    const who = tombstones.waitsFor.map((member) => member.name || member.node).join(', ');
+    const since = tombstones.since === null ? '' : ` since ${new Date(tombstones.since).toISOString()}`;
+    output.message(
+      `${name}: ${formatCount(tombstones.kept)} deleted documents cannot be forgotten${since}; they wait for ${who}`,
+    );
+  }
 }
 
 function memberRow({ name, state, self, linked, lag, url, node }: MemberAnswer): string[] {

@@ -27,7 +27,7 @@ export interface AlarmAnswer {
 
 /** Something that must hold. */
 export interface CheckAnswer {
-  readonly check: 'storage' | 'digest' | 'documents' | 'indexes' | 'peers' | 'scrub';
+  readonly check: 'storage' | 'digest' | 'documents' | 'indexes' | 'peers' | 'scrub' | 'tombstones';
   readonly database: string | null;
   readonly ok: boolean;
   readonly detail: string;

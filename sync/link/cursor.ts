@@ -4,6 +4,8 @@
  * deliver the rest. Everything else about a peer's data is derived from these cursors and the shared ring or log.
  */
 import type { OriginId } from '../engine.ts';
+import type { Holding } from '../horizon.ts';
+import type { Word } from '../stability.ts';
 import type { Donor } from './donor.ts';
 import type { OutgoingBatch } from './ring.ts';
 
@@ -75,6 +77,8 @@ export class PeerDatabase {
   readonly name: string;
   /** We know the peer's whole vector, so that what is missing in it is missing there. */
   isKnown = false;
+  /** All that the peer held at one moment, by its own word; null before it said so. */
+  word: Word | null = null;
   /** The peer wants nothing of it. */
   isDeclined = false;
   /** As far as we know the peer holds nothing here but its own writes. */
@@ -96,6 +100,11 @@ export class PeerDatabase {
   isUnjudged = true;
   /** Snapshots offered since the choice was made. */
   offers = 0;
+  /** What the peer is known to hold; null before it said so. Follows what becomes known. */
+  get holding(): Holding | null {
+    return this.isKnown ? { get: (origin) => this.cursors.get(origin)?.has } : null;
+  }
+
   readonly #drawSweeps: () => number;
 
   /** @param drawSweeps - Patience of a new cursor: random, so that lazy neighbours do not all jump in at once. */
@@ -109,6 +118,7 @@ export class PeerDatabase {
     if (this.isDeclined) return;
     this.isDeclined = true;
     this.isKnown = false;
+    this.word = null;
     this.isFresh = true;
     this.behind.clear();
     this.cursors.clear();

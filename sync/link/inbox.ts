@@ -45,6 +45,8 @@ export interface InboxHooks {
   handleHeld(): void;
   /** The engine does not want this database. */
   handleDeclined(database: string): void;
+  /** The peer changed a document that was forgotten here. */
+  handleForgotten(database: string): void;
   /** A snapshot is merged. */
   handleFetched(fetch: SnapshotFetch): void;
   handleFailure(error: unknown): void;
@@ -201,6 +203,7 @@ export class Inbox {
       return;
     }
     this.#hooks.settle(batch.token);
+    if (result.outcome === 'forgotten') return this.#hooks.handleForgotten(this.#database);
     this.#hooks.noteDurable(this.#database, batch.header.origin, result.outcome === 'duplicate');
     if (result.outcome !== 'duplicate') return;
     if (!this.#engine.databases().includes(this.#database)) this.#hooks.handleDeclined(this.#database);

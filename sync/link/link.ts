@@ -8,6 +8,7 @@ import type { DurableBatch, OriginId } from '../engine.ts';
 import { HOLDS_NOTHING } from '../horizon.ts';
 import type { Holding } from '../horizon.ts';
 import type { Channel } from '../port.ts';
+import type { Word } from '../stability.ts';
 import { toHex } from '../protocol/authentication.ts';
 import { CLOSE_CODES, describeCloseCode } from '../protocol/close-code.ts';
 import { PartAssembler, decodeFrame, encodeFrames } from '../protocol/frame.ts';
@@ -152,7 +153,12 @@ export class Link {
 
   /** The same of one database. */
   holding(database: string): Holding {
-    return this.#halves?.sender.holding(database) ?? HOLDS_NOTHING;
+    return this.#halves?.sender.peerDatabase(database)?.holding ?? HOLDS_NOTHING;
+  }
+
+  /** All that the peer held of one database at one moment; null before it said so. */
+  word(database: string): Word | null {
+    return this.#halves?.sender.peerDatabase(database)?.word ?? null;
   }
 
   /** Fingerprints of the nodes that the peer is linked to. */
@@ -403,6 +409,7 @@ export class Link {
     });
     const receiver = new Receiver(context, flow, announcer, {
       noteReceived: (database, origin, seq) => sender.noteReceived(database, origin, seq),
+      holding: (database) => this.holding(database),
     });
     const relay = new Relay(context, () => sender.peerLinks());
     return { sender, receiver, announcer, reconciler: new Reconciler(context), relay };

@@ -11,6 +11,7 @@ import type { LinkRole } from '../protocol/authentication.ts';
 import { CLOSE_CODES } from '../protocol/close-code.ts';
 import { BOOT_NONCE_BYTES, NONCE_BYTES } from '../protocol/limit.ts';
 import { PayloadCodec } from '../protocol/payload.ts';
+import type { Word } from '../stability.ts';
 import { CAPABILITY_DEFLATE, PROTOCOL_VERSION_MAX, PROTOCOL_VERSION_MIN } from '../protocol/version.ts';
 import type { LinkShared, PeerHistory } from './context.ts';
 import type { Dial } from './dial.ts';
@@ -116,6 +117,8 @@ export interface Peers {
   holdingsOf(node: string): ReadonlyMap<string, ReadonlyMap<OriginId, number>> | null;
   /** The same of one database, without copying. */
   holdingOf(node: string, database: string): Holding | null;
+  /** All that a linked node held of a database at one moment; null without a link, or before it said so. */
+  wordOf(node: string, database: string): Word | null;
   /** Keeps links to these nodes, and of others only those that they dialed, or that an operator wants while there are few. */
   shape(wanted: ReadonlySet<string>): void;
   /** A member that does not answer. */
@@ -228,6 +231,11 @@ class PeerSet implements Peers, LinkOwner {
         .find((link) => link.peer!.nodeId === node)
         ?.holding(database) ?? null
     );
+  }
+
+  wordOf(node: string, database: string): Word | null {
+    const link = this.#liveLinks().find((each) => each.peer!.nodeId === node);
+    return link?.word(database) ?? null;
   }
 
   isAway(node: string): boolean {

@@ -4,6 +4,8 @@
  * I11), and asking again for what is missing.
  */
 import type { OriginId } from '../engine.ts';
+import { isWithin } from '../forgotten.ts';
+import type { Holding } from '../horizon.ts';
 import { AtollError } from '../../crdt/index.ts';
 import { lastSeqOf } from '../batch.ts';
 import { CLOSE_CODES } from '../protocol/close-code.ts';
@@ -20,6 +22,8 @@ import { SnapshotFetch } from './snapshot-fetch.ts';
 export interface ReceiverHooks {
   /** The peer sent a batch, so it has everything of its origin up to it. */
   noteReceived(database: string, origin: OriginId, seq: number): void;
+  /** What the peer is known to hold. */
+  holding(database: string): Holding;
 }
 
 export class Receiver {
@@ -29,6 +33,8 @@ export class Receiver {
   readonly #announcer: Announcer;
   readonly #inboxes = new Map<string, Inbox>();
   readonly #fetches = new Map<string, SnapshotFetch>();
+  /** Databases of which the peer sent changes of documents that were forgotten here. */
+  readonly #forgotten = new Set<string>();
   /** Told to the peer since the last tick. */
   readonly #pruned = new Set<string>();
   #duplicates = 0;
@@ -82,11 +88,16 @@ export class Receiver {
     this.#inbox(message.database).push(batches.map((batch): InboxItem => ({ kind: 'batch', batch })));
   }
 
-  handleOffer(message: OfferMessage): void {
-    const { database } = message;
+  handleOffer({ database }: OfferMessage): void {
+    if (this.#context.engine.unwanted().includes(database)) this.#announcer.decline(database);
+    else this.#requestSnapshot(database);
+  }
+
+  #requestSnapshot(database: string): void {
     const { fetches, engine } = this.#context;
     if (fetches.has(database) || engine.isMerging(database)) return;
-    if (engine.unwanted().includes(database)) return this.#announcer.decline(database);
+    // What was forgotten here, who has not seen it deleted would bring back.
+    if (!isWithin(engine.forgotten(database), this.#hooks.holding(database))) return;
     fetches.set(database, this);
     const fetch = new SnapshotFetch(database, this.#nextTransfer++, engine.receiveSnapshot(database));
     this.#fetches.set(database, fetch);
@@ -127,6 +138,7 @@ export class Receiver {
 
   tick(): void {
     this.#pruned.clear();
+    for (const database of this.#forgotten) this.#requestSnapshot(database);
     for (const [database, fetch] of this.#fetches) {
       if (this.#inboxes.get(database)?.isWorking === true) continue;
       if (++fetch.stallTicks >= this.#context.options.snapshotStallTicks) this.#endFetch(fetch);
@@ -170,7 +182,14 @@ export class Receiver {
       },
       handleHeld: () => this.#handleHeld(),
       handleDeclined: (database) => this.#announcer.decline(database),
-      handleFetched: (fetch) => this.#endFetch(fetch),
+      handleForgotten: (database) => {
+        this.#forgotten.add(database);
+        this.#requestSnapshot(database);
+      },
+      handleFetched: (fetch) => {
+        this.#forgotten.delete(fetch.database);
+        this.#endFetch(fetch);
+      },
       handleFailure: (error) => this.#handleFailure(error),
     };
   }

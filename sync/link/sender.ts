@@ -4,7 +4,6 @@
  * the watchdog over what is in flight. It holds no data of its own. PROTOCOL.md sections "Forwarding" and "Progress".
  */
 import type { DurableBatch, OriginId } from '../engine.ts';
-import type { Holding } from '../horizon.ts';
 import { fingerprintNode } from '../protocol/authentication.ts';
 import { CLOSE_CODES } from '../protocol/close-code.ts';
 import type { DatabasePositions, Position, PullMessage, SnapshotRequestMessage } from '../protocol/message.ts';
@@ -102,6 +101,7 @@ export class Sender {
       this.#joinPositions(database, entry.positions);
       if (entry.kind !== 'full') continue;
       database.isKnown = true;
+      database.word = new Map(entry.positions.map(({ origin, seq }) => [origin, seq]));
       this.#compare(database);
     }
     this.#pump();
@@ -280,10 +280,9 @@ export class Sender {
     return [...this.#peerLinks];
   }
 
-  /** What the peer is known to hold of one database; null before it said so. Follows what becomes known. */
-  holding(name: string): Holding | null {
-    const database = this.#databases.get(name);
-    return database?.isKnown === true ? { get: (origin) => database.cursors.get(origin)?.has } : null;
+  /** What is known of the peer in one database. */
+  peerDatabase(name: string): PeerDatabase | undefined {
+    return this.#databases.get(name);
   }
 
   /** Database → origin → sequence that the peer is known to hold. */

@@ -70,6 +70,8 @@ export class Cluster {
   readonly damaged: Set<number> = new Set();
   /** Nodes that were put out of the cluster, and under which node id. */
   readonly removed: Map<number, string> = new Map();
+  /** Nodes whose disk was replaced by another. */
+  readonly replaced: Set<number> = new Set();
   /** No fault begins any more. */
   isHealed = false;
   readonly #tap: WireTap;
@@ -125,8 +127,11 @@ export class Cluster {
         windowBytes: plan.windowBytes,
         ringBytesMax: plan.ringBytesMax,
         messageBytesTarget: plan.messageBytesTarget,
+        heartbeatTicks: plan.heartbeatTicks ?? 5,
       },
       log: plan.log,
+      collection: plan.collection ?? {},
+      staleAfterMs: plan.staleAfterMs,
       snapshot: plan.snapshot ?? {},
       // Addresses beyond these are learned from the member list, as in production.
       joins: neighbours.filter((other) => other < index || this.#random.chance(0.3)),
@@ -233,6 +238,7 @@ export class Cluster {
     if (node.process !== null) this.crash(index, true, 0, forMs);
     this.history.revoke(index, backup.takenAt);
     this.#tap.forget(index);
+    this.replaced.add(index);
     node.disk.replace(backup.content);
     this.trace.event(this.time.now, `disk of ${index} replaced by that of ${backup.takenAt.toFixed(1)}`);
   }
@@ -313,7 +319,9 @@ export class Cluster {
     for (const attempt of acknowledged) {
       const document = documentOf(audit, attempt);
       if (document === null) continue;
-      if ((document?.vector.get(attempt.origin) ?? 0) >= lowestSeq(attempt)) continue;
+      // Its document was deleted and forgotten; that nothing is forgotten too early is checked elsewhere.
+      if ((document.forgotten.get(attempt.origin) ?? 0) >= lowestSeq(attempt)) continue;
+      if ((document.vector?.get(attempt.origin) ?? 0) >= lowestSeq(attempt)) continue;
       this.complain(
         `[I1] [I13] node ${index} acknowledged #${attempt.id} (${attempt.collection}/${attempt.document}) and its disk does not hold it`,
       );
@@ -361,6 +369,35 @@ export class Cluster {
     else if (known !== text) this.complain(`[I9] ${id} reads as ${text.slice(0, 300)} and as ${known.slice(0, 300)}`);
   }
 
+  /**
+   * Invariant I8: what a node has forgotten, every other member of its list that counts holds. A disk that was replaced may be older
+   * than what its node had said.
+   */
+  checkForgotten(): void {
+    const counting = this.nodes.filter(({ index }) => !this.removed.has(index));
+    for (const { index, replica } of counting) {
+      if (replica === null) continue;
+      for (const { tombstones } of replica.status().databases)
+        this.trace.maximum('max documents forgotten', tombstones.collected);
+      const excused = new Set(
+        replica.status().members.flatMap(({ node, state }) => (state === 'removed' || state === 'stale' ? [node] : [])),
+      );
+      for (const other of counting) {
+        if (other.replica === null || this.replaced.has(other.index) || excused.has(other.replica.nodeId)) continue;
+        for (const key of replica.engine.databases()) this.#checkHeld(index, other.index, key);
+      }
+    }
+  }
+
+  #checkHeld(index: number, other: number, key: string): void {
+    if (isScratch(key)) return;
+    const held = this.nodes[other]!.replica!.engine.vector(key);
+    for (const [origin, seq] of this.nodes[index]!.replica!.engine.forgotten(key)) {
+      if ((held.get(origin)?.seq ?? 0) >= seq) continue;
+      this.complain(`[I8] node ${index} has forgotten ${key} ${origin}:${seq}, and node ${other} has not seen it`);
+    }
+  }
+
   /** Invariant I9 while things happen: equal vectors have equal digests, on all nodes at all times. */
   checkDigests(): void {
     for (const { index, replica } of this.nodes) {
@@ -385,7 +422,9 @@ function describeDisk(audit: DiskAudit): string {
   const lines: string[] = [];
   for (const [database, { documents }] of audit.databases) {
     if (isScratch(database)) continue;
-    for (const [key, { vector, exists }] of documents) {
+    for (const [key, { vector, exists, isCounted }] of documents) {
+      // Tombstones are forgotten at different moments.
+      if (!isCounted) continue;
       const version = [...vector].sort(([a], [b]) => a - b).map(([origin, seq]) => `${origin}:${seq}`);
       lines.push(`${database}/${key} ${exists ? '' : 'deleted '}${version.join(',')}`);
     }
@@ -394,10 +433,17 @@ function describeDisk(audit: DiskAudit): string {
 }
 
 /** A document of the audit; null when its database may have been dropped. */
-function documentOf(audit: DiskAudit, attempt: Attempt): { vector: ReadonlyMap<number, number> } | undefined | null {
+function documentOf(
+  audit: DiskAudit,
+  attempt: Attempt,
+): {
+  readonly vector?: ReadonlyMap<number, number> | undefined;
+  readonly forgotten: ReadonlyMap<number, number>;
+} | null {
   if (isScratch(attempt.database)) return null;
   const database = audit.databases.get(`${attempt.database}.0`);
-  return database?.documents.get(`${attempt.collection}/${attempt.document}`);
+  const vector = database?.documents.get(`${attempt.collection}/${attempt.document}`)?.vector;
+  return { vector, forgotten: database?.forgotten ?? new Map() };
 }
 
 function databaseState(

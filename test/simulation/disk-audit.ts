@@ -8,7 +8,8 @@ import { CrdtDocument } from '../../crdt/index.ts';
 import { decodeBatch, lastSeqOf, verifyChain } from '../../sync/batch.ts';
 import { SYSTEM_KEY } from '../../sync/catalog.ts';
 import { DigestSum } from '../../sync/digest.ts';
-import { decodeView, statePartsOf } from '../../sync/document-record.ts';
+import { decodeView, isCounted, statePartsOf } from '../../sync/document-record.ts';
+import { Forgotten } from '../../sync/forgotten.ts';
 import {
   changeOf,
   databaseKey,
@@ -33,12 +34,15 @@ import type { VersionVector } from '../../sync/version-vector.ts';
 export interface DocumentOnDisk {
   readonly vector: ReadonlyMap<number, number>;
   readonly exists: boolean;
+  /** The digest counts it. */
+  readonly isCounted: boolean;
 }
 
 export interface DatabaseOnDisk {
   readonly vector: ReadonlyMap<number, number>;
   /** `collection/id` → document. */
   readonly documents: ReadonlyMap<string, DocumentOnDisk>;
+  readonly forgotten: ReadonlyMap<number, number>;
 }
 
 export interface DiskAudit {
@@ -109,7 +113,8 @@ async function auditDatabase(
       if (!isCovered(covered, origin, seq)) complain(`[I3] ${key} has ${origin}:${seq}, the vector does not`);
     }
   }
-  return { vector, documents };
+  const { vector: forgotten } = await Forgotten.open(options.store, db);
+  return { vector, documents, forgotten };
 }
 
 /** Invariant I7: a peer that lacks the last change of a document finds the document, by the log or by the index. */
@@ -187,17 +192,22 @@ async function auditDocuments(
 ): Promise<Map<string, DocumentOnDisk>> {
   const documents = new Map<string, DocumentOnDisk>();
   const states = new Map((await readAll(options.store, rangeOf('y', db))).map(([key, value]) => [keyOf(key), value]));
+  const tombstones = new Set((await readAll(options.store, rangeOf('z', db))).map(([key]) => keyOf(key)));
   const sum = new DigestSum();
   for (const [key, value] of await readAll(options.store, rangeOf('j', db))) {
     const name = keyOf(key);
     const view = decodeView(value);
     const state = states.get(name);
-    sum.add(view.element);
-    documents.set(name, { vector: view.vector, exists: view.exists });
+    if (isCounted(view)) sum.add(view.element);
+    documents.set(name, { vector: view.vector, exists: view.exists, isCounted: isCounted(view) });
+    if (tombstones.has(name) === isCounted(view))
+      complain(`${name} is a tombstone and not listed, or the other way round`);
+    tombstones.delete(name);
     if (state === undefined && !view.isFirst) complain(`${name} has neither a base nor the view of a first write`);
     else if (options.isDeep) auditDocument(name, state, view, complain);
     states.delete(name);
   }
+  for (const name of tombstones) complain(`${name} is listed as a tombstone and is not there`);
   for (const name of states.keys()) complain(`${name} has a base and no view`);
   const stored = await options.store.get(digestKey(db));
   if (stored !== undefined && new DigestSum(stored).toHex() !== sum.toHex())

@@ -28,6 +28,7 @@ export function injectIdentityFault(cluster: Cluster, fault: IdentityFault): voi
     case 'copy-directory': {
       const { content } = cluster.backUp(fault.node, 100);
       const copy = cluster.nodes[fault.to]!;
+      cluster.replaced.add(copy.index);
       copy.disk.replace(content);
       cluster.time.after(200, () => copy.start());
       return;
@@ -36,6 +37,7 @@ export function injectIdentityFault(cluster: Cluster, fault: IdentityFault): voi
       return freeze(cluster, node, ({ content }) => {
         const copy = cluster.nodes[fault.to]!;
         thaw(node, content, node);
+        cluster.replaced.add(copy.index);
         thaw(copy, content, node);
       });
     case 'set-back':

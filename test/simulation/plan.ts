@@ -5,6 +5,7 @@
  */
 import type { DamageFault } from './damage-fault.ts';
 import type { IdentityFault } from './identity-fault.ts';
+import type { CollectionOptions } from '../../sync/collector.ts';
 import type { LogRetention } from '../../sync/log-cutter.ts';
 import type { SnapshotOptions } from '../../sync/snapshot-options.ts';
 import type { DiskProfile } from './sim-disk.ts';
@@ -101,6 +102,11 @@ export interface Plan {
   readonly coalesceRecordsMin: number;
   readonly log: Partial<LogRetention>;
   readonly snapshot?: Partial<SnapshotOptions>;
+  /** When tombstones are forgotten. */
+  readonly collection?: Partial<CollectionOptions>;
+  /** Seconds between heartbeats: with each, nodes say all they hold. Default 5. */
+  readonly heartbeatTicks?: number;
+  readonly staleAfterMs?: number;
   readonly windowBytes: number;
   /** Small: peers are served from the log, not from memory. */
   readonly ringBytesMax: number;
@@ -163,6 +169,7 @@ export function makePlan(seed: number, options: PlanOptions = {}): Plan {
     },
     snapshotRecordsMin: random.pick([10, 40, 1000]),
     ...makeRetention(new SeededRandom(seed).fork('log')),
+    ...makeCollection(new SeededRandom(seed).fork('collection'), nodeCount),
     windowBytes: random.pick([128, 256, 1024]) * 1024,
     ringBytesMax: random.pick([1, 64, 16 * 1024]) * 1024,
     messageBytesTarget: random.pick([2, 64]) * 1024,
@@ -192,6 +199,12 @@ function makeRetention(random: SeededRandom): Pick<Plan, 'coalesceRecordsMin' | 
     // Small chunks of scans: what breaks off can be gone on with.
     snapshot: random.chance(0.5) ? { chunkBytes: 1000, changesMin: 0, atomicBytesMax: 0 } : {},
   };
+}
+
+/** All nodes have to know each other first: what one wrote before it met the others, those who have forgotten more take differently. */
+function makeCollection(random: SeededRandom, membersMin: number): Pick<Plan, 'collection' | 'heartbeatTicks'> {
+  const collection = { intervalMs: random.pick([50, 400, 2000]), epochMs: random.pick([300, 3000]), membersMin };
+  return { collection, heartbeatTicks: random.pick([1, 5]) };
 }
 
 const YEAR_MS = 31_536_000_000;

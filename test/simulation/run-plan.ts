@@ -99,6 +99,7 @@ async function waitForConvergence(cluster: Cluster): Promise<boolean> {
     await time.run(time.now + POLL_MS, () => isBroken(cluster));
     if (cluster.problems.length > 0) return false;
     cluster.checkDigests();
+    cluster.checkForgotten();
     for (const node of cluster.nodes) node.start();
     const isBusy = cluster.history.attempts.some(({ status }) => status === 'pending');
     if (!isBusy && hasConverged(cluster)) return true;
@@ -153,6 +154,7 @@ function createWorkloads({ largeShare, dropShare }: Plan): Workload[] {
 function perform(cluster: Cluster, workloads: readonly Workload[], action: Action): void {
   const { plan, trace, time } = cluster;
   cluster.checkDigests();
+  cluster.checkForgotten();
   cluster.checkLinks();
   if (action.type === 'fault') {
     trace.event(time.now, `fault ${action.fault.type}`);

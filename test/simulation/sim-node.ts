@@ -9,6 +9,7 @@ import type { Compressor, Random } from '../../sync/port.ts';
 import { BOOT_NONCE_BYTES } from '../../sync/protocol/limit.ts';
 import type { LinkOptions } from '../../sync/link/options.ts';
 import type { LogRetention } from '../../sync/log-cutter.ts';
+import type { CollectionOptions } from '../../sync/collector.ts';
 import type { SnapshotOptions } from '../../sync/snapshot-options.ts';
 import type { NodePlan } from './plan.ts';
 import type { SeededRandom } from './seeded-random.ts';
@@ -44,6 +45,8 @@ export interface SimNodeParts {
   readonly scrubPerSecond: number;
   readonly log: Partial<LogRetention>;
   readonly snapshot: Partial<SnapshotOptions>;
+  readonly collection: Partial<CollectionOptions>;
+  readonly staleAfterMs: number | undefined;
   /** Whom it is told to join. */
   readonly joins: readonly number[];
   readonly complain: (problem: string) => void;
@@ -106,7 +109,7 @@ export class SimNode {
   }
 
   async #open(process: SimProcess): Promise<void> {
-    const { time, network, trace, compressor, link, log, snapshot, joins } = this.#parts;
+    const { time, network, trace, compressor, link, log, snapshot, collection, staleAfterMs, joins } = this.#parts;
     const { host } = process;
     const after = (delayMs: number, run: () => void): (() => void) => runInProcess(time, host, delayMs, run);
     const replica = await Replica.open({
@@ -124,6 +127,8 @@ export class SimNode {
       link,
       log,
       snapshot,
+      collection,
+      ...(staleAfterMs !== undefined && { staleAfterMs }),
       onFailure: (error) => {
         trace.event(time.now, `storage failed on ${this.index}: ${error.code}`);
         if (error.code.startsWith('STORAGE_')) this.#parts.onFailure(this);

@@ -130,6 +130,7 @@ test('[DB12] a snapshot chunk decodes to what was encoded', () => {
   const chunk = {
     begin: null,
     until: Uint8Array.of(99, 0, 7),
+    presence: { after: Uint8Array.of(), upTo: Uint8Array.of(99, 0, 7), names: [{ collection: 'c', id: 'kept' }] },
     origins: new Map([[2 ** 35, 'node']]),
     rows: [
       {
@@ -147,7 +148,7 @@ test('[DB12] a snapshot chunk decodes to what was encoded', () => {
     ],
   };
   const vector = new Map([[2 ** 35, { seq: 4, chain: GENESIS_CHAIN.slice() }]]);
-  for (const begin of [null, { vector, continues: true, documents: 300 }]) {
+  for (const begin of [null, { vector, continues: true, documents: 300, forgotten: new Map([[2 ** 35, 2]]) }]) {
     const bytes = encodeSnapshotChunk({ ...chunk, begin });
     expect(decodeSnapshotChunk(bytes)).toEqual({ ...chunk, begin });
     for (let length = 0; length < bytes.length; length++) {

@@ -111,7 +111,13 @@ test('[DB9] a damaged document in a snapshot is refused, and the node goes on', 
     vector: new Map([[2 ** 40, 1]]),
     content: [Uint8Array.of(1, 1, 9, 0, 77, 1)] as const,
   };
-  const chunk = encodeSnapshotChunk({ begin: null, until: new Uint8Array(), origins: new Map(), rows: [row] });
+  const chunk = encodeSnapshotChunk({
+    begin: null,
+    presence: null,
+    until: new Uint8Array(),
+    origins: new Map(),
+    rows: [row],
+  });
   const sink = replica.engine.receiveSnapshot(database.key);
   await sink.add(0, chunk);
   const vector = new Map([[2 ** 40, { seq: 1, chain: GENESIS_CHAIN }]]);

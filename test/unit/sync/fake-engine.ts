@@ -160,6 +160,10 @@ export class FakeEngine implements Engine {
     };
   }
 
+  forgotten(): ReadonlyMap<OriginId, number> {
+    return new Map();
+  }
+
   receiveSnapshot(database: string): SnapshotSink {
     return {
       add: async () => {

@@ -1,0 +1,54 @@
+/**
+ * @module
+ * Owns what a replica does in the background to stay small, put together: cutting logs, forgetting tombstones, and what is
+ * remembered of operations.
+ */
+import { Collector } from './collector.ts';
+import type { CollectionOptions } from './collector.ts';
+import type { Database } from './database.ts';
+import type { OriginId } from './engine.ts';
+import type { Epoch } from './identity.ts';
+import { LogCutter } from './log-cutter.ts';
+import type { LogRetention } from './log-cutter.ts';
+import { OperationSweep } from './operation-sweep.ts';
+import type { Clock, Timers } from './port.ts';
+import type { StableView } from './stable-view.ts';
+
+export interface UpkeepParts {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly databases: () => readonly Database[];
+  readonly stable: StableView;
+  readonly epoch: Epoch;
+  readonly renewEpoch: () => void;
+  /** Is the origin an epoch of this node? */
+  readonly isOwn: (origin: OriginId) => boolean;
+  readonly onFailure: (error: unknown) => void;
+  readonly retention: Partial<LogRetention> | undefined;
+  readonly collection: Partial<CollectionOptions> | undefined;
+}
+
+export class Upkeep {
+  readonly collector: Collector;
+  readonly #cutter: LogCutter;
+  readonly #sweep: OperationSweep;
+
+  constructor(parts: UpkeepParts) {
+    const { stable, retention, collection } = parts;
+    this.#cutter = new LogCutter({ ...parts, stable: (database) => stable.horizon(database).vector, retention });
+    this.#sweep = new OperationSweep(parts);
+    this.collector = new Collector({ ...parts, options: collection });
+  }
+
+  start(): void {
+    this.#cutter.start();
+    this.#sweep.start();
+    this.collector.start();
+  }
+
+  close(): void {
+    this.#cutter.close();
+    this.#sweep.close();
+    this.collector.close();
+  }
+}
