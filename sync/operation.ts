@@ -154,7 +154,7 @@ export function takeBack(
       if (from === to) continue;
       const slot = slotOf({ collection, id });
       if (slot === undefined) continue;
-      const duplicate: DuplicateWrite = { client, from, to, increments, operation: numberOf(operation.id) };
+      const duplicate: DuplicateWrite = { client, from, to, increments, operation: numberOf(operation.id, client) };
       const author = { client: log.followEpoch(clock.last), stamp: clock.tick() };
       const update = slot.document.change({ kind: 'retract', duplicate }, author);
       if (update === null) continue;
@@ -185,9 +185,9 @@ export async function takeBackAll(database: Database, ids: readonly string[]): P
   }
 }
 
-/** 48 bits of the id, above every client. */
-function numberOf(id: string): number {
+/** Names one repetition, the same on every node: 48 bits, above every client. An operation may have been made three times. */
+function numberOf(id: string, client: OriginId): number {
   let number = 0;
   for (const digit of id.slice(0, 8)) number = number * 64 + DIGITS.indexOf(digit);
-  return OPERATION_MIN + number;
+  return OPERATION_MIN + ((number + client) % 2 ** 48);
 }

@@ -3,8 +3,8 @@
  * Owns the write path of clients, from a change to its record in the log: of one document, or of several as one. Synchronous from the
  * precondition to the record, which is what makes a write atomic on this replica; a group is one batch, which makes it atomic on others.
  */
-import { assert, AtollError } from '../crdt/index.ts';
-import type { Author, Change, Increment } from '../crdt/index.ts';
+import { assert, AtollError, DEFAULT_LIMITS } from '../crdt/index.ts';
+import type { Author, Change, Increment, Limits } from '../crdt/index.ts';
 import type { Database } from './database.ts';
 import { etagOf } from './document-record.ts';
 import type { DocumentSlot } from './document-slot.ts';
@@ -19,6 +19,9 @@ import type { Positions } from './token.ts';
 
 /** Writes in a group: with what the log adds, a group must fit a batch. */
 export const GROUP_WRITES_MAX = 100;
+
+/** What is remembered of a request is bounded by the request: refusing it would come too late. */
+const UNLIMITED: Limits = { ...DEFAULT_LIMITS, documentBytesMax: Number.MAX_SAFE_INTEGER };
 
 const utf8 = new TextEncoder();
 
@@ -114,7 +117,11 @@ export function writeOnce(
       return { status, collection, id, etag, ...clocksOfUpdate(update, origin), increments };
     });
     const stamp = clock.tick();
-    const update = known.document.change(entryOf(origin, stamp, fingerprint, results), { client: origin, stamp });
+    const update = known.document.change(entryOf(origin, stamp, fingerprint, results), {
+      client: origin,
+      stamp,
+      limits: UNLIMITED,
+    });
     assert(update, 'an entry has a name of its own');
     known.touch(origin, log.append({ kind: 'update', collection: OPERATIONS, id: known.id, update }, known.vector));
     table.touch(known, update);

@@ -92,6 +92,18 @@ describe('an operation', () => {
     expect([await read(b, 'x'), await read(b, 'y')]).toEqual([{ n: 1 }, { n: 1 }]);
   });
 
+  test('[SE7] may be as large as a request', async () => {
+    const a = await cluster.start('a', [], {
+      limits: { depthMax: 64, documentBytesMax: 2_000_000, keyBytesMax: 4096 },
+    });
+    await a.replica.createDatabase('app');
+    const path = (i: number): string => `/${'p'.repeat(2000)}${i}`;
+    const operations = Array.from({ length: 600 }, (_, i) => ({ op: 'increment', path: path(i), value: 1 }) as const);
+    const change: Change = { kind: 'operations', operations };
+    expect((await once(a, 'k', 'x', change)).isReplay).toBeUndefined();
+    expect((await once(a, 'k', 'x', change)).isReplay).toBe(true);
+  });
+
   test('[SE7] leaves nothing that clients are shown', async () => {
     const [a] = await startThree();
     await databaseOf(a).write('c', 'x', add(1));
@@ -190,6 +202,27 @@ describe('an operation that two nodes were asked for, neither knowing of the oth
       for (const member of members) expect(await read(member, 'x')).toEqual({ n: sum });
       expect(Math.max(...seen)).toBe(sum);
     }
+  });
+
+  test('[SE7] counts once when three nodes were asked for it', async () => {
+    const members = await startThree();
+    await databaseOf(members[0]).write('c', 'x', { kind: 'replace', value: { n: 1, l: ['old'] } });
+    await cluster.until(areEqual(members));
+    for (const pair of ['a|b', 'a|c', 'b|c']) cluster.network.cut.add(pair);
+    const change: Change = {
+      kind: 'operations',
+      operations: [
+        { op: 'increment', path: '/n', value: 5 },
+        { op: 'append', path: '/l', value: 'new' },
+      ],
+    };
+    for (const member of members) await once(member, 'k', 'x', change);
+    for (const pair of ['b|c', 'a|c', 'a|b']) {
+      cluster.network.cut.delete(pair);
+      await cluster.time.advance(5000);
+    }
+    await cluster.until(areEqual(members));
+    for (const member of members) expect(await read(member, 'x')).toEqual({ n: 6, l: ['old', 'new'] });
   });
 
   test('[SE7] counts once also where both come as documents instead of records', async () => {
