@@ -25,6 +25,9 @@ export interface StreamOptions extends FeedFormat {
 
 export interface StreamParts {
   readonly feed: ChangeFeed;
+  /** The position before the first page, and that page, which was read already. */
+  readonly start: string;
+  readonly first: FeedPage | null;
   readonly database: Database;
   readonly health: Health;
   /** Notified of changes. */
@@ -49,7 +52,7 @@ export class FeedStream {
     this.#raw = raw;
     this.#parts = parts;
     this.#options = options;
-    this.#known = parts.feed.cursor;
+    this.#known = parts.start;
   }
 
   /** Bytes that have not left the process. */
@@ -87,8 +90,10 @@ export class FeedStream {
     const { limit, waitMs, heartbeatMs } = this.#options;
     const deadlineMs = waitMs === null ? Infinity : performance.now() + waitMs;
     let aliveMs = performance.now();
+    let { first } = this.#parts;
     while (!this.#isOver && this.#sent < limit) {
-      const page = await feed.read();
+      const page: FeedPage | null = first ?? (await feed.read());
+      first = null;
       if (page !== null && (await this.#sendPage(page))) {
         aliveMs = performance.now();
         continue;

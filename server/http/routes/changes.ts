@@ -105,6 +105,9 @@ async function answer(
     const { raw } = reply;
     await awaitPosition(feed, wake, () => raw.destroyed || health.isRefusing);
     feed.settle();
+    const { cursor: start } = feed;
+    // What cannot be told from there is an answer of its own, not the end of a stream.
+    const first = await feed.read();
     reply.hijack();
     raw.writeHead(200, {
       'content-type': options.events ? `${EVENT_STREAM_TYPE}; charset=utf-8` : NDJSON_TYPE,
@@ -112,10 +115,10 @@ async function answer(
       // Proxies that collect answers would keep changes back.
       'x-accel-buffering': 'no',
       'session-token': sessionTokenOf(reply, database),
-      'atoll-cursor': feed.cursor,
+      'atoll-cursor': start,
     });
     raw.flushHeaders();
-    await feeds.run(new FeedStream(raw, { feed, database, health, wake }, options));
+    await feeds.run(new FeedStream(raw, { feed, first, start, database, health, wake }, options));
   } finally {
     feed?.close();
     leave();

@@ -1,6 +1,11 @@
 /** Change feeds by HTTP: what a node refuses. Sockets and streams are in test/e2e. */
+import type { ServerResponse } from 'node:http';
+import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { FeedsAnswer } from '../../../../server/api/index.ts';
+import { FeedStream } from '../../../../server/http/feed-stream.ts';
+import { Wake } from '../../../../server/http/wake.ts';
+import { StorageError, type ChangeFeed } from '../../../../sync/index.ts';
 import { documentLimitsOf, limitsOf } from '../../../../server/limits.ts';
 import { completeOptions } from '../../../../server/config.ts';
 import { openTestApp, type TestApp } from '../../../helper/http-app.ts';
@@ -37,15 +42,32 @@ test('[FE3] a feed that is refused takes no place', async () => {
   expect(app.context.replica.database('app').tail).toBe(null);
 });
 
-test('[FE7] a feed that cannot go on ends with the problem', async () => {
+test('[FE7] a feed that cannot begin is refused, and one that cannot go on ends with the problem', async () => {
   const node = await openFeedNode();
   const other = await openTestApp({ replica: node.replica });
   await other.send('PUT', '/v1/app/x/docs/a', {});
   node.damaged.add('j');
-  const lines = await other.send('GET', '/v1/app/x/changes');
-  expect([lines.statusCode, JSON.parse(lines.body)]).toMatchObject([200, { error: { code: 'STORAGE_CORRUPT' } }]);
-  const events = await other.send('GET', '/v1/app/x/changes', undefined, { accept: 'text/event-stream' });
-  expect(events.body).toMatch(/\nevent: problem\ndata: \{.*"code":"STORAGE_CORRUPT".*\}\n\n$/);
+  expect((await other.send('GET', '/v1/app/x/changes')).json()).toMatchObject({ status: 503, code: 'STORAGE_CORRUPT' });
   expect(other.context.feeds.status().open).toBe(0);
   await other.close();
+  const feed = {
+    cursor: 'after',
+    isEnded: false,
+    read: () => Promise.reject(new StorageError('STORAGE_CORRUPT', 'damaged')),
+    close: () => undefined,
+  } as unknown as ChangeFeed;
+  const { health } = app.context;
+  const parts = { feed, first: null, start: 'before', database: node.database, health, wake: new Wake() };
+  const options = { documents: false, conflicts: false, onlyConflicts: false, limit: Infinity, waitMs: null };
+  for (const [events, pattern] of [
+    [false, /^\{"error":\{.*"code":"STORAGE_CORRUPT".*\}\}\n$/],
+    [true, /\nevent: problem\ndata: \{.*"code":"STORAGE_CORRUPT".*\}\n\n$/],
+  ] as const) {
+    const raw = new PassThrough();
+    await new FeedStream(raw as unknown as ServerResponse, parts, { ...options, events, heartbeatMs: 1000 }).run(
+      () => {},
+    );
+    expect(String(raw.read())).toMatch(pattern);
+    expect(raw.writableEnded).toBe(true);
+  }
 });
