@@ -104,7 +104,8 @@ export class Attempt {
       this.#ports.fetch(this.#endpoint.url + path, {
         method,
         headers,
-        redirect: 'error',
+        // Never followed. Not `error`, with which Node repeats a request that was answered 421 by itself, with an empty body.
+        redirect: 'manual',
         signal: this.#abort.signal,
         ...(body === undefined ? {} : { body, duplex: 'half' as const }),
       }),

@@ -166,7 +166,7 @@ export class EndpointPool {
     const abort = new AbortController();
     const cancel = this.#ports.after(PROBE_TIMEOUT_MS, () => abort.abort());
     try {
-      const response = await this.#ports.fetch(`${url}/readyz`, { signal: abort.signal, redirect: 'error' });
+      const response = await this.#ports.fetch(`${url}/readyz`, { signal: abort.signal, redirect: 'manual' });
       await response.text();
       return response.ok ? 'ready' : 'unready';
     } catch {

@@ -116,6 +116,15 @@ test('[CL20] an answer that is not a problem, or not JSON, says that no node gav
   await expect(bulk.people.writeMany([])).rejects.toMatchObject({ code: 'CLIENT_RESPONSE_INVALID' });
 });
 
+test('[CL20] a redirection is not followed: it would take a token elsewhere', async () => {
+  const { people, seen } = clientOf(
+    () => new Response(null, { status: 307, headers: { location: 'http://evil:1/' } }),
+    ['http://a:1'],
+  );
+  await expect(people.put('x', {})).rejects.toMatchObject({ code: 'CLIENT_RESPONSE_INVALID', status: 307 });
+  expect(seen).toHaveLength(1);
+});
+
 test('[CL20] a missing document is null or false, a missing database is an error', async () => {
   const document = clientOf(() => problem(404, 'SYNC_DOCUMENT_NOT_FOUND'));
   expect(await document.people.get('x')).toBeNull();
