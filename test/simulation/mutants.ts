@@ -138,6 +138,18 @@ const MUTANTS: readonly Mutant[] = [
     edits: [{ file: 'sync/log-cutter.ts', find: '      ...entries,\n', replace: '' }],
   },
   {
+    name: 'hasty-collector',
+    invariant: 'I8',
+    bug: 'a tombstone is forgotten although one member has not seen the delete',
+    edits: [
+      {
+        file: 'sync/stability.ts',
+        find: '[...words.values()].map((word)',
+        replace: '[...words.values()].slice(1).map((word)',
+      },
+    ],
+  },
+  {
     name: 'unsummed-write',
     invariant: 'I9',
     bug: 'a write is left out of the digest',
