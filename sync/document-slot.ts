@@ -16,6 +16,8 @@ export interface DurableVersion {
   readonly document: StoredDocument | null;
   /** Losing values, also of a deleted document. */
   readonly conflicts: number;
+  /** Readers see no change: what was forgotten had been deleted before. */
+  readonly isSilent?: boolean;
 }
 
 export class DocumentSlot {

@@ -386,7 +386,8 @@ export class DocumentTable {
     noteConflicts(slot, 0, operations);
     slot.saved = null;
     slot.base = null;
-    return { element: NO_BYTES, document: null, conflicts: 0 };
+    const isSilent = (slot.durable?.document ?? null) === null;
+    return { element: NO_BYTES, document: null, conflicts: 0, isSilent };
   }
 
   /** Removes a document without a trace, with the next commit. */

@@ -73,6 +73,7 @@ const REPLIES: Readonly<Record<KnownCode, readonly [status: number, title: strin
   SYNC_KEY_REUSED: [422, 'Idempotency key was used before'],
   SYNC_CURSOR_INVALID: [400, 'Invalid cursor'],
   SYNC_CURSOR_FOREIGN: [410, 'Cursor of another database'],
+  SYNC_CURSOR_EXPIRED: [410, 'Cursor too old'],
   SYNC_CLOSED: [503, 'Node is closed'],
   SYNC_MEMBER_NOT_FOUND: [404, 'No such member'],
   SYNC_MEMBER_CONFLICT: [409, 'Not possible for this member'],

@@ -47,6 +47,8 @@ export interface ReferencePage {
   readonly references: readonly Reference[];
   /** Everything up to here is in the page. */
   readonly end: number;
+  /** The first of the sequences that the log does not hold; null when it holds all of them. */
+  readonly missing: number | null;
 }
 
 /** Changes by an origin in (after, last], about a page of them. A document may occur more than once. */
@@ -69,17 +71,24 @@ export async function readReferences(
     batches.push(...entries);
   }
   let logged = after;
+  let missing: number | null = null;
   for (const [key, bytes] of batches) {
     // Keys of the log and of the change index are alike.
     const firstSeq = changeOf(key).seq;
     const names = recordNames(bytes);
+    if (firstSeq > logged + 1) missing ??= logged + 1;
     names.forEach((name, i) => {
       if (name !== null && firstSeq + i > after) references.push({ seq: firstSeq + i, name });
     });
     logged = firstSeq + names.length - 1;
   }
   if (batches.length >= LOG_BATCHES) end = Math.min(end, logged);
-  return { references: references.filter(({ seq }) => seq <= end).sort((a, b) => a.seq - b.seq), end };
+  if (logged < end) missing ??= logged + 1;
+  return {
+    references: references.filter(({ seq }) => seq <= end).sort((a, b) => a.seq - b.seq),
+    end,
+    missing: missing !== null && missing <= end ? missing : null,
+  };
 }
 
 /** Where the batch begins that holds a sequence, if one does. */
@@ -199,7 +208,8 @@ function isCovered(vector: DocumentVector, since: Positions): boolean {
 type Shown = Pick<DocumentVersion, 'etag' | 'json' | 'conflicts'>;
 
 export function versionOf({ element, document, conflicts }: DurableVersion): Shown {
-  return { etag: etagOf(element), json: document?.json ?? null, conflicts };
+  // Of what was forgotten there is no version.
+  return { etag: element.length === 0 ? null : etagOf(element), json: document?.json ?? null, conflicts };
 }
 
 /** Damage that a scan meets is that of a document. */

@@ -10,6 +10,8 @@ import { isInternalCollection } from '../names.ts';
 import type { AtollError } from '../../crdt/index.ts';
 import type { Database } from '../database.ts';
 import { isCorrupt } from '../damage-scan.ts';
+import { SyncError } from '../errors.ts';
+import { isWithin } from '../forgotten.ts';
 import type { OriginId } from '../engine.ts';
 import type { Timers } from '../port.ts';
 import { sequenceOf } from '../version-vector.ts';
@@ -115,7 +117,7 @@ export class ChangeFeed {
   /**
    * The next changes; null when there are none now. A page may be empty although there is more.
    *
-   * @throws SyncError `SYNC_CLOSED`; StorageError, after which the feed may be read again.
+   * @throws SyncError `SYNC_CLOSED`, `SYNC_CURSOR_EXPIRED`; StorageError, after which the feed may be read again.
    */
   async read(): Promise<FeedPage | null> {
     this.#database.assertOpen();
@@ -181,7 +183,9 @@ export class ChangeFeed {
   }
 
   async #readOrigin(round: Round, origin: OriginId, after: number, last: number): Promise<FeedPage> {
-    const { references, end } = await readReferences(this.#database, origin, after, last);
+    const { references, end, missing } = await readReferences(this.#database, origin, after, last);
+    const forgotten = this.#database.parts.forgotten.vector.get(origin) ?? 0;
+    if (missing !== null && missing <= forgotten) throw expired();
     const wanted = this.#wanted(references, round.told);
     const told: (readonly [DocumentVersion, { origin: OriginId; seq: number }])[] = [];
     let bytes = 0;
@@ -218,6 +222,7 @@ export class ChangeFeed {
 
   /** A log that cannot be read does not tell what changed, but each document tells its version. */
   async #readAll(round: Round, after: string): Promise<FeedPage> {
+    if (!isWithin(this.#database.parts.forgotten.vector, this.#vector)) throw expired();
     const { collection } = this.#options;
     const { versions, next } = await scanVersions(this.#database, collection, after, this.#vector, this.#size);
     const page = this.#pageOf(versions.map((version) => [version, {}]));
@@ -268,6 +273,13 @@ const NO_BYTES = new Uint8Array(0);
 function remember(told: Set<string>, name: string): void {
   if (told.size >= TOLD_MAX) told.delete(told.values().next().value!);
   told.add(name);
+}
+
+/** Documents were deleted since, and are neither stored nor in the log. */
+function expired(): SyncError {
+  const message =
+    'Documents that were deleted since have been forgotten, so this feed cannot tell of them. Read from the beginning, and drop what is not told.';
+  return new SyncError('SYNC_CURSOR_EXPIRED', message, { details: { parameter: 'since' } });
 }
 
 /** Damage of a document names it; what is left is the log, or the change index. */

@@ -169,7 +169,8 @@ export class ChangeTail {
     if (!ahead) {
       // A document that was repaired: it has changed, and no record says so.
       for (const [name, sealed] of versions) {
-        if (!last.has(name)) changes.push(changeOf(sealed, { database: this.#database, base, scan: null }));
+        if (!last.has(name) && sealed[1].isSilent !== true)
+          changes.push(changeOf(sealed, { database: this.#database, base, scan: null }));
       }
     }
     return { changes, vector: base };

@@ -4,7 +4,16 @@
 import { expect, test } from 'vitest';
 import { ChangeFeed } from '../../../sync/index.ts';
 import { idleTimers } from '../../helper/manual-ports.ts';
-import { bring, copySnapshot, cutLog, FeedReader, KEY, openFeedNode, versionsOf } from './feed-fixture.ts';
+import {
+  bring,
+  copySnapshot,
+  cutLog,
+  FeedReader,
+  forgetDocuments,
+  KEY,
+  openFeedNode,
+  versionsOf,
+} from './feed-fixture.ts';
 import type { FeedNode } from './feed-fixture.ts';
 
 const put = (value: number) => ({ kind: 'replace', value: { value } }) as const;
@@ -120,6 +129,37 @@ test('[FE6] behind the log, what changed is told from the index, and nothing els
   expect((await reader.drain()).toSorted()).toEqual(['-x/gone', 'x/d7', 'x/d8', 'x/d9']);
   expect(node.reads).not.toContain('j');
   expect(node.reads).toContain('x');
+});
+
+test('[FE8] a delete that is forgotten is told while the log holds it; behind the log a cursor from before is refused', async () => {
+  const node = await openFeedNode();
+  for (const id of ['a', 'b', 'c']) await node.database.write('x', id, put(1));
+  const before = cursorOf(node);
+  const live = new FeedReader(null, before);
+  live.attach(node);
+  await node.database.write('x', 'a', remove);
+  const between = cursorOf(node);
+  await node.database.write('x', 'b', put(2));
+  expect(await live.drain()).toEqual(['-x/a', 'x/b']);
+  await forgetDocuments(node, 'x', ['a']);
+  // Nothing has changed for who was told.
+  expect(await live.drain()).toEqual([]);
+  const late = new FeedReader(null, before);
+  late.attach(node);
+  expect(await late.drain()).toEqual(['-x/a', 'x/b']);
+  expect(late.told[0]!.etag).toBe(null);
+  await cutLog(node);
+  const tooLate = new FeedReader(null, before);
+  tooLate.attach(node);
+  await expect(tooLate.drain()).rejects.toMatchObject({ code: 'SYNC_CURSOR_EXPIRED' });
+  // A cursor from after the delete has missed nothing.
+  const after = new FeedReader(null, between);
+  after.attach(node);
+  expect(await after.drain()).toEqual(['x/b']);
+  const anew = new FeedReader();
+  anew.attach(node);
+  await anew.drain();
+  expect(anew.mirror).toEqual(await versionsOf(node));
 });
 
 test('[FE6] what a damaged log does not tell is found by looking at all documents', async () => {

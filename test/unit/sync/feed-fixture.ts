@@ -5,6 +5,8 @@
  */
 import { ChangeFeed, MemoryStore, Replica, StorageError } from '../../../sync/index.ts';
 import type { Database, FeedChange, StoreAccess, Timers } from '../../../sync/index.ts';
+import { ready } from '../../../sync/document-slot.ts';
+import { forget } from '../../../sync/forgetting.ts';
 import { LogCutter } from '../../../sync/log-cutter.ts';
 import { sequenceOf } from '../../../sync/version-vector.ts';
 import { ManualClock, idleTimers, seededRandom } from '../../helper/manual-ports.ts';
@@ -83,6 +85,19 @@ export async function cutLog({ replica, database, clock }: FeedNode): Promise<vo
   const retention = { bytesMin: 0 };
   const cutter = new LogCutter({ clock, timers: immediateTimers, databases: () => [database], stable, retention });
   await cutter.cut(database);
+}
+
+/** Forgets deleted documents, as a node does when every member has seen the delete. */
+export async function forgetDocuments(
+  { database }: FeedNode,
+  collection: string,
+  ids: readonly string[],
+): Promise<void> {
+  const slots = ids.map((id) => database.parts.table.acquire(collection, id));
+  await ready(slots);
+  forget(database, slots);
+  await database.parts.commit.join(database);
+  for (const slot of slots) database.parts.table.release(slot);
 }
 
 /** Follows a feed from node to node, and keeps what it was told. */
