@@ -43,7 +43,7 @@ export { defineIndex, describeIndex, describeIndexes, dropIndex } from './query/
 export type { IndexInfo } from './query/index-admin.ts';
 export { INDEXES_PER_COLLECTION_MAX } from './query/index-definition.ts';
 export type { IndexPath } from './query/index-definition.ts';
-export { compilePattern } from './pattern/pattern.ts';
+export { PatternCostError, compilePattern } from './pattern/pattern.ts';
 export type { Pattern } from './pattern/pattern.ts';
 export { listViolations } from './schema.ts';
 export type { SchemaCheck, SchemaCompiler, SchemaFault, Violation, ViolationPage } from './schema.ts';

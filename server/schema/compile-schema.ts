@@ -7,7 +7,7 @@
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
 import { fullFormats, type FormatName } from 'ajv-formats/dist/formats.js';
 import { canonicalJson, type JsonObject, type JsonValue } from '../../crdt/index.ts';
-import { SyncError, compilePattern, type SchemaCheck, type SchemaFault } from '../../sync/index.ts';
+import { PatternCostError, SyncError, compilePattern, type SchemaCheck, type SchemaFault } from '../../sync/index.ts';
 import { prepareSchema, STEP_KEYWORD } from './prepare-schema.ts';
 
 const FAULTS_MAX = 20;
@@ -62,6 +62,8 @@ function check(validate: ValidateFunction, document: JsonValue): readonly Schema
   try {
     return validate(document) ? null : faultsOf(validate.errors ?? []);
   } catch (error) {
+    if (error instanceof PatternCostError)
+      return [{ pointer: '', detail: 'has a text that is too long for a pattern of the schema' }];
     // A reference that leads to itself ends with the stack.
     if (!(error instanceof OutOfSteps) && !(error instanceof RangeError)) throw error;
     return [{ pointer: '', detail: `needs more than ${STEPS_MAX} references of the schema to be followed` }];

@@ -10,11 +10,14 @@ import { parsePattern } from './parse.ts';
 import type { PatternNode } from './parse.ts';
 import { PROGRAM_MAX, assemble, run } from './program.ts';
 
+export { PatternCostError } from './program.ts';
+
 export interface Pattern {
   readonly source: string;
   readonly flags: string;
   /** Every text that matches begins with it; empty = unknown. */
   readonly prefix: string;
+  /** @throws PatternCostError for a long text that the pattern has very many ways through. */
   test(text: string): boolean;
 }
 

@@ -7,6 +7,11 @@ import { WORD } from './parse.ts';
 import type { PatternNode, Ranges } from './parse.ts';
 
 export const PROGRAM_MAX = 1000;
+/** Steps taken for one text: a fraction of a second. Patterns that have few ways through a text need far fewer. */
+const WORK_MAX = 10_000_000;
+
+/** The text is too long for the pattern. */
+export class PatternCostError extends Error {}
 
 type Step =
   | { readonly kind: 'set'; readonly ranges: Ranges }
@@ -108,6 +113,7 @@ export function run({ steps, multiline }: Program, text: string): boolean {
   const seen = new Int32Array(steps.length).fill(-1);
   const stack: number[] = [];
   let before = -1;
+  let work = 0;
   for (let at = 0; ; at += before > 0xffff ? 2 : 1) {
     const code = at < text.length ? text.codePointAt(at)! : -1;
     for (const place of now) stack.push(place);
@@ -118,6 +124,7 @@ export function run({ steps, multiline }: Program, text: string): boolean {
       const place = stack.pop()!;
       if (seen[place] === at) continue;
       seen[place] = at;
+      work++;
       const step = steps[place]!;
       if (step.kind === 'match') return true;
       if (step.kind === 'split') stack.push(step.first, step.second);
@@ -126,6 +133,7 @@ export function run({ steps, multiline }: Program, text: string): boolean {
       } else if (code !== -1 && contains(step.ranges, code)) now.push(place + 1);
     }
     if (code === -1) return false;
+    if (work > WORK_MAX) throw new PatternCostError(`more than ${WORK_MAX} steps`);
     before = code;
   }
 }

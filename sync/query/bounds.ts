@@ -155,14 +155,16 @@ export function intersection(constraints: readonly Constraint[]): Constraint {
 
 function intersect(a: Constraint, b: Constraint): Constraint {
   const result: Interval[] = [];
-  for (const x of a) {
-    for (const y of b) {
-      const low = compareBytes(x.gte, y.gte) >= 0 ? x : y;
-      const high = compareBytes(x.lt, y.lt) <= 0 ? x : y;
-      if (compareBytes(low.gte, high.lt) >= 0) continue;
-      const point = x.point ?? y.point;
-      result.push({ gte: low.gte, from: low.from, lt: high.lt, to: high.to, point });
+  for (let i = 0, j = 0; i < a.length && j < b.length;) {
+    const [x, y] = [a[i]!, b[j]!];
+    const low = compareBytes(x.gte, y.gte) >= 0 ? x : y;
+    const isFirst = compareBytes(x.lt, y.lt) <= 0;
+    const high = isFirst ? x : y;
+    if (compareBytes(low.gte, high.lt) < 0) {
+      result.push({ gte: low.gte, from: low.from, lt: high.lt, to: high.to, point: x.point ?? y.point });
     }
+    if (isFirst) i++;
+    else j++;
   }
   return result;
 }

@@ -9,7 +9,8 @@ import type { Pattern } from '../pattern/pattern.ts';
 import { isObject, pathFault } from './path.ts';
 import type { Path } from './path.ts';
 
-export const FILTER_LIMITS = { depth: 16, conditions: 256, values: 1000 } as const;
+/** `values`: of all lists together. `allValues`: of one `$all`, which looks at an array once for each. */
+export const FILTER_LIMITS = { depth: 16, conditions: 256, values: 1000, allValues: 100 } as const;
 
 export const TYPE_NAMES = ['null', 'bool', 'number', 'int', 'double', 'string', 'array', 'object'] as const;
 export type TypeName = (typeof TYPE_NAMES)[number];
@@ -58,6 +59,7 @@ export function parseFilter(value: JsonValue): Filter {
 
 class Parser {
   #conditions = 0;
+  #values = 0;
 
   filter(value: JsonValue, pointer: string, depth: number): Filter {
     if (!isObject(value)) throw invalid(pointer, 'A filter is a JSON object.');
@@ -109,7 +111,7 @@ class Parser {
       case '$in':
       case '$nin':
       case '$all':
-        return { op, values: listOf(op, operand, at) };
+        return { op, values: this.#list(op, operand, at) };
       case '$exists':
         if (typeof operand !== 'boolean') throw invalid(at, '$exists takes true or false.');
         return { op, value: operand };
@@ -133,6 +135,16 @@ class Parser {
     }
   }
 
+  #list(op: string, operand: JsonValue, pointer: string): readonly JsonValue[] {
+    if (!Array.isArray(operand)) throw invalid(pointer, `${op} takes an array of values.`);
+    const { values, allValues } = FILTER_LIMITS;
+    this.#values += operand.length;
+    if (this.#values > values)
+      throw invalid(pointer, `The lists of a filter, ${op} here, have at most ${values} values in all.`);
+    if (op === '$all' && operand.length > allValues) throw invalid(pointer, `$all takes at most ${allValues} values.`);
+    return operand as readonly JsonValue[];
+  }
+
   #count(pointer: string): void {
     if (++this.#conditions > FILTER_LIMITS.conditions)
       throw invalid(pointer, `A filter has at most ${FILTER_LIMITS.conditions} conditions.`);
@@ -151,13 +163,6 @@ function regex(condition: JsonObject, pointer: string): Test {
   const pattern = compilePattern(source, flags);
   if (typeof pattern === 'string') throw invalid(pointer, `The pattern of $regex cannot be used: ${pattern}.`);
   return { op: '$regex', pattern };
-}
-
-function listOf(op: string, operand: JsonValue, pointer: string): readonly JsonValue[] {
-  if (!Array.isArray(operand)) throw invalid(pointer, `${op} takes an array of values.`);
-  if (operand.length > FILTER_LIMITS.values)
-    throw invalid(pointer, `${op} takes at most ${FILTER_LIMITS.values} values.`);
-  return operand as readonly JsonValue[];
 }
 
 function typesOf(operand: JsonValue, pointer: string): readonly TypeName[] {

@@ -81,13 +81,25 @@ export class LocalIndex implements PlannedIndex {
   ): void {
     const old = before === null ? NO_KEYS : this.keysOf(before, id);
     const fresh = after === null ? NO_KEYS : this.keysOf(after, id);
-    for (const key of old) if (!includes(fresh, key)) operations.push({ type: 'del', key });
+    const [isOld, isFresh] = [membership(old), membership(fresh)];
+    for (const key of old) if (!isFresh(key)) operations.push({ type: 'del', key });
     // While it is built, nobody knows whether the entries of a document are there yet.
     const isAll = !isKnown || this.state === 'building';
-    for (const key of fresh) if (isAll || !includes(old, key)) operations.push({ type: 'put', key, value: NO_VALUE });
+    for (const key of fresh) if (isAll || !isOld(key)) operations.push({ type: 'put', key, value: NO_VALUE });
   }
 }
 
-function includes(keys: readonly Uint8Array[], key: Uint8Array): boolean {
-  return keys.some((each) => compareBytes(each, key) === 0);
+/** Documents have few keys, or very many. */
+function membership(keys: readonly Uint8Array[]): (key: Uint8Array) => boolean {
+  if (keys.length <= 8) return (key) => keys.some((each) => compareBytes(each, key) === 0);
+  const sorted = [...keys].sort(compareBytes);
+  return (key) => {
+    let [low, high] = [0, sorted.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (compareBytes(sorted[middle]!, key) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return low < sorted.length && compareBytes(sorted[low]!, key) === 0;
+  };
 }

@@ -3,7 +3,11 @@
  * Owns what a filter means for one document. Comparisons use the order and the paths of indexes, so that a query gives the same
  * documents with and without one.
  */
+import { canonicalJson } from '../../crdt/index.ts';
 import type { JsonObject, JsonValue } from '../../crdt/index.ts';
+import { SyncError } from '../errors.ts';
+import { PatternCostError } from '../pattern/pattern.ts';
+import type { Pattern } from '../pattern/pattern.ts';
 import type { Filter, Test, TypeName } from './filter.ts';
 import { anyOf, findAt, isObject } from './path.ts';
 import type { Found } from './path.ts';
@@ -58,7 +62,7 @@ function compileTest(test: Test): FoundTest {
     }
     case '$regex': {
       const { pattern } = test;
-      return (found) => anyOf(found, (value) => typeof value === 'string' && pattern.test(value));
+      return (found) => anyOf(found, (value) => typeof value === 'string' && matchesPattern(pattern, value));
     }
     case '$not': {
       const tests = test.tests.map(compileTest);
@@ -79,13 +83,21 @@ function compileTest(test: Test): FoundTest {
 function equal(wanted: JsonValue): FoundTest {
   if (wanted === null) return (found) => found.isMissing || anyOf(found, (value) => value === null);
   if (typeof wanted !== 'object') return (found) => anyOf(found, (value) => value === wanted);
-  return (found) => anyOf(found, (value) => compareValues(value, wanted) === 0);
+  const text = canonicalJson(wanted);
+  return (found) => anyOf(found, (value) => isComposite(value) && canonicalJson(value) === text);
 }
 
 function oneOf(wanted: readonly JsonValue[]): FoundTest {
-  const scalars = new Set(wanted.filter((value) => typeof value !== 'object'));
-  const others = wanted.filter((value) => typeof value === 'object').map(equal);
-  return (found) => anyOf(found, (value) => scalars.has(value as string)) || others.some((matches) => matches(found));
+  const isNull = wanted.includes(null) ? equal(null) : () => false;
+  const scalars = new Set<JsonValue>(wanted.filter((value) => !isComposite(value) && value !== null));
+  const texts = new Set(wanted.filter(isComposite).map(canonicalJson));
+  const isWanted = (value: JsonValue): boolean =>
+    isComposite(value) ? texts.size > 0 && texts.has(canonicalJson(value)) : scalars.has(value);
+  return (found) => anyOf(found, isWanted) || isNull(found);
+}
+
+function isComposite(value: JsonValue): boolean {
+  return typeof value === 'object' && value !== null;
 }
 
 function negate(test: FoundTest): FoundTest {
@@ -109,6 +121,16 @@ function ordered(op: '$gt' | '$gte' | '$lt' | '$lte', limit: JsonValue): FoundTe
 
 function someElement({ values }: Found, test: (element: JsonValue) => boolean): boolean {
   return values.some((value) => Array.isArray(value) && (value as readonly JsonValue[]).some(test));
+}
+
+function matchesPattern(pattern: Pattern, text: string): boolean {
+  try {
+    return pattern.test(text);
+  } catch (error) {
+    if (!(error instanceof PatternCostError)) throw error;
+    const message = `The pattern ${JSON.stringify(pattern.source.slice(0, 80))} has too many ways through a text of ${text.length} characters; make it shorter, or begin it with ^.`;
+    throw new SyncError('SYNC_QUERY_INVALID', message, { cause: error, details: { path: '/filter' } });
+  }
 }
 
 /** An element for tests that are of it and not of its own elements. */

@@ -41,8 +41,9 @@ export interface Match extends Place {
 
 /** Documents fetched at a time, so that memory is bounded. */
 const GROUP = 32;
-/** Documents between two pauses. */
+/** Documents between two pauses, and bytes of them. */
 const SLICE = 128;
+const SLICE_BYTES = 524_288;
 const KEYS_MAX = 1024;
 const NO_COMPONENT = new Uint8Array(0);
 /** Of keys of entries: letter, database, index. */
@@ -215,9 +216,14 @@ export class QueryScan {
       await Promise.all(found.flatMap((stored, i) => (stored === undefined ? [read(i)] : [])));
     }
     const matches: Match[] = [];
+    let bytes = 0;
     for (const [i, stored] of found.entries()) {
       this.documentsExamined++;
       if (stored === null || stored === undefined) continue;
+      if ((bytes += stored.json.length) > SLICE_BYTES) {
+        bytes = 0;
+        await this.limits.pause();
+      }
       const document = this.#examine(stored.json);
       if (document === null) continue;
       const { id, position, component } = places[i]!;

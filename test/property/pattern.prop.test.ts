@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { compilePattern } from '../../sync/pattern/pattern.ts';
+import { PatternCostError, compilePattern } from '../../sync/pattern/pattern.ts';
 import type { Pattern } from '../../sync/pattern/pattern.ts';
 
 const atom = fc.constantFrom(
@@ -96,6 +96,13 @@ test('[QU5] patterns that take other engines exponential time are answered in on
     expect(compiled(source).test(`${'a'.repeat(2000)}!`)).toBe(source.startsWith('a?'));
   }
   expect(compiled('(a*)*').test('')).toBe(true);
+});
+
+test('[QU5] a pattern with very many ways through a very long text is given up, and the process goes on', () => {
+  const many = compiled('[^x]{0,400}y');
+  expect(() => many.test('a'.repeat(1_000_000))).toThrow(PatternCostError);
+  expect(many.test('a'.repeat(1000))).toBe(false);
+  expect(compiled('^[^x]*y').test('a'.repeat(1_000_000))).toBe(false);
 });
 
 test('[QU5] what cannot be run in one pass is refused by name', () => {
