@@ -104,6 +104,20 @@ test('[SV1] what violates the schema is 422 with the places of all faults, for e
   expect((await node.send('DELETE', `${PATH}/docs/ada`)).statusCode).toBe(204);
 });
 
+test('[SV1] a batch with one document that violates its schema is refused whole', async () => {
+  await setSchema(PERSON);
+  await node.send('PUT', `${PATH}/docs/ada`, ADA);
+  const batch = (...writes: object[]): ReturnType<TestApp['send']> => node.send('POST', '/v1/app/_batch', { writes });
+  const good = { collection: 'people', id: 'bee', doc: { ...ADA, name: 'Bee' } };
+  const bad = { collection: 'people', id: 'ada', merge: { age: -5 } };
+  const refused = await batch(good, { collection: 'people', id: 'ada', merge: { age: 5 } }, bad);
+  expect(refused.statusCode, refused.body).toBe(422);
+  expect((await node.send('GET', `${PATH}/docs/bee`)).statusCode).toBe(404);
+  expect((await node.send('GET', `${PATH}/docs/ada`)).json()).toEqual(ADA);
+  expect((await batch(good)).statusCode).toBe(200);
+  expect((await node.send('GET', `${PATH}/docs/bee`)).json()).toEqual({ ...ADA, name: 'Bee' });
+});
+
 test('[SV1] writes at the same time as refused ones are kept', async () => {
   await setSchema(PERSON);
   await node.send('PUT', `${PATH}/docs/ada`, ADA);
