@@ -239,7 +239,8 @@ class Search {
 
   failed(endpoint: Endpoint, { kind, error }: Failure): void {
     if (kind === 'answered') this.answered = error;
-    if (kind !== 'answered' || error.code === 'HTTP_DRAINING') this.#pool.eject(endpoint, kind === 'broken');
+    if (kind !== 'answered') this.#pool.eject(endpoint, kind === 'broken');
+    else if (error.code === 'HTTP_DRAINING') this.#pool.leave(endpoint);
   }
 
   /** Names every node that was tried, if none answered. */

@@ -85,8 +85,15 @@ export class EndpointPool {
     endpoint.probeAtMs = this.#ports.now() + (isDoubtful ? 0 : RETURN_MS_MIN);
   }
 
+  /** The node says that it goes away, or is not there yet. */
+  leave(endpoint: Endpoint): void {
+    endpoint.isUnready = true;
+    this.eject(endpoint);
+  }
+
   /** The node answered. */
   restore(endpoint: Endpoint): void {
+    if (endpoint.isUnready) return;
     endpoint.isOut = false;
     endpoint.failures = 0;
   }
@@ -151,9 +158,11 @@ export class EndpointPool {
     const nowMs = this.#ports.now();
     if (readiness === 'ready') {
       endpoint.measure(nowMs - startedAtMs);
+      endpoint.isUnready = false;
       this.restore(endpoint);
       endpoint.probeAtMs = nowMs + PROBE_INTERVAL_MS;
     } else {
+      endpoint.isUnready = readiness === 'unready';
       this.eject(endpoint);
       endpoint.failures++;
       const waitMs = Math.min(RETURN_MS_MIN * 2 ** (endpoint.failures - 1), RETURN_MS_MAX);

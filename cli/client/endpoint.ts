@@ -27,6 +27,8 @@ export class Endpoint {
   inflight = 0;
   /** It failed, and has not been seen to work since. */
   isOut = false;
+  /** It said itself that it is not ready; an answer to an earlier request does not change that. */
+  isUnready = false;
   /** Probes that failed in a row. */
   failures = 0;
   /** When it is asked next whether it is ready. */

@@ -138,6 +138,32 @@ test('[CC4] a node that drains is left before it refuses', async () => {
   expect(fake.takeHosts()).not.toContain('a:1');
 });
 
+test('[CC4] an answer that was on its way does not bring a node back that drains', async () => {
+  const fake = cluster();
+  const people = fake.people({ policy: 'round-robin' });
+  const slow = new Promise<Response>((resolve) => fake.ports.after(7_000, () => resolve(written())));
+  fake.node(
+    'a:1',
+    () => slow,
+    () => problem(503, 'HTTP_DRAINING'),
+  );
+  const early = people.put('x', {});
+  await fake.advance(6_000);
+  await people.put('x', {});
+  await fake.advance(1_500);
+  await early;
+  fake.takeHosts();
+  for (let i = 0; i < 4; i++) await people.put('x', {});
+  expect(fake.takeHosts()).not.toContain('a:1');
+  fake.node('a:1', () => written());
+  await fake.advance(6_000);
+  await people.put('x', {});
+  await settle();
+  fake.takeHosts();
+  for (let i = 0; i < 3; i++) await people.put('x', {});
+  expect(fake.takeHosts()).toContain('a:1');
+});
+
 test('[CC4] a node that falls silent is left after two seconds, by all requests that may be sent again', async () => {
   const fake = cluster();
   fake.node('a:1', hang);
