@@ -94,8 +94,9 @@ function readResult([status, collection, id, etag, from, to, increments]: Stored
   return { status, collection, id, etag, from, to, increments };
 }
 
-/** The change that remembers an operation. */
+/** The change that remembers an operation. The first of a document is cheaper as a whole; entries of others merge with it either way. */
 export function entryOf(
+  known: DocumentSlot,
   origin: OriginId,
   stamp: number,
   fingerprint: string,
@@ -105,7 +106,8 @@ export function entryOf(
     return [status, collection, id, etag, from, to, increments];
   });
   const entry = { f: fingerprint, t: stampMs(stamp), r } as unknown as JsonObject;
-  return { kind: 'merge-patch', patch: { [`${origin.toString(36)}.${stamp.toString(36)}`]: entry } };
+  const value = { [`${origin.toString(36)}.${stamp.toString(36)}`]: entry };
+  return known.vector.size === 0 ? { kind: 'replace', value } : { kind: 'merge-patch', patch: value };
 }
 
 /** The clocks that an update takes. */

@@ -117,7 +117,7 @@ export function writeOnce(
       return { status, collection, id, etag, ...clocksOfUpdate(update, origin), increments };
     });
     const stamp = clock.tick();
-    const update = known.document.change(entryOf(origin, stamp, fingerprint, results), {
+    const update = known.document.change(entryOf(known, origin, stamp, fingerprint, results), {
       client: origin,
       stamp,
       limits: UNLIMITED,
