@@ -17,4 +17,6 @@ export { createLog } from './log.ts';
 export type { LogLevel } from './log.ts';
 export { RocksDbStore } from './storage/rocksdb-store.ts';
 export type { RocksDbOptions } from './storage/rocksdb-store.ts';
+export { createWebSocketChannel, createWebSocketDialer } from '../sync/transport/websocket.ts';
+export type { WebSocketDialerOptions } from '../sync/transport/websocket.ts';
 export type * from './api/index.ts';

@@ -2,6 +2,8 @@
  * @module
  * The public surface of the replication engine, `atolldb/sync`.
  */
+export { createReplica } from './create-replica.ts';
+export type { EmbedOptions } from './create-replica.ts';
 export { Replica } from './replica.ts';
 export type { ReplicaOptions } from './replica-options.ts';
 export type { Alarm, AlarmKind } from './alarm.ts';
@@ -58,6 +60,14 @@ export { assert } from '../crdt/index.ts';
 export type * from './port.ts';
 export { MemoryStore } from './store/memory-store.ts';
 export type { MemoryStoreOptions, StoreAccess } from './store/memory-store.ts';
+export { IndexedDbStore } from './store/indexeddb-store.ts';
+export type { IndexedDbOptions } from './store/indexeddb-store.ts';
+export { createMemoryChannels, MemoryNetwork } from './transport/memory.ts';
+export type { MemoryChannelOptions } from './transport/memory.ts';
+export { createBrowserWebSocketDialer } from './transport/browser-websocket.ts';
+export type { WebSocketConstructor, WebSocketLike } from './transport/browser-websocket.ts';
+export { createMessagePortChannel, createMessagePortDialer } from './transport/message-port.ts';
+export type { MessagePortLike } from './transport/message-port.ts';
 export { decodeToken, encodeToken } from './token.ts';
 export type { Positions, SeenPosition } from './token.ts';
 export { ChangeFeed } from './feed/change-feed.ts';

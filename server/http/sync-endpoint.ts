@@ -1,6 +1,6 @@
 /**
  * @module
- * Owns the websocket `/sync` on which other nodes connect. Authentication of the peer is the protocol's first step. SPEC.md HT19.
+ * Owns the websocket `/sync` on which other nodes connect, and pages with a replica of their own from allowed origins. Authentication of the peer is the protocol's first step. SPEC.md HT19.
  */
 import type { TLSSocket } from 'node:tls';
 import { createWebSocketChannel } from '../../sync/transport/websocket.ts';
@@ -16,8 +16,6 @@ export function addSyncDoor(doors: UpgradeDoors, { replica, limits }: HttpContex
   doors.add({
     path: '/sync',
     access: 'protocol',
-    // Nodes send no Origin.
-    origins: 'none',
     connectionsMax: LINKS_MAX,
     payloadMax: limits.frameBytes,
     check: ({ request }) => {

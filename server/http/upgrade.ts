@@ -26,8 +26,6 @@ export interface Door {
   readonly path: string;
   /** As of routes. `protocol`: the door authenticates by its own first message, and only the reach is checked here. */
   readonly access: RouteAccess;
-  /** `none`: connections that a browser opened are refused. `checked`: they must come from an origin that is allowed. */
-  readonly origins: 'none' | 'checked';
   /** Some clients can send their token only as `?token=`. */
   readonly takesTokenInQuery?: boolean;
   readonly connectionsMax: number;
@@ -113,8 +111,7 @@ export class UpgradeDoors {
     requireWellFormedUrl(request.url!);
     const { door, params } = this.#find(request.url!.split('?', 1)[0]!);
     // A page must not reach a node through its visitor (cross-site websocket hijacking).
-    if (door.origins === 'none') requireNoBrowser(request, door);
-    else origins.requireOrigin(request);
+    origins.requireOrigin(request);
     if (health.isDraining) throw new HttpError('HTTP_DRAINING', 'this node is shutting down', { retryable: true });
     const visit = { request, params, principal: this.#authenticate(request, door) };
     requireRight(visit.principal, door.access, params['db']);
@@ -140,10 +137,6 @@ export class UpgradeDoors {
     }
     throw new HttpError('HTTP_ROUTE_NOT_FOUND', `nothing at ${path.slice(0, 200)} takes an upgrade`);
   }
-}
-
-function requireNoBrowser({ headers: { origin } }: IncomingMessage, { path }: Door): void {
-  if (origin !== undefined) throw new HttpError('HTTP_FORBIDDEN', `browsers may not connect to ${path}`);
 }
 
 /** A browser gives up when none of the subprotocols that it offers is chosen. One that is a token is not repeated, if it can be. */

@@ -39,7 +39,6 @@ export function addSharedDoors(doors: UpgradeDoors, context: HttpContext, log: L
     log.error({ err: error }, 'a client of a shared document was let go by mistake');
   const door = {
     access: 'protocol',
-    origins: 'checked',
     connectionsMax: limits.connections,
     payloadMax: limits.sharedBytes * PAYLOAD_FACTOR,
   } as const;

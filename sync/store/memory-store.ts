@@ -6,6 +6,7 @@
 import { assert } from '../../crdt/index.ts';
 import { StorageError } from '../errors.ts';
 import type { RangeOptions, Store, StoreEntry, StoreOperation, StoreSnapshot } from '../port.ts';
+import { successorOf } from './byte-order.ts';
 import { entriesOf, SortedMap, type SortedMapSnapshot } from './sorted-map.ts';
 
 const CHUNK_BYTES_MAX = 262_144;
@@ -216,13 +217,6 @@ function applyBatch(map: SortedMap, batch: Batch): void {
     if (operation.type === 'put') map.set(operation.key, operation.value);
     else map.delete(operation.key);
   }
-}
-
-/** The smallest key greater than `key`. */
-function successorOf(key: Uint8Array): Uint8Array {
-  const next = new Uint8Array(key.length + 1);
-  next.set(key);
-  return next;
 }
 
 function assertKey(key: Uint8Array): void {

@@ -7,6 +7,7 @@ import WebSocket from 'ws';
 import { CLOSE_CODES } from '../protocol/close-code.ts';
 import type { Channel, Dialer } from '../port.ts';
 import { InboundChannel } from './inbound.ts';
+import { toSocketUrl } from './socket-url.ts';
 
 /** Frames end at 256 KiB; the rest is slack for later versions. */
 const PAYLOAD_BYTES_MAX = 1024 * 1024;
@@ -93,13 +94,4 @@ class WebSocketChannel extends InboundChannel {
 
 function isOurs(code: number): boolean {
   return Number.isInteger(code) && code >= 4000 && code <= 4999;
-}
-
-function toSocketUrl(url: string): string {
-  const target = new URL(url);
-  target.protocol = target.protocol === 'https:' || target.protocol === 'wss:' ? 'wss:' : 'ws:';
-  target.pathname = `${target.pathname.replace(/\/+$/, '')}/sync`;
-  target.search = '';
-  target.hash = '';
-  return target.href;
 }

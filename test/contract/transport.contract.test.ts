@@ -1,7 +1,11 @@
 import type { AddressInfo } from 'node:net';
-import { WebSocketServer } from 'ws';
+import { WebSocket, WebSocketServer } from 'ws';
+import { createBrowserWebSocketDialer } from '../../sync/transport/browser-websocket.ts';
 import { MemoryNetwork } from '../../sync/transport/memory.ts';
+import { createMessagePortChannel, createMessagePortDialer } from '../../sync/transport/message-port.ts';
 import { createWebSocketChannel, createWebSocketDialer } from '../../sync/transport/websocket.ts';
+import type { Dialer, MessagePortLike } from '../../sync/index.ts';
+import type { WebSocketConstructor } from '../../sync/transport/browser-websocket.ts';
 import { transportContract } from './transport.ts';
 import type { TransportFixture } from './transport.ts';
 
@@ -18,12 +22,12 @@ transportContract('The memory transport', async () => {
   return fixture;
 });
 
-transportContract('The WebSocket transport', async () => {
+const overSockets = async (dialer: Dialer): Promise<TransportFixture> => {
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1', path: '/sync', perMessageDeflate: false });
   await new Promise((resolve) => server.once('listening', resolve));
   const { port } = server.address() as AddressInfo;
   const fixture: TransportFixture = {
-    dialer: createWebSocketDialer(),
+    dialer,
     url: `http://127.0.0.1:${port}`,
     deadUrl: 'http://127.0.0.1:1',
     accept: () => undefined,
@@ -33,5 +37,32 @@ transportContract('The WebSocket transport', async () => {
     },
   };
   server.on('connection', (socket) => fixture.accept(createWebSocketChannel(socket)));
+  return fixture;
+};
+
+transportContract('The WebSocket transport', () => overSockets(createWebSocketDialer()));
+
+// What `ws` offers as the WebSocket of browsers; the real one is met in a browser.
+transportContract('The WebSocket transport of browsers', () =>
+  overSockets(createBrowserWebSocketDialer(WebSocket as unknown as WebSocketConstructor)),
+);
+
+transportContract('The MessagePort transport', async () => {
+  const ports: MessagePortLike[] = [];
+  const fixture: TransportFixture = {
+    dialer: createMessagePortDialer((url) => {
+      if (url !== 'port://here') throw new Error(`nobody is at ${url}`);
+      const { port1, port2 } = new MessageChannel();
+      ports.push(port1, port2);
+      fixture.accept(createMessagePortChannel(port2));
+      return port1;
+    }),
+    url: 'port://here',
+    deadUrl: 'port://nowhere',
+    accept: () => undefined,
+    destroy: async () => {
+      for (const port of ports) port.close();
+    },
+  };
   return fixture;
 });

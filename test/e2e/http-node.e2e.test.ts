@@ -260,7 +260,7 @@ describe('peers', () => {
     expect((await put(lonely, '/v1/app/c/docs/a', {})).status).toBe(201);
   });
 
-  test('[HT19] browsers and other paths may not upgrade', async () => {
+  test('[HT19] pages of elsewhere and other paths may not upgrade', async () => {
     const open = (path: string, headers = {}): Promise<number> =>
       new Promise((resolve) => {
         const socket = new WebSocket(`${a.url.replace('http', 'ws')}${path}`, { headers });
