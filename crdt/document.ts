@@ -20,6 +20,7 @@ import { retract } from './retract.ts';
 import { plainOrder, readPlainState } from './plain-state.ts';
 import { applyPlainUpdate } from './plain-update.ts';
 import { canOpen } from './shared-edit.ts';
+import { STAMPS_PER_MS } from './stamp.ts';
 import { exists } from './tombstone.ts';
 import { ROOT } from './root-name.ts';
 import { Transaction } from './transaction.ts';
@@ -48,6 +49,8 @@ const UPDATES_BYTES_MIN = 2048;
 /** Editors make many small changes to documents that are costly to encode: so many updates are kept, of at most so many bytes. */
 const SHARED_UPDATES_MAX = 256;
 const SHARED_UPDATES_BYTES_MAX = 65_536;
+/** Two seconds between marks of a document that clients edit. */
+const MARK_STAMPS = 2000 * STAMPS_PER_MS;
 const EMPTY_STATE: Uint8Array = Uint8Array.of(0, 0);
 /** JSON is rarely longer than this many times the state. */
 const JSON_PER_BYTE = 4;
@@ -74,6 +77,8 @@ export class CrdtDocument {
   #bytes = 0;
   /** Set while the state is that of a first write. Such a state is not made before it is needed. */
   #first: FirstState | null = null;
+  /** Stamp of the last mark. */
+  #markedAt = 0;
   /** An editor wrote in it. */
   #isShared = false;
 
@@ -200,11 +205,18 @@ export class CrdtDocument {
     if (isNew) checkLimit('documentBytes', this.#bytes + update.byteLength, admission.bytesMax);
     if (!isNew && !deletesAnything(doc, inspectUpdate(update).deletes)) return [];
     if (admission.isReadOnly) throw new CrdtError('CRDT_UPDATE_FORBIDDEN', 'this client may read only');
-    const isAnew = hasTombstone(doc) && !this.view().exists;
+    const isAnew = doc.store.clients.size === 0 || (hasTombstone(doc) && !this.view().exists);
     if (isAnew && !isNew) return [];
-    const before = isAnew ? this.change({ kind: 'merge-patch', patch: {} }, author) : null;
+    const before = isAnew ? this.change({ kind: 'merge-patch', patch: {} }, author) : this.#mark(author);
     const effect = this.#mergeEffect(update);
     return [before, effect].filter((part) => part !== null);
+  }
+
+  /** Updates of clients do not say when they were made: once in a while a write without content does. */
+  #mark(author: Author): Uint8Array | null {
+    if (author.stamp - this.#markedAt < MARK_STAMPS) return null;
+    this.#markedAt = author.stamp;
+    return this.#write(new Transaction(this.#read(), author, false));
   }
 
   /** Merges a checked update and returns what was new in it: what others need is seldom all that a client sends. */
@@ -441,7 +453,7 @@ export class CrdtDocument {
 
   #write(transaction: Transaction): Uint8Array {
     const { client } = transaction.author;
-    const isFirst = this.#isEmpty && !editsRoots(transaction);
+    const isFirst = this.#isEmpty && !transaction.editsRoots;
     const { update, right } = writeUpdate(transaction, this.#order ?? orderOf(this.#merge()));
     this.#pending.push(update);
     this.#view = null;
@@ -452,7 +464,7 @@ export class CrdtDocument {
       this.#order = plainOrder(client, transaction.model.clocks.get(client) as number);
       return update;
     }
-    if (!editsRoots(transaction)) {
+    if (!transaction.editsRoots) {
       this.#keep(update);
       if (this.#pending.length <= UPDATES_MAX) this.#order = this.#orderAfter(client, right);
       return update;
@@ -485,8 +497,4 @@ function countLive(model: Model): number {
   let count = 0;
   for (const run of model.runs) count += run.live;
   return count;
-}
-
-function editsRoots({ textEdits, sharedEdits }: Transaction): boolean {
-  return textEdits.length > 0 || sharedEdits.length > 0;
 }

@@ -71,6 +71,11 @@ export class Transaction {
     this.run = { client: author.client, clock: UNWRITTEN, stamp: author.stamp, creation, live: 0 };
   }
 
+  /** Tells whether root types besides our own are edited. */
+  get editsRoots(): boolean {
+    return this.textEdits.length > 0 || this.sharedEdits.length > 0;
+  }
+
   /** Tells whether anything would be written. */
   get isEmpty(): boolean {
     return (

@@ -19,7 +19,9 @@ class Pair {
 
   edit(edit: (doc: Y.Doc) => void): void {
     this.editor.transact(() => edit(this.editor));
-    this.document.mergeClient(Y.encodeStateAsUpdate(this.editor), ADMISSION, { ...AUTHOR, stamp: ++this.#stamp });
+    const author = { ...AUTHOR, stamp: ++this.#stamp };
+    const effects = this.document.mergeClient(Y.encodeStateAsUpdate(this.editor), ADMISSION, author);
+    for (const effect of effects) Y.applyUpdate(this.editor, effect);
   }
 
   write(change: Change): Uint8Array | null {
@@ -235,6 +237,24 @@ describe('[SH2] writes edit the type', () => {
     pair.document.change(intent({ op: 'append', path: '/r', value: 2 }), { ...AUTHOR, stamp: 9000 });
     expect(pair.json).toEqual({ r: [1, 2] });
   });
+});
+
+test('[SH5] a document that clients edit says when, and that they made it', () => {
+  const editor = new Y.Doc();
+  const document = CrdtDocument.create();
+  const second = 1000 * 4096;
+  const edit = (stamp: number): number => {
+    editor.getText('r').insert(0, 'x');
+    return document.mergeClient(Y.encodeStateAsUpdate(editor), ADMISSION, { ...AUTHOR, stamp }).length;
+  };
+  expect(edit(10 * second)).toBe(2);
+  expect(document.view()).toMatchObject({ exists: true, json: '{"r":"x"}', modified: 10 * second });
+  edit(13 * second);
+  expect(document.view().modified).toBe(13 * second);
+  // Not every letter.
+  expect(edit(14 * second)).toBe(1);
+  expect(document.view().modified).toBe(13 * second);
+  expect(CrdtDocument.load(document.encode()).view()).toEqual(document.view());
 });
 
 test('[SH4] a text that an intent creates is the root type of its name', () => {
