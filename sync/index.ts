@@ -13,6 +13,7 @@ export type { ScrubStatus } from './scrub.ts';
 export type { DatabaseStatus, HorizonStatus, MemberLag, MemberStatus, ReplicaStatus } from './replica-status.ts';
 export type { MemberState } from './catalog.ts';
 export { accessTokenId, AccessTokens } from './access-token.ts';
+export { watchArrivals } from './arrival.ts';
 export type { AccessRole, AccessTokenEntry, AccessTokenRequest } from './access-token.ts';
 export type { Incident, IncidentKind } from './incident.ts';
 export type { PeersEvent } from './link/peers.ts';

@@ -5,11 +5,18 @@
  */
 import { statfs } from 'node:fs/promises';
 import { Counter, Gauge, Registry, type LabelValues } from 'prom-client';
-import { describeCloseCode, type PeersEvent, type Replica, type ReplicaStatus } from '../../sync/index.ts';
+import {
+  describeCloseCode,
+  type PeersEvent,
+  type Replica,
+  type ReplicaStatus,
+  watchArrivals,
+} from '../../sync/index.ts';
 import type { Health } from '../http/health.ts';
+import { systemClock } from '../system-ports.ts';
 import { ATOLL_VERSION } from '../version.ts';
 import type { EventLoop } from './event-loop.ts';
-import { formatLabels, header, type Histogram } from './histogram.ts';
+import { formatLabels, header, Histogram } from './histogram.ts';
 import type { RequestMetrics } from './request-metrics.ts';
 
 export interface NodeMetricsParts {
@@ -44,11 +51,13 @@ export class NodeMetrics {
   readonly #parts: NodeMetricsParts;
   readonly #registry = new Registry();
   readonly #gauges: ((scrape: Scrape) => void)[] = [];
+  readonly #arrivals = new Histogram();
   readonly #rejected = new Map<string, number>();
   readonly #startedMs = Date.now();
 
   constructor(parts: NodeMetricsParts) {
     this.#parts = parts;
+    watchArrivals(parts.replica, systemClock, (seconds) => this.#arrivals.observe(seconds));
     this.#addProcess();
     this.#addPeers();
     this.#addStorage();
@@ -72,10 +81,13 @@ export class NodeMetrics {
 
   #exposeOwn(): string {
     const syncs = 'atoll_wal_sync_seconds';
+    const arrivals = 'atoll_convergence_seconds';
     const rejected = 'atoll_decode_rejected_total';
     return [
       ...header(syncs, 'histogram', 'Time of a write to disk with fsync.'),
       ...this.#parts.syncs.lines(syncs, {}),
+      ...header(arrivals, 'histogram', 'Time from a commit on another node until it is durable here, by their clocks.'),
+      ...this.#arrivals.lines(arrivals, {}),
       ...header(rejected, 'counter', 'Links closed because of what the peer sent, by reason.'),
       ...[...this.#rejected].map(([reason, count]) => `${rejected}{${formatLabels({ reason })}} ${count}`),
       '',

@@ -178,6 +178,8 @@ describe('logs', () => {
     const metrics = await (await call(second.url, 'GET', '/metrics')).text();
     expect(metrics).toMatch(/^atoll_peer_connected\{peer="[0-9a-f-]+",name="n1"\} 1$/m);
     expect(metrics).toMatch(/^atoll_peer_lag_seconds\{peer="[0-9a-f-]+",name="n1"\} \d/m);
+    // What the first node wrote, the token among it, came here.
+    expect(Number(/^atoll_convergence_seconds_count (\d+)$/m.exec(metrics)?.[1])).toBeGreaterThan(0);
     expect(Number(/^atoll_wal_sync_seconds_count (\d+)$/m.exec(metrics)?.[1])).toBeGreaterThan(0);
     await call(first.url, 'PUT', '/v1/app');
     for (const extra of [{}, bearer(token), bearer(secrets.guess)]) {
