@@ -3,7 +3,7 @@
  * Owns the schemas of what a node tells about its cluster and its integrity.
  */
 import { Type, type TSchema } from 'typebox';
-import type { DoctorAnswer, FeedsAnswer, MemberAnswer, MemberList } from '../api/index.ts';
+import type { AlarmAnswer, CheckAnswer, DoctorAnswer, FeedsAnswer, MemberAnswer, MemberList } from '../api/index.ts';
 import { of } from './route-doc.ts';
 
 const strict = { additionalProperties: false } as const;
@@ -12,17 +12,32 @@ const orNull = <S extends TSchema>(schema: S) => Type.Union([schema, Type.Null()
 const count = Type.Integer({ minimum: 0 });
 const lag = Type.Object({ entries: count, bytes: Type.Number(), seconds: Type.Number() }, strict);
 
+/** Complete, as the compiler sees to. */
+const CHECKS: Readonly<Record<CheckAnswer['check'], true>> = {
+  storage: true,
+  digest: true,
+  documents: true,
+  indexes: true,
+  peers: true,
+  scrub: true,
+  tombstones: true,
+};
+const ALARMS: Readonly<Record<AlarmAnswer['kind'], true>> = {
+  difference: true,
+  digest: true,
+  content: true,
+  damage: true,
+  log: true,
+  loss: true,
+  index: true,
+};
+const oneOf = <K extends string>(names: Readonly<Record<K, true>>) =>
+  Type.Unsafe<K>({ type: 'string', enum: Object.keys(names) });
+
 const alarm = Type.Object(
   {
     at: moment,
-    kind: Type.Union([
-      Type.Literal('difference'),
-      Type.Literal('digest'),
-      Type.Literal('content'),
-      Type.Literal('damage'),
-      Type.Literal('log'),
-      Type.Literal('loss'),
-    ]),
+    kind: oneOf(ALARMS),
     database: Type.String(),
     peer: orNull(Type.String()),
     documents: count,
@@ -107,13 +122,7 @@ export const CLUSTER_SCHEMAS: Readonly<Record<string, TSchema>> = {
         healthy: Type.Boolean(),
         checks: Type.Array(
           Type.Object({
-            check: Type.Union([
-              Type.Literal('storage'),
-              Type.Literal('digest'),
-              Type.Literal('documents'),
-              Type.Literal('peers'),
-              Type.Literal('scrub'),
-            ]),
+            check: oneOf(CHECKS),
             database: orNull(Type.String()),
             ok: Type.Boolean(),
             detail: Type.String(),
