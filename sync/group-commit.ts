@@ -43,7 +43,12 @@ export class GroupCommit {
   #inFlight: Promise<void> | null = null;
   #failure: AtollError | null = null;
 
-  constructor(store: Store, onFailure: (error: AtollError) => void, soon: Timers['soon'] = queueMicrotask) {
+  // Browsers do not let a function of theirs be called as somebody else's method.
+  constructor(
+    store: Store,
+    onFailure: (error: AtollError) => void,
+    soon: Timers['soon'] = (run) => queueMicrotask(run),
+  ) {
     this.#store = store;
     this.#onFailure = onFailure;
     this.#soon = soon;

@@ -96,5 +96,5 @@ class MemoryChannel extends InboundChannel {
 }
 
 function createDefer({ timers, delayMs = 0 }: MemoryChannelOptions): Defer {
-  return timers === undefined ? queueMicrotask : (run): void => void timers.after(delayMs, run);
+  return timers === undefined ? (run): void => queueMicrotask(run) : (run): void => void timers.after(delayMs, run);
 }
