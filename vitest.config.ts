@@ -30,6 +30,19 @@ export default defineConfig({
           ...built,
         },
       },
+      {
+        // Chromium, which the first run may have to install.
+        test: {
+          name: 'browser',
+          include: ['test/browser/**/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 300_000,
+          maxWorkers: 1,
+          setupFiles: ['test/helper/checked-fetch.ts'],
+          sequence: { groupOrder: 1 },
+          ...built,
+        },
+      },
     ],
   },
 });

@@ -2,7 +2,6 @@
  * @module
  * Owns the proof that a replica runs in a real browser: on IndexedDB, over the browser's websocket, offline, and across a reload.
  */
-import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -10,11 +9,9 @@ import { join } from 'node:path';
 import { build } from 'esbuild';
 import { chromium, type Browser, type Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { eventually, Leftovers } from './cli-process.ts';
+import { eventually, Leftovers } from '../e2e/cli-process.ts';
+import { findChromium } from '../helper/chromium.ts';
 
-const INSTALL = 'apt-get install --no-install-recommends chromium-headless-shell';
-const BROWSERS = ['/usr/bin/chromium-headless-shell', '/usr/bin/chromium'];
-const executablePath = process.env['ATOLL_TEST_CHROMIUM'] ?? BROWSERS.find((path) => existsSync(path));
 const SECRET = 'a-cluster-secret-of-a-test';
 
 /** What a page does, in terms of documents. */
@@ -57,7 +54,7 @@ let origin: string;
 let node: { readonly url: string };
 
 beforeAll(async () => {
-  if (executablePath === undefined) return;
+  const executablePath = findChromium();
   const { outputFiles } = await build({
     stdin: { contents: PAGE, resolveDir: process.cwd() },
     bundle: true,
@@ -108,34 +105,31 @@ async function putOnNode(id: string, value: object): Promise<number> {
   return (await fetch(`${node.url}/v1/app/todos/docs/${id}`, { method: 'PUT', headers, body })).status;
 }
 
-test.skipIf(executablePath === undefined)(
-  `[EM1] [EM2] a page syncs, is edited offline, is loaded anew, and converges (needs: ${INSTALL})`,
-  async () => {
-    const page = await (await browser.newContext()).newPage();
-    await load(page);
-    const id = await startIn(page, [node.url]);
-    expect(await putOnNode('t1', { title: 'milk' })).toBe(201);
-    await eventually(async () => (await readIn(page, 't1')) !== null);
-    await putIn(page, 't2', { title: 'bread' });
-    await eventually(async () => (await onNode('t2')) !== 404);
-    expect(await page.evaluate(() => script.startAgain())).toBe('STORAGE_IN_USE');
+test('[EM1] [EM2] a page syncs, is edited offline, is loaded anew, and converges', async () => {
+  const page = await (await browser.newContext()).newPage();
+  await load(page);
+  const id = await startIn(page, [node.url]);
+  expect(await putOnNode('t1', { title: 'milk' })).toBe(201);
+  await eventually(async () => (await readIn(page, 't1')) !== null);
+  await putIn(page, 't2', { title: 'bread' });
+  await eventually(async () => (await onNode('t2')) !== 404);
+  expect(await page.evaluate(() => script.startAgain())).toBe('STORAGE_IN_USE');
 
-    // Nobody to reach: what is written here and there meets later.
-    await load(page);
-    expect(await startIn(page, [])).toBe(id);
-    expect(await readIn(page, 't2')).toEqual({ title: 'bread' });
-    await putIn(page, 't3', { title: 'salt' });
-    await putIn(page, 't1', { title: 'oat milk' });
-    await putOnNode('t4', { title: 'tea' });
-    expect(await onNode('t3')).toBe(404);
+  // Nobody to reach: what is written here and there meets later.
+  await load(page);
+  expect(await startIn(page, [])).toBe(id);
+  expect(await readIn(page, 't2')).toEqual({ title: 'bread' });
+  await putIn(page, 't3', { title: 'salt' });
+  await putIn(page, 't1', { title: 'oat milk' });
+  await putOnNode('t4', { title: 'tea' });
+  expect(await onNode('t3')).toBe(404);
 
-    await load(page);
-    expect(await startIn(page, [node.url])).toBe(id);
-    await eventually(async () => (await readIn(page, 't4')) !== null && (await onNode('t3')) !== 404);
-    await eventually(async () => JSON.stringify(await onNode('t1')) === '{"title":"oat milk"}');
-    await eventually(async () => {
-      const answer = (await (await fetch(`${node.url}/v1/app/_digest`)).json()) as { digest: string };
-      return answer.digest === (await page.evaluate(() => script.digest()));
-    });
-  },
-);
+  await load(page);
+  expect(await startIn(page, [node.url])).toBe(id);
+  await eventually(async () => (await readIn(page, 't4')) !== null && (await onNode('t3')) !== 404);
+  await eventually(async () => JSON.stringify(await onNode('t1')) === '{"title":"oat milk"}');
+  await eventually(async () => {
+    const answer = (await (await fetch(`${node.url}/v1/app/_digest`)).json()) as { digest: string };
+    return answer.digest === (await page.evaluate(() => script.digest()));
+  });
+});
