@@ -4,6 +4,7 @@
  * snapshot needs no memory beyond the window.
  */
 import type { SnapshotSource } from '../engine.ts';
+import { SyncError } from '../errors.ts';
 import { CLOSE_CODES } from '../protocol/close-code.ts';
 import { FRAME_BODY_BYTES_MAX } from '../protocol/limit.ts';
 import type { SnapshotRequestMessage } from '../protocol/message.ts';
@@ -81,7 +82,9 @@ export class Donor {
   #fail(error: unknown): void {
     if (this.#isDone) return;
     this.cancel();
-    this.#context.close(CLOSE_CODES.INTERNAL_ERROR, `snapshot failed: ${String(error)}`);
+    // A node that stops is no broken one.
+    const code = isClosing(error) ? CLOSE_CODES.GOING_AWAY : CLOSE_CODES.INTERNAL_ERROR;
+    this.#context.close(code, `snapshot failed: ${String(error)}`);
   }
 
   #handleRead(chunk: Uint8Array | null): void {
@@ -106,4 +109,8 @@ export class Donor {
     }
     this.#onProgress();
   }
+}
+
+function isClosing(error: unknown): boolean {
+  return error instanceof SyncError && error.code === 'SYNC_CLOSED';
 }

@@ -48,7 +48,7 @@ const HARMLESS_CLOSES: ReadonlySet<string> = new Set([
 /** Closes that nothing but two processes with one name causes. */
 const IDENTITY_CLOSES: ReadonlySet<string> = new Set(['DUPLICATE_NODE', 'ORIGIN_CONFLICT']);
 /** Closes that a channel without order may cause besides. */
-const LOSSY_CLOSES: ReadonlySet<string> = new Set(['MESSAGE_UNEXPECTED']);
+const LOSSY_CLOSES: ReadonlySet<string> = new Set(['MESSAGE_UNEXPECTED', 'FRAME_TOO_LARGE']);
 
 /** A disk as it was. */
 export interface Backup {

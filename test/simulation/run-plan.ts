@@ -161,6 +161,8 @@ function perform(cluster: Cluster, workloads: readonly Workload[], action: Actio
     trace.count(`fault ${action.fault.type}`);
     return injectFault(cluster, action.fault);
   }
+  // It waited for a paused node, and by now the run only looks whether all become equal.
+  if (cluster.isHealed) return trace.count('writes given up');
   const { replica, process } = cluster.nodes[action.node]!;
   if (process !== null && process.host.pausedUntil > time.now) {
     time.after(process.host.pausedUntil - time.now, () => perform(cluster, workloads, action));
