@@ -72,6 +72,8 @@ export class Cluster {
   readonly removed: Map<number, string> = new Map();
   /** Nodes whose disk was replaced by another. */
   readonly replaced: Set<number> = new Set();
+  /** A node, and a member of its list that had seen, at least once, all that the node had forgotten. */
+  readonly #complete: Set<string> = new Set();
   /** No fault begins any more. */
   isHealed = false;
   readonly #tap: WireTap;
@@ -374,28 +376,34 @@ export class Cluster {
    * than what its node had said.
    */
   checkForgotten(): void {
-    const counting = this.nodes.filter(({ index }) => !this.removed.has(index));
-    for (const { index, replica } of counting) {
-      if (replica === null) continue;
-      for (const { tombstones } of replica.status().databases)
+    const counting = this.nodes.filter(({ index, replica }) => replica !== null && !this.removed.has(index));
+    for (const { replica } of counting) {
+      for (const { tombstones } of replica!.status().databases)
         this.trace.maximum('max documents forgotten', tombstones.collected);
-      const excused = new Set(
-        replica.status().members.flatMap(({ node, state }) => (state === 'removed' || state === 'stale' ? [node] : [])),
-      );
+    }
+    for (const node of counting) {
       for (const other of counting) {
-        if (other.replica === null || this.replaced.has(other.index) || excused.has(other.replica.nodeId)) continue;
-        for (const key of replica.engine.databases()) this.#checkHeld(index, other.index, key);
+        if (this.replaced.has(other.index) || !isWaitedFor(node, other)) continue;
+        const pair = `${node.index} ${other.index}`;
+        const missing = this.#missingOf(node, other);
+        if (missing.length === 0) this.#complete.add(pair);
+        // Who has just come was not waited for, and has nothing that could come back.
+        else if (this.#complete.has(pair)) for (const each of missing) this.complain(each);
       }
     }
   }
 
-  #checkHeld(index: number, other: number, key: string): void {
-    if (isScratch(key)) return;
-    const held = this.nodes[other]!.replica!.engine.vector(key);
-    for (const [origin, seq] of this.nodes[index]!.replica!.engine.forgotten(key)) {
-      if ((held.get(origin)?.seq ?? 0) >= seq) continue;
-      this.complain(`[I8] node ${index} has forgotten ${key} ${origin}:${seq}, and node ${other} has not seen it`);
-    }
+  #missingOf({ index, replica }: SimNode, other: SimNode): string[] {
+    return replica!.engine.databases().flatMap((key) => {
+      if (isScratch(key)) return [];
+      const held = other.replica!.engine.vector(key);
+      return [...replica!.engine.forgotten(key)]
+        .filter(([origin, seq]) => (held.get(origin)?.seq ?? 0) < seq)
+        .map(
+          ([origin, seq]) =>
+            `[I8] node ${index} has forgotten ${key} ${origin}:${seq}, and node ${other.index} has not seen it`,
+        );
+    });
   }
 
   /** Invariant I9 while things happen: equal vectors have equal digests, on all nodes at all times. */
@@ -415,6 +423,12 @@ export class Cluster {
       }
     }
   }
+}
+
+function isWaitedFor(node: SimNode, other: SimNode): boolean {
+  const { members } = node.replica!.status();
+  const state = members.find((member) => member.node === other.replica!.nodeId)?.state;
+  return state !== undefined && state !== 'removed' && state !== 'stale';
 }
 
 /** Every document with its version, of every database that is never dropped. */
