@@ -39,7 +39,7 @@ export default defineConfig({
           hookTimeout: 300_000,
           maxWorkers: 1,
           setupFiles: ['test/helper/checked-fetch.ts'],
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
           ...built,
         },
       },
