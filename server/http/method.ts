@@ -5,7 +5,7 @@
  */
 import type { FastifyInstance, HTTPMethods } from 'fastify';
 import { HttpError } from './errors.ts';
-import './route-policy.ts';
+import type {} from './route-policy.ts';
 
 /** Methods that some path takes; the others end in the handler of what is not found. */
 const METHODS: readonly HTTPMethods[] = ['GET', 'HEAD', 'PUT', 'POST', 'PATCH', 'DELETE'];
