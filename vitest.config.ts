@@ -18,13 +18,13 @@ export default defineConfig({
       { test: { name: 'simulation', include: ['test/simulation/**/*.test.ts'], testTimeout: 240_000 } },
       { test: { name: 'api', include: ['test/api/**/*.test.ts'], testTimeout: 120_000, ...built } },
       {
-        // Real processes, ports and disks: one file at a time, after everything else.
+        // Real processes, ports and disks, after everything else; they wait more than they work.
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          maxWorkers: 1,
+          maxWorkers: 2,
           setupFiles: ['test/helper/checked-fetch.ts'],
           sequence: { groupOrder: 1 },
           ...built,

@@ -4,6 +4,7 @@ import { readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { AtollClient, type JsonObject } from '../../cli/client.ts';
+import { freePort } from '../helper/port.ts';
 import { BIN, cli, endOf, eventually, Leftovers, spawnCli, type CliEnd } from './cli-process.ts';
 
 const COUNT = 5_000;
@@ -124,8 +125,7 @@ test('[CL14] an import that waits for its standard input can be stopped', async 
 
 test('[CL15] an import goes on when the node is away for a while', async () => {
   const data = await leftovers.directory();
-  // Below the range of outgoing connections, so that nobody takes it while the node is away.
-  const listen = ['--listen', `127.0.0.1:${20_000 + (process.pid % 12_000)}`];
+  const listen = ['--listen', `127.0.0.1:${await freePort()}`];
   let other = await leftovers.startNode(listen, data);
   await new AtollClient({ endpoints: other.url }).database('app').create();
   const all = documents(COUNT);

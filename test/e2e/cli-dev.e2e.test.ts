@@ -2,10 +2,9 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { AtollClient, type ClusterStatus } from '../../cli/client.ts';
+import { freePorts } from '../helper/port.ts';
 import { cli, eventually, Leftovers, type LineProcess } from './cli-process.ts';
 
-/** Below the range from which systems take ports for outgoing connections. */
-const PORT = 20_000 + (process.pid % 12_000);
 const leftovers = new Leftovers();
 afterAll(async () => leftovers.clear());
 
@@ -74,7 +73,7 @@ test('[CL7] dev starts nodes with the database app, outlives the end of its inpu
 
 test('[CL7] dev uses consecutive ports, keeps a directory that was given, and ends at quit', async () => {
   const data = join(await leftovers.directory(), 'cluster');
-  const port = PORT;
+  const [port] = (await freePorts(2)) as [number, number];
   const child = leftovers.spawn(['dev', '--nodes', '2', '--port', String(port), '--data', data]);
   const end = child.end;
   for (const at of [port, port + 1]) await eventually(async () => !(await isGone(`http://127.0.0.1:${at}`)));
@@ -93,11 +92,12 @@ test('[CL7] dev uses consecutive ports, keeps a directory that was given, and en
 });
 
 test('[CL7] when a port is taken dev says which and leaves nothing running', async () => {
-  const node = await leftovers.startNode(['--listen', `127.0.0.1:${PORT + 11}`]);
-  const end = await cli(['dev', '--nodes', '2', '--port', String(PORT + 10)]);
+  const [port, taken] = (await freePorts(2)) as [number, number];
+  const node = await leftovers.startNode(['--listen', `127.0.0.1:${taken}`]);
+  const end = await cli(['dev', '--nodes', '2', '--port', String(port)]);
   expect(end.code).toBe(1);
   expect(end.stderr).toMatch(/n2 did not start;[^]*CONFIG_LISTEN_FAILED/);
-  expect(await isGone(`http://127.0.0.1:${PORT + 10}`)).toBe(true);
+  expect(await isGone(`http://127.0.0.1:${port}`)).toBe(true);
   await node.stop();
 });
 

@@ -8,6 +8,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { freePort } from '../helper/port.ts';
 
 /** `ATOLL_TEST_BIN` tests another build or an installed package. */
 export const BIN: string = process.env['ATOLL_TEST_BIN'] ?? new URL('../../dist/cli/bin.js', import.meta.url).pathname;
@@ -113,7 +114,8 @@ export class Leftovers {
   /** A node that is ready. */
   async startNode(args: readonly string[] = [], data?: string): Promise<LineProcess & { readonly url: string }> {
     const directory = data ?? join(await this.directory(), 'data');
-    const node = this.spawn(['start', '--data', directory, '--listen', '127.0.0.1:0', ...args]);
+    const listen = args.includes('--listen') ? [] : ['--listen', `127.0.0.1:${await freePort()}`];
+    const node = this.spawn(['start', '--data', directory, ...listen, ...args]);
     const { url } = await node.next<{ url: string }>();
     return Object.assign(node, { url });
   }

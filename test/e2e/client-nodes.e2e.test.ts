@@ -1,21 +1,13 @@
-import { createServer, type AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { AtollClient, type Change } from '../../cli/client.ts';
 import type { AtollNode } from '../../server/index.ts';
+import { freePort } from '../helper/port.ts';
 import { createTestNodes, waitFor } from '../helper/test-node.ts';
 
 const nodes = createTestNodes();
 let a: AtollNode;
 let b: AtollNode;
 let both: AtollClient;
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((ready) => server.listen(0, '127.0.0.1', () => ready()));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((closed) => server.close(closed));
-  return port;
-}
 
 async function openAdvertised(name: string, join: string[]): Promise<AtollNode> {
   const listen = `127.0.0.1:${await freePort()}`;

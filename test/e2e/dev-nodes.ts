@@ -2,6 +2,7 @@
  * @module
  * Owns three real nodes whose links can be cut and which can be killed, and plain requests to them.
  */
+import { freePorts } from '../helper/port.ts';
 import { type Leftovers, type LineProcess, eventually } from './cli-process.ts';
 
 export interface DevNodes {
@@ -14,7 +15,8 @@ export interface DevNodes {
 }
 
 export async function startDevNodes(leftovers: Leftovers): Promise<DevNodes> {
-  const process = leftovers.spawn(['dev', '--json', '--port', '0', '--nodes', '3']);
+  const [port] = await freePorts(3);
+  const process = leftovers.spawn(['dev', '--json', '--port', String(port), '--nodes', '3']);
   const { nodes } = await process.next<{ readonly nodes: readonly { readonly url: string }[] }>();
   const urls = nodes.map(({ url }) => url);
   return {

@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { AtollClient, type JsonObject } from '../../cli/client.ts';
+import { freePorts } from '../helper/port.ts';
 import { cli, eventually, Leftovers } from './cli-process.ts';
 
 const COUNT = 4000;
 const CHANGED = 300;
 const leftovers = new Leftovers();
-const port = 30_000 + (process.pid % 1000) * 2;
 
 type Node = Awaited<ReturnType<Leftovers['startNode']>>;
 
@@ -51,12 +51,13 @@ async function expectEqual(nodes: readonly Node[]): Promise<void> {
 
 test('[I7] a node that comes back behind a log that was cut gets the documents that changed, and nothing else', async () => {
   const directory = await leftovers.directory();
+  const [port, portThere] = (await freePorts(2)) as [number, number];
   const listen = ['--listen', `127.0.0.1:${port}`, '--log-bytes-max', '1048576'];
   const startHere = (): Promise<Node> => leftovers.startNode(listen, join(directory, 'here'));
   let here = await startHere();
   const startThere = (): Promise<Node> =>
     leftovers.startNode(
-      ['--listen', `127.0.0.1:${port + 1}`, '--join', `ws://127.0.0.1:${port}`],
+      ['--listen', `127.0.0.1:${portThere}`, '--join', `ws://127.0.0.1:${port}`],
       join(directory, 'there'),
     );
   let there = await startThere();

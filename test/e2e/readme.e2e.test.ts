@@ -5,10 +5,10 @@
  */
 import { execFile, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { freePorts } from '../helper/port.ts';
 import { BIN, eventually, Leftovers } from './cli-process.ts';
 import { startDevNodes, type DevNodes } from './dev-nodes.ts';
 
@@ -134,15 +134,3 @@ test.each(blocks.filter(({ language }) => language === 'ts'))(
     expect(stdout).toBe('1\nporto Porto\nfaro 0\nporto 1\n');
   },
 );
-
-async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, () => {
-      const server = createServer();
-      return new Promise<typeof server>((ready) => server.listen(0, '127.0.0.1', () => ready(server)));
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((closed) => server.close(closed))));
-  return ports;
-}

@@ -2,6 +2,7 @@ import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { AtollClient, type JsonObject } from '../../cli/client.ts';
+import { freePorts } from '../helper/port.ts';
 import { cli, eventually, Leftovers } from './cli-process.ts';
 
 const COUNT = 12_000;
@@ -9,7 +10,8 @@ const leftovers = new Leftovers();
 let full: string;
 let donorData: string;
 let receiverData: string;
-let port = 20_000 + (process.pid % 5_000) * 2;
+let port: number;
+let portOfReceiver: number;
 
 interface Cluster {
   readonly databases: readonly { readonly name: string; readonly merging: boolean; readonly documents: number }[];
@@ -20,7 +22,7 @@ type Node = Awaited<ReturnType<Leftovers['startNode']>>;
 
 const startDonor = (): Promise<Node> => leftovers.startNode(['--listen', `127.0.0.1:${port}`], donorData);
 const startReceiver = (): Promise<Node> =>
-  leftovers.startNode(['--listen', `127.0.0.1:${port + 1}`, '--join', `ws://127.0.0.1:${port}`], receiverData);
+  leftovers.startNode(['--listen', `127.0.0.1:${portOfReceiver}`, '--join', `ws://127.0.0.1:${port}`], receiverData);
 
 async function clusterOf(node: Node): Promise<Cluster> {
   return (await (await fetch(`${node.url}/v1/_cluster`)).json()) as Cluster;
@@ -55,7 +57,7 @@ beforeAll(async () => {
 afterAll(() => leftovers.clear());
 
 beforeEach(async () => {
-  port += 2;
+  [port, portOfReceiver] = (await freePorts(2)) as [number, number];
   const directory = await leftovers.directory();
   donorData = join(directory, 'donor');
   receiverData = join(directory, 'receiver');
