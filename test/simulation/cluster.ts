@@ -265,7 +265,12 @@ export class Cluster {
   /** Writes with an effect that a node has acknowledged. */
   #promisesOf(node: number): Attempt[] {
     return this.history.attempts.filter(
-      (attempt) => attempt.node === node && isAcknowledged(attempt) && attempt.outcome !== 'unchanged',
+      (attempt) =>
+        attempt.node === node &&
+        isAcknowledged(attempt) &&
+        attempt.outcome !== 'unchanged' &&
+        // Perhaps another node did it.
+        !attempt.isRepeatable,
     );
   }
 

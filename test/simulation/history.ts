@@ -19,6 +19,8 @@ export interface Attempt {
   readonly change: Change;
   /** What the workload wants to remember: a member, an amount, a field. */
   readonly tag: string | number;
+  /** A keyed write: if it was done before, by whomever, that is what was answered. */
+  readonly isRepeatable: boolean;
   readonly calledAt: number;
   readonly vectorAtCall: Readonly<Record<string, number>>;
   status: AttemptStatus;

@@ -3,8 +3,10 @@
  * Owns plans: what a seed means. A plan is plain data, made before anything runs, so that it can be printed, and shortened
  * when it fails. Actions are independent of each other: any subset of them is a plan too.
  */
+import { makeClients } from './client-plan.ts';
 import type { DamageFault } from './damage-fault.ts';
 import type { IdentityFault } from './identity-fault.ts';
+import type { JsonObject } from '../../crdt/index.ts';
 import type { CollectionOptions } from '../../sync/collector.ts';
 import type { LogRetention } from '../../sync/log-cutter.ts';
 import type { SnapshotOptions } from '../../sync/snapshot-options.ts';
@@ -24,7 +26,9 @@ export type WorkloadName =
   | 'texts'
   | 'lifecycles'
   | 'swaps'
-  | 'chaos';
+  | 'chaos'
+  | 'keyed'
+  | 'sessions';
 
 export type Direction = readonly [from: number, to: number];
 
@@ -80,6 +84,15 @@ export type Action =
       readonly database: string;
       readonly workload: WorkloadName;
       readonly key: number;
+    }
+  | {
+      readonly at: number;
+      readonly type: 'define-index';
+      readonly node: number;
+      readonly database: string;
+      readonly collection: string;
+      /** Null drops it. */
+      readonly definition: JsonObject | null;
     }
   | { readonly at: number; readonly type: 'fault'; readonly fault: Fault | IdentityFault | DamageFault };
 
@@ -180,6 +193,7 @@ export function makePlan(seed: number, options: PlanOptions = {}): Plan {
     actions: [
       ...makeDatabases(random, nodeCount, activeMs),
       ...makeWrites(random, nodeCount, activeMs, writes),
+      ...makeClients({ seed, nodes, activeMs, faults }),
       ...faults,
     ].sort((a, b) => a.at - b.at),
   };

@@ -18,11 +18,13 @@ export async function checkRemoved(cluster: Cluster): Promise<void> {
     for (const attempt of cluster.history.attempts) {
       if (attempt.node !== index || !isAcknowledged(attempt) || isScratch(attempt.database)) continue;
       const held = member!.replica!.engine.vector(`${attempt.database}.0`).get(attempt.origin)?.seq ?? 0;
-      if (attempt.outcome === 'unchanged' || held >= (attempt.vectorAtReply[attempt.origin] ?? 0)) continue;
+      if (attempt.outcome === 'unchanged') continue;
+      // Which of its epochs did a keyed write, if it was this node at all, its answer does not tell.
+      if (!attempt.isRepeatable && held >= (attempt.vectorAtReply[attempt.origin] ?? 0)) continue;
       cluster.history.retract(attempt, 'only the removed node has it');
       cluster.trace.count('writes that only a removed node has');
       const name = `${attempt.database}/${attempt.collection}/${attempt.document}`;
-      if (isAware && !unsent.has(name))
+      if (isAware && !attempt.isRepeatable && !unsent.has(name))
         cluster.complain(
           `[ID8] node ${index} was removed, only it has #${attempt.id}, and it does not list ${name} as unsent`,
         );

@@ -5,6 +5,7 @@
 import { Cluster } from './cluster.ts';
 import { injectFault } from './fault.ts';
 import { checkFinalState, describeDifferences, hasConverged } from './final-check.ts';
+import { checkAllIndexes } from './index-check.ts';
 import { checkRemoved } from './removed-check.ts';
 import type { Action, Plan, WorkloadName } from './plan.ts';
 import { SeededRandom } from './seeded-random.ts';
@@ -14,9 +15,11 @@ import type { Counters } from './trace.ts';
 import { ChaosWorkload } from './workload/chaos.ts';
 import { CounterWorkload } from './workload/counters.ts';
 import { InsertWorkload } from './workload/inserts.ts';
+import { KeyedWorkload } from './workload/keyed.ts';
 import { LifecycleWorkload } from './workload/lifecycles.ts';
 import { RegisterWorkload } from './workload/registers.ts';
 import { ListWorkload, MoveWorkload, TextWorkload } from './workload/sequences.ts';
+import { SessionWorkload } from './workload/sessions.ts';
 import { SetWorkload } from './workload/sets.ts';
 import { SwapWorkload } from './workload/swaps.ts';
 import type { Workload } from './workload/workload.ts';
@@ -128,6 +131,7 @@ async function checkInTime(cluster: Cluster, workloads: readonly Workload[]): Pr
   let isDone = false;
   const done = checkRemoved(cluster)
     .then(() => checkFinalState(cluster, workloads))
+    .then(() => checkAllIndexes(cluster))
     .finally(() => {
       isDone = true;
     });
@@ -148,6 +152,8 @@ function createWorkloads({ largeShare, dropShare }: Plan): Workload[] {
     new LifecycleWorkload(),
     new SwapWorkload(),
     new ChaosWorkload(dropShare),
+    new KeyedWorkload(),
+    new SessionWorkload(),
   ];
 }
 
@@ -177,6 +183,7 @@ function perform(cluster: Cluster, workloads: readonly Workload[], action: Actio
     if (action.type === 'write') return findWorkload(workloads, action.workload).step(client);
     if (action.type === 'create-database')
       return client.attempt('create database', () => replica.createDatabase(database));
+    if (action.type === 'define-index') return client.defineIndex(action.collection, action.definition);
     return client.attempt('drop database', () => replica.dropDatabase(database));
   };
   work().catch((error: unknown) => cluster.complain(`${action.type} broke: ${describeError(error)}`));

@@ -3,7 +3,8 @@
  * Owns clients: they use the public API of one replica, write the history, and know which refusals are legitimate.
  */
 import type { Change, JsonObject } from '../../crdt/index.ts';
-import type { CollectionConfig, Database, Preconditions, Replica } from '../../sync/index.ts';
+import { defineIndex, dropIndex } from '../../sync/index.ts';
+import type { CollectionConfig, Database, Replica, WriteOptions } from '../../sync/index.ts';
 import type { Cluster } from './cluster.ts';
 import type { Attempt } from './history.ts';
 import type { SeededRandom } from './seeded-random.ts';
@@ -16,6 +17,7 @@ const REFUSALS = new Set([
   'SYNC_DATABASE_NOT_FOUND',
   'SYNC_PRECONDITION_FAILED',
   'SYNC_NODE_REMOVED',
+  'SYNC_INDEX_NOT_FOUND',
   'CRDT_PATCH_TARGET_MISSING',
   'CRDT_PATCH_TEST_FAILED',
   'CRDT_PATCH_INVALID',
@@ -77,6 +79,32 @@ export class SimClient implements Client {
     return { json: JSON.parse(text) as JsonObject, etag: found.etag };
   }
 
+  async awaitSession(token: string, waitMs: number): Promise<'covered' | 'behind' | 'expired' | null> {
+    const { sessions } = this.#replica.guarantees;
+    try {
+      const seen = sessions.read(this.database, token);
+      if (seen !== null) await sessions.await(seen, waitMs);
+      this.#cluster.trace.count('sessions covered');
+      return 'covered';
+    } catch (error) {
+      const code = codeOf(error);
+      this.#cluster.trace.count(`sessions ${code}`);
+      // Foreign: two nodes created the first database without knowing of each other, and still do not.
+      if (code === 'SYNC_REPLICA_BEHIND' || code === 'SYNC_TOKEN_FOREIGN') return 'behind';
+      if (code === 'SYNC_TOKEN_EXPIRED') return 'expired';
+      this.#judge('a session', error);
+      return null;
+    }
+  }
+
+  sessionToken(): string | null {
+    try {
+      return this.#replica.database(this.database).token();
+    } catch {
+      return null;
+    }
+  }
+
   complain(problem: string): void {
     this.#cluster.complain(`client of node ${this.#node}: ${problem}`);
   }
@@ -86,7 +114,7 @@ export class SimClient implements Client {
     document: string,
     change: Change,
     tag: string | number,
-    preconditions: Preconditions = {},
+    options: WriteOptions = {},
   ): Promise<Attempt> {
     const { time, trace, history } = this.#cluster;
     const database = await this.openDatabase();
@@ -98,13 +126,14 @@ export class SimClient implements Client {
       document,
       change,
       tag,
+      isRepeatable: options.operation !== undefined,
       calledAt: time.now,
       vectorAtCall: database?.digest().vector ?? {},
     });
     trace.count('writes attempted');
     try {
       if (database === null) throw Object.assign(new Error('no database'), { code: 'SYNC_DATABASE_NOT_FOUND' });
-      const outcome = await database.write(collection, document, change, preconditions);
+      const outcome = await database.write(collection, document, change, options);
       attempt.status = 'acknowledged';
       attempt.outcome = outcome.status;
       attempt.vectorAtReply = database.digest().vector;
@@ -139,6 +168,16 @@ export class SimClient implements Client {
     } catch {
       return 'update-wins';
     }
+  }
+
+  /** @param definition - Null drops the index. */
+  async defineIndex(collection: string, definition: JsonObject | null): Promise<void> {
+    const database = await this.openDatabase();
+    if (database === null) return;
+    await this.attempt('define index', async () => {
+      if (definition === null) await dropIndex(database, collection, 'simulated');
+      else await defineIndex(database, collection, 'simulated', definition);
+    });
   }
 
   async dropCollection(collection: string): Promise<void> {

@@ -3,7 +3,7 @@
  * Owns what a workload is: one kind of client behaviour on its own collections, with an oracle simple enough to be right.
  */
 import type { Change, IntentOperation, JsonObject, JsonValue } from '../../../crdt/index.ts';
-import type { Preconditions } from '../../../sync/index.ts';
+import type { WriteOptions } from '../../../sync/index.ts';
 import type { Attempt } from '../history.ts';
 import type { SeededRandom } from '../seeded-random.ts';
 
@@ -22,8 +22,12 @@ export interface Client {
     document: string,
     change: Change,
     tag: string | number,
-    preconditions?: Preconditions,
+    options?: WriteOptions,
   ): Promise<Attempt>;
+  /** Waits until the node has seen what a session has. `null` = the node does not answer. */
+  awaitSession(token: string, waitMs: number): Promise<'covered' | 'behind' | 'expired' | null>;
+  /** Of what the node has seen; null when it does not know the database. */
+  sessionToken(): string | null;
   /** Reports a broken promise. */
   complain(problem: string): void;
   configure(
