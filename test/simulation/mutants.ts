@@ -29,7 +29,14 @@ interface Edit {
 }
 
 const MINUTES_MAX = 4;
-const SIMULATION_PARTS = ['crdt', 'sync', 'test/simulation', 'package.json', 'tsconfig.json'];
+const SIMULATION_PARTS = [
+  'crdt',
+  'sync',
+  'test/simulation',
+  'test/helper/index-check.ts',
+  'package.json',
+  'tsconfig.json',
+];
 const TEST_PARTS = [
   'crdt',
   'sync',
@@ -207,6 +214,42 @@ const MUTANTS: readonly Mutant[] = [
     invariant: 'I13',
     bug: 'a commit does not wait for the disk',
     edits: [{ file: 'sync/group-commit.ts', find: '{ sync: true }', replace: '{ sync: false }' }],
+  },
+  {
+    name: 'impatient-session',
+    invariant: 'SE1',
+    bug: 'a node answers a session although it has seen less',
+    edits: [
+      {
+        file: 'sync/sessions.ts',
+        find: '    return this.#wait({ seen, missing, missingSystem }, waitMs);\n',
+        replace: '    return null;\n',
+      },
+    ],
+  },
+  {
+    name: 'forgetful-key',
+    invariant: 'SE7',
+    bug: 'a keyed write that two nodes did counts twice',
+    edits: [
+      {
+        file: 'sync/operation.ts',
+        find: '  for (const { origin: client, results } of repetitionsOf(operation)) {\n',
+        replace: '  for (const { origin: client, results } of repetitionsOf(operation).slice(0, 0)) {\n',
+      },
+    ],
+  },
+  {
+    name: 'stale-portion',
+    invariant: 'QU8',
+    bug: 'an index keeps what its build read of documents that changed meanwhile',
+    edits: [
+      {
+        file: 'sync/query/index-set.ts',
+        find: '      if (changed?.has(id) === true) continue;\n',
+        replace: '',
+      },
+    ],
   },
   {
     name: 'deaf-to-digests',
