@@ -76,7 +76,7 @@ export async function openNode(given: OpenOptions): Promise<AtollNode> {
   );
   const sockets = new Set<Socket>();
   const loop = new EventLoop();
-  const context = createContext(options, secrets, replica, health, { log, syncs, loop, sockets });
+  const context = createContext(options, secrets, replica, health, { log, syncs, loop, sockets, store });
   listeners.push((event) => context.observability.metrics.handlePeerEvent(event));
   const app = createApp({ context, log, ...(secrets.tls && { tls: serverTls(options, secrets) }) });
   trackSockets(app.server, sockets);
@@ -165,6 +165,7 @@ interface Watching {
   readonly syncs: Histogram;
   readonly loop: EventLoop;
   readonly sockets: ReadonlySet<Socket>;
+  readonly store: RocksDbStore;
 }
 
 function createContext(
@@ -172,7 +173,7 @@ function createContext(
   { adminTokenHash }: Secrets,
   replica: Replica,
   health: Health,
-  { log, syncs, loop, sockets }: Watching,
+  { log, syncs, loop, sockets, store }: Watching,
 ): HttpContext {
   const limits = limitsOf(options);
   const documentLimits = documentLimitsOf(limits);
@@ -194,6 +195,7 @@ function createContext(
     syncs,
     connections: () => sockets.size,
     directory: options.data,
+    statistics: () => store.statistics(),
   });
   return {
     replica,

@@ -5,6 +5,15 @@
  */
 import { assert } from '../crdt/index.ts';
 
+export interface CacheUsage {
+  /** Sum of the weights held. */
+  readonly bytes: number;
+  readonly entries: number;
+  /** Looked for and found, since the start. */
+  readonly hits: number;
+  readonly misses: number;
+}
+
 interface Slot<V> {
   readonly value: V;
   readonly weight: number;
@@ -15,6 +24,8 @@ export class ByteCache<V> {
   readonly #slots = new Map<string, Slot<V>>();
   readonly #bytesMax: number;
   #bytes = 0;
+  #hits = 0;
+  #misses = 0;
   /** Stands before the least recently used entry. Kept, because a fresh iterator first has to pass all that was deleted. */
   #oldest: MapIterator<string>;
 
@@ -35,10 +46,19 @@ export class ByteCache<V> {
     return this.#slots.size;
   }
 
+  /** What it has done so far, and how full it is. */
+  usage(): CacheUsage {
+    return { bytes: this.#bytes, entries: this.size, hits: this.#hits, misses: this.#misses };
+  }
+
   /** Returns the value and marks it as used. */
   get(key: string): V | undefined {
     const slot = this.#slots.get(key);
-    if (slot === undefined) return undefined;
+    if (slot === undefined) {
+      this.#misses++;
+      return undefined;
+    }
+    this.#hits++;
     this.#slots.delete(key);
     this.#slots.set(key, slot);
     return slot.value;

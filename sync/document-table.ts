@@ -5,6 +5,8 @@
  * durable, and whatever is not durable is in a slot.
  */
 import { ByteCache } from './byte-cache.ts';
+import type { CacheUsage } from './byte-cache.ts';
+import { ConflictCount } from './conflict-count.ts';
 import { isCorrupt } from './damage-scan.ts';
 import { DatabaseDigest } from './database-digest.ts';
 import type { DigestSum } from './digest.ts';
@@ -73,6 +75,8 @@ export class DocumentTable {
   readonly sums: DatabaseDigest;
   /** Who wants to know what becomes of single documents, by slot name. */
   readonly watchers: Map<string, DocumentWatcher> = new Map();
+  /** Losing values that came to be, by collection. */
+  readonly merges: ConflictCount = new ConflictCount();
   /** A document cannot be read from the disk. */
   onDamage: (name: DocumentName) => void = () => {};
   readonly #sha256: Sha256;
@@ -145,6 +149,11 @@ export class DocumentTable {
     if (slot.uses === 1 && slot.loading === null) slot.document.compact();
     // Nobody waits for what is still loading: should that fail, it must not be found again.
     if (slot.loading === null) this.#idle.set(slot.name, slot, slot.weight);
+  }
+
+  /** Of documents that can be written at once, and of views. */
+  cacheUsage(): { readonly documents: CacheUsage; readonly views: CacheUsage } {
+    return { documents: this.#idle.usage(), views: this.#views.usage() };
   }
 
   /** Lets go of every document that nobody uses just now. */
@@ -409,6 +418,7 @@ export class DocumentTable {
     this.#indexes.markDurable();
     for (const [collection, sums] of sealed.stats) this.#stats.set(collection, sums);
     for (const [slot, version] of sealed.slots) {
+      this.merges.note(slot.collection, version.conflicts - (slot.durable?.conflicts ?? 0));
       slot.durable = version;
       slot.isInFlight = false;
       if (this.watchers.size > 0) this.watchers.get(slot.name)?.(slot.sealed, version.document !== null);

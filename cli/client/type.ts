@@ -228,6 +228,8 @@ export interface ClusterLink {
   /** Batches from the peer that were news here, and that were not. */
   readonly applied: number;
   readonly duplicates: number;
+  /** Changes from it that wait for others they build on. */
+  readonly waiting: number;
   readonly roundTripMs: number | null;
   readonly lastError: string | null;
 }

@@ -8,6 +8,7 @@ import type { EventLoop } from '../metrics/event-loop.ts';
 import type { Histogram } from '../metrics/histogram.ts';
 import { NodeMetrics } from '../metrics/node-metrics.ts';
 import { RequestMetrics } from '../metrics/request-metrics.ts';
+import type { StoreStatistics } from '../storage/store-statistics.ts';
 import { AuditTrail } from './audit.ts';
 import type { Health } from './health.ts';
 import { Observer } from './observer.ts';
@@ -32,6 +33,7 @@ export interface ObservabilityParts {
   readonly syncs: Histogram;
   readonly connections: () => number;
   readonly directory: string | null;
+  readonly statistics: () => StoreStatistics | null;
 }
 
 export function createObservability(parts: ObservabilityParts): Observability {

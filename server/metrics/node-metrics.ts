@@ -7,14 +7,18 @@ import { statfs } from 'node:fs/promises';
 import { Counter, Gauge, Registry, type LabelValues } from 'prom-client';
 import {
   describeCloseCode,
+  measureReplica,
   type PeersEvent,
   type Replica,
+  type ReplicaMeasures,
   type ReplicaStatus,
   watchArrivals,
 } from '../../sync/index.ts';
 import type { Health } from '../http/health.ts';
+import type { StoreStatistics } from '../storage/store-statistics.ts';
 import { systemClock } from '../system-ports.ts';
 import { ATOLL_VERSION } from '../version.ts';
+import { addEngineMetrics } from './engine-metrics.ts';
 import type { EventLoop } from './event-loop.ts';
 import { formatLabels, header, Histogram } from './histogram.ts';
 import type { RequestMetrics } from './request-metrics.ts';
@@ -30,6 +34,7 @@ export interface NodeMetricsParts {
   readonly connections: () => number;
   /** Of which free space is told; null = none. */
   readonly directory: string | null;
+  readonly statistics: () => StoreStatistics | null;
 }
 
 /** Codes of links that were closed because of what the peer sent. */
@@ -42,8 +47,11 @@ const REJECTIONS: ReadonlySet<string> = new Set([
 ]);
 
 /** What a scrape looks at, gathered once. */
-interface Scrape {
+export interface Scrape {
   readonly status: ReplicaStatus;
+  readonly measures: ReplicaMeasures;
+  /** Null when the store does not say, or is closed. */
+  readonly store: StoreStatistics | null;
   readonly free: number | null;
 }
 
@@ -61,6 +69,7 @@ export class NodeMetrics {
     this.#addProcess();
     this.#addPeers();
     this.#addStorage();
+    addEngineMetrics((...metric) => this.#add(...metric));
   }
 
   /** Counts links that were closed because of what came over them. */
@@ -72,8 +81,9 @@ export class NodeMetrics {
 
   /** Everything, in the text format of Prometheus. */
   async expose(): Promise<string> {
-    const { replica, directory, requests } = this.#parts;
-    const scrape = { status: replica.status(), free: directory === null ? null : await freeBytes(directory) };
+    const { replica, directory, requests, statistics } = this.#parts;
+    const free = directory === null ? null : await freeBytes(directory);
+    const scrape = { status: replica.status(), measures: measureReplica(replica), store: statistics(), free };
     for (const gauge of this.#gauges) gauge(scrape);
     const gauges = await this.#registry.metrics();
     return `${gauges}\n${requests.expose()}${this.#exposeOwn()}`;
@@ -236,7 +246,15 @@ export class NodeMetrics {
   }
 }
 
-interface Settable<L extends string> {
+/** Registers a metric, which is filled at each scrape. */
+export type AddMetric = <L extends string>(
+  name: string,
+  help: string,
+  labelNames: readonly L[],
+  collect: (value: Settable<L>, scrape: Scrape) => void,
+) => void;
+
+export interface Settable<L extends string> {
   set(labels: LabelValues<L> | number, value?: number): void;
 }
 

@@ -16,6 +16,7 @@ import {
 import { claimDirectory } from './directory-format.ts';
 import { ReadCoalescer, type ReadOutcome } from './read-coalescer.ts';
 import { RocksDbSnapshot } from './rocksdb-snapshot.ts';
+import { readStatistics, type StoreStatistics } from './store-statistics.ts';
 import { bindingFault, failedStore, openFault, storageFault } from './storage-fault.ts';
 import { corruptEntry, decodeFrame, encodeFrame } from './value-frame.ts';
 
@@ -130,6 +131,11 @@ export class RocksDbStore implements Store {
     // The binding takes an empty upper bound for none at all.
     if (Buffer.compare(bounds.gte, bounds.lt) >= 0) return this.#enqueue((done) => done());
     return this.#enqueue((done) => this.#db.clear({ gte: asBuffer(bounds.gte), lt: asBuffer(bounds.lt) }, done));
+  }
+
+  /** What RocksDB says of itself; null once it is closed. */
+  statistics(): StoreStatistics | null {
+    return this.#closing === null ? readStatistics((name) => this.#db.getProperty(name)) : null;
   }
 
   /** Finishes what was asked for before. Idempotent. */

@@ -51,6 +51,8 @@ declare module 'rocksdb' {
     ): void;
     batch(operations: readonly BatchOperation[], options: { readonly sync: boolean }, callback: Done): void;
     clear(bounds: RangeBounds, callback: Done): void;
+    /** The empty string for a property that there is none of. Only of an open database. */
+    getProperty(name: string): string;
     iterator(options: IteratorOptions): NativeIterator;
   }
 

@@ -76,6 +76,11 @@ export class Inbox {
     return this.#held.length > 0;
   }
 
+  /** Records of the batches held. */
+  get waiting(): number {
+    return this.#held.reduce((sum, { header }) => sum + header.count, 0);
+  }
+
   /** Of every batch held: the message it came in. */
   get heldTokens(): readonly FlowToken[] {
     return this.#held.map(({ token }) => token);

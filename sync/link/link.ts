@@ -235,6 +235,7 @@ export class Link {
       roundTripMs: this.#roundTripMs,
       applied: this.#halves?.receiver.applied ?? 0,
       duplicates: this.#halves?.receiver.duplicates ?? 0,
+      waiting: this.#halves?.receiver.waiting ?? 0,
       snapshots: this.#halves?.receiver.snapshots ?? [],
       comparing: this.#halves?.reconciler.comparing ?? [],
       lastError: this.#lastError,

@@ -60,6 +60,13 @@ export class Receiver {
     return this.#duplicates;
   }
 
+  /** Records that wait for what they depend on. */
+  get waiting(): number {
+    let records = 0;
+    for (const inbox of this.#inboxes.values()) records += inbox.waiting;
+    return records;
+  }
+
   /** Databases being fetched from this peer. */
   get snapshots(): readonly string[] {
     return [...this.#fetches.keys()];

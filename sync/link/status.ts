@@ -39,6 +39,8 @@ export interface LinkStatus {
   readonly applied: number;
   /** Batches received twice. */
   readonly duplicates: number;
+  /** Changes received that wait for others they build on. */
+  readonly waiting: number;
   /** Databases being fetched from this peer as snapshots. */
   readonly snapshots: readonly string[];
   /** Databases being compared with this peer. */

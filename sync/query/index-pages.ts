@@ -4,6 +4,7 @@
  * version of its index, which every durable change of an entry ends, so what is asked for again is as it is on the disk.
  */
 import { ByteCache } from '../byte-cache.ts';
+import type { CacheUsage } from '../byte-cache.ts';
 
 /** Pages of more keys are not asked for again soon. */
 const KEYS_MAX = 128;
@@ -26,6 +27,10 @@ interface VersionedIndex {
 
 export class IndexPages {
   readonly #pages = new ByteCache<readonly Uint8Array[]>(BYTES_MAX);
+
+  usage(): CacheUsage {
+    return this.#pages.usage();
+  }
 
   /** @param read - Reads them from the store, as they are at the time of the call or later. */
   async get(

@@ -71,6 +71,7 @@ export async function openTestApp({ access = {}, logging = {}, ...changes }: Tes
       syncs: new Histogram(),
       connections: () => 0,
       directory: null,
+      statistics: () => null,
     }),
     ...changes,
   };

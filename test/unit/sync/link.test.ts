@@ -292,7 +292,7 @@ describe('loss', () => {
     await cluster.time.until(() => cluster.isConverged(DATABASE), 20_000);
   });
 
-  test('[AE10] a blocked batch waits for what it misses, and asks for it after a short delay', async () => {
+  test('[AE10] [OB60] a blocked batch waits for what it misses, which the status tells, and asks for it after a short delay', async () => {
     createCluster(['a', 'b']);
     await cluster.link('a', 'b');
     cluster.get('a').engine.write(DATABASE);
@@ -302,8 +302,11 @@ describe('loss', () => {
     cluster.get('a').engine.write(DATABASE);
     await cluster.time.advance(20);
     cluster.get('a').engine.write(DATABASE);
+    const waiting = (): number => cluster.get('b').peers.status().links[0]!.waiting;
+    await cluster.time.until(() => waiting() === 1);
     const ms = await cluster.time.until(() => cluster.isConverged(DATABASE));
     expect(ms).toBeLessThan(400);
+    expect(waiting()).toBe(0);
     expect(cluster.network.passed.filter(({ message }) => message.type === 'pull')).toHaveLength(1);
   });
 });
