@@ -35,6 +35,7 @@ import { CLUSTER_UNKNOWN, encodeToken } from './token.ts';
 import type { Positions } from './token.ts';
 import { join } from './version-vector.ts';
 import type { VersionVector } from './version-vector.ts';
+import { takeTurn } from './write-turn.ts';
 import { RefusedWrite, writeDocument, writeGroup, writeOnce } from './write.ts';
 import type { GroupWrite, WriteOptions, WriteOutcome } from './write.ts';
 
@@ -171,6 +172,7 @@ export class Database implements CommitParticipant {
     this.assertOpen();
     const slot = this.parts.table.acquire(collection, id);
     try {
+      if (slot.turn !== null) await slot.turn;
       await ready([slot]);
       this.assertOpen();
       this.assertTaking();
@@ -264,7 +266,9 @@ export class Database implements CommitParticipant {
     const slots = writes.map(({ collection, id }) => this.parts.table.acquire(collection, id));
     const known = operation && this.parts.table.acquire(OPERATIONS, operationId(operation.key, this.parts.sha256));
     if (known !== undefined) slots.push(known);
+    const turn = takeTurn(slots);
     try {
+      if (turn.before !== null) await turn.before;
       await ready(slots);
       this.assertOpen();
       if (this.#refusal !== null) throw this.#refusal;
@@ -272,9 +276,11 @@ export class Database implements CommitParticipant {
         if (operation && known) return writeOnce(this, writes, slots, known, { ...options, operation });
         return writeGroup(this, writes, slots, options);
       } finally {
+        turn.end();
         if (slots.some((slot) => slot.hasOpenChanges)) await this.parts.commit.join(this);
       }
     } finally {
+      turn.end();
       for (const slot of slots) this.parts.table.release(slot);
     }
   }

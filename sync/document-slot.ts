@@ -32,6 +32,8 @@ export class DocumentSlot {
   durable: DurableVersion | null = null;
   /** Set while the document is being loaded; nothing else may be touched then. */
   loading: Promise<void> | null = null;
+  /** Of the write that came last, while it waits for more than this document. */
+  turn: Promise<void> | null = null;
   /** How often it was asked for: a document used once is kept as bytes only. */
   uses = 0;
   /** Users and open changes that keep the slot in memory. */

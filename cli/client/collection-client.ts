@@ -23,6 +23,7 @@ import {
 import type {
   BulkLine,
   BulkAnswerLine,
+  BulkCallOptions,
   CallOptions,
   Change,
   ChangeOptions,
@@ -239,20 +240,24 @@ export class CollectionClient<T = JsonObject> {
   /**
    * Sends many writes as one streamed request and yields one result per line, in order. Memory stays bounded for any number
    * of lines. Not atomic: lines before a failure stand. Read the results to the end, or break to abandon the rest. A string
-   * is a line that is encoded already.
+   * is a line that is encoded already. With `idempotencyKey`, the same lines sent again are each done once.
    */
   async *bulk(
     lines: Lines | AsyncIterable<BulkLine | string>,
-    options: CallOptions = {},
+    options: BulkCallOptions = {},
   ): AsyncGenerator<BulkAnswerLine, void, undefined> {
-    const call = { ...this.#bulkCall(), body: encodeNdjson(lines), signal: options.signal };
+    const { signal, idempotencyKey } = options;
+    const call = { ...this.#bulkCall(idempotencyKey), body: encodeNdjson(lines), signal };
     yield* readLines<BulkAnswerLine>(await this.#connection.stream(call));
   }
 
-  /** As `bulk`, for lines that fit into memory: one request of known size and time limit, all results at once. */
-  async writeMany(lines: Lines, options: CallOptions = {}): Promise<readonly BulkAnswerLine[]> {
+  /**
+   * As `bulk`, for lines that fit into memory: one request of known size and time limit, all results at once. With
+   * `idempotencyKey` it is sent again when an answer is missing.
+   */
+  async writeMany(lines: Lines, options: BulkCallOptions = {}): Promise<readonly BulkAnswerLine[]> {
     const body = Array.from(lines, (line) => encodeLine(line)).join('');
-    const answer = await this.#send({ ...this.#bulkCall(), body }, options);
+    const answer = await this.#send({ ...this.#bulkCall(options.idempotencyKey), body }, options);
     return answer.text.split('\n').flatMap((text) => [...parseLine<BulkAnswerLine>(text)]);
   }
 
@@ -266,10 +271,10 @@ export class CollectionClient<T = JsonObject> {
     }
   }
 
-  #bulkCall(): Call {
+  #bulkCall(key: string | null = null): Call {
     const headers = { 'content-type': NDJSON_TYPE, accept: NDJSON_TYPE };
     // Lines are answered one by one, and repeated by whoever reads the answers.
-    return { method: 'POST', path: `${this.#path}/bulk`, database: this.database, headers, key: null };
+    return { method: 'POST', path: `${this.#path}/bulk`, database: this.database, headers, key };
   }
 
   async #write(

@@ -99,6 +99,11 @@ export interface WriteCallOptions extends ReadCallOptions {
   readonly idempotencyKey?: string | null | undefined;
 }
 
+export interface BulkCallOptions extends CallOptions {
+  /** Makes every line one that is done once, by its number. Default null: lines may have a `key` of their own. */
+  readonly idempotencyKey?: string | null | undefined;
+}
+
 /** How many nodes have a write on disk. Fewer than asked for: the write stands and goes on spreading. */
 export interface ReplicaCount {
   /** Nodes that are known to have it. */

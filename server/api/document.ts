@@ -32,16 +32,19 @@ export interface IntentLine {
   readonly [member: string]: JsonValue;
 }
 
-/** One line of a bulk request. */
-export type BulkLine =
+/** What becomes of one document. */
+export type WriteLine =
   | { readonly id: string; readonly doc: JsonObject }
   | { readonly id: string; readonly merge: JsonObject }
   | { readonly id: string; readonly ops: readonly IntentLine[] }
   | { readonly id: string; readonly delete: true };
 
+/** One line of a bulk request. With a `key` it is done once, as a request with that `Idempotency-Key` is; not in an atomic one. */
+export type BulkLine = WriteLine & { readonly key?: string };
+
 /** One line of a bulk answer, in the order of the request. `id` is null when the line did not name a valid one. */
 export type BulkAnswerLine =
-  | BatchResult
+  | BulkResult
   | { readonly id: string | null; readonly status: number; readonly line: number; readonly error: Problem };
 
 /** Who wrote a value: the name, or else id, of the node that accepted it, and when (ISO 8601). */
@@ -51,7 +54,7 @@ export interface AuthorAnswer {
 }
 
 /** One write of a batch. With `ifMatch` or `ifNoneMatch` it is refused, and so is the batch, when the document has another version here. */
-export type BatchWrite = BulkLine & {
+export type BatchWrite = WriteLine & {
   readonly collection: string;
   readonly ifMatch?: string;
   readonly ifNoneMatch?: string;
@@ -67,6 +70,12 @@ export interface BatchResult {
   readonly id: string;
   readonly status: number;
   readonly etag?: string;
+}
+
+/** Of a line that was done. */
+export interface BulkResult extends BatchResult {
+  /** It had been done before, and this is what was answered then. */
+  readonly replayed?: true;
 }
 
 export interface BatchAnswer {

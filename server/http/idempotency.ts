@@ -24,10 +24,29 @@ export function idempotencyKeyOf({ headers }: FastifyRequest): string | null {
   if (header === undefined) return null;
   const text = String(header);
   const key = text.length > 2 && text.startsWith('"') && text.endsWith('"') ? text.slice(1, -1) : text;
-  if (KEY.test(key)) return key;
+  if (isKey(key)) return key;
   throw new HttpError('HTTP_HEADER_INVALID', 'Idempotency-Key must be 1 to 255 printable ASCII characters', {
     details: { parameter: 'Idempotency-Key' },
   });
+}
+
+export function isKey(text: string): boolean {
+  return KEY.test(text);
+}
+
+/**
+ * What a line of a bulk request is to be done once by. Lines are the same when the place they were sent to and their bytes are.
+ *
+ * @param key - Its own; else it has one by its number, if the request has one.
+ */
+export function operationOfLine(
+  { url, key: ofRequest }: { readonly url: string; readonly key: string | null },
+  { bytes, number, key }: { readonly bytes: Buffer; readonly number: number; readonly key: string | null },
+): Operation | undefined {
+  if (key === null && ofRequest === null) return undefined;
+  const hash = createHash('sha256').update(`line\n${url}\n`).update(bytes);
+  // No key that a client gives has a line break in it.
+  return { key: key ?? `${ofRequest}\n${number}`, fingerprint: hash.digest().subarray(0, 16).toString('base64url') };
 }
 
 /** What a request is to be done once by; undefined without a key. Requests are the same when method, URL, media type and body are. */

@@ -159,7 +159,8 @@ export const DOCUMENT_DOCS: RouteDocs = {
     summary: 'Write many documents',
     description:
       'Streams in both directions. Lines are `{"id", "doc"}`, `{"id", "merge"}`, `{"id", "ops"}` or `{"id", "delete": true}`; each is ' +
-      'answered in order by `{"id", "status", "etag"}` or with an `error`. The session token follows as a trailer.',
+      'answered in order by `{"id", "status", "etag"}` or with an `error`. A line with a `key`, and each line of a request with an ' +
+      '`Idempotency-Key`, is done once: a repetition has `"replayed": true`. The session token follows as a trailer.',
     headers: ['Idempotency-Key', 'Prefer'],
     body: { [NDJSON]: lines },
     answers: { 200: { description: 'One result per line.', content: { [NDJSON]: lines } } },

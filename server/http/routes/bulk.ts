@@ -15,6 +15,7 @@ import type { HttpContext } from '../context.ts';
 import { requireCollectionName } from '../document-id.ts';
 import { HttpError } from '../errors.ts';
 import type { Health } from '../health.ts';
+import { idempotencyKeyOf } from '../idempotency.ts';
 import { sessionTokenOf } from '../session-token.ts';
 import { splitLines, type Line } from '../line-splitter.ts';
 import { OrderedWindow } from '../ordered-window.ts';
@@ -45,7 +46,8 @@ export function bulkRoutes(app: FastifyInstance, context: HttpContext): void {
         if (lines === null) return reply;
         return reply.header('content-type', body.NDJSON_TYPE).send(Buffer.from(linesOf(lines)));
       }
-      const results = bulkResults({ database, collection, limits, jsonLimits }, source, health);
+      const target = { url: request.url, key: idempotencyKeyOf(request) };
+      const results = bulkResults({ database, collection, limits, jsonLimits, request: target }, source, health);
       // Known when the last line is done, so it follows the body.
       reply.trailer('session-token', (_reply, _payload, done) => done(null, sessionTokenOf(reply, database)));
       reply.header('content-type', body.NDJSON_TYPE);
