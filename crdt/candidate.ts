@@ -65,8 +65,13 @@ function withLatest(node: Node, candidate: Candidate): Candidate {
   return candidate;
 }
 
+/** What was added to several values is equally late for each of them: then the values themselves decide. */
 function laterFirst(a: Candidate, b: Candidate): number {
-  return compareWritten(b.latest, a.latest);
+  return compareWritten(b.latest, a.latest) || compareWritten(writtenOf(b), writtenOf(a));
+}
+
+function writtenOf(candidate: Candidate): Written {
+  return candidate.kind === 'value' ? (candidate.entry ?? candidate.latest) : candidate.latest;
 }
 
 function hasVisibleChild(node: Node): boolean {

@@ -6,14 +6,14 @@
 import { shownAt, type Candidate } from './candidate.ts';
 import { canonicalJson } from './canonical-json.ts';
 import type { IntentOperation } from './change.ts';
-import { currentTally } from './counter.ts';
+import { raise } from './count-edit.ts';
 import { CrdtError } from './errors.ts';
 import { checkPlace } from './json-patch.ts';
 import { parsePointer } from './json-pointer.ts';
 import type { JsonValue } from './json-value.ts';
 import { createList, moveElement, removeElement } from './list-edit.ts';
 import { locateOrImply } from './locate.ts';
-import { KIND, nodePath, type Entry, type List, type Node } from './model.ts';
+import { KIND, type Entry, type List, type Node } from './model.ts';
 import { addMember, createSet, removeMember } from './set-edit.ts';
 import { checkTextRange, createSharedText, createText, editText } from './text-edit.ts';
 import { plainAdd, plainGet, plainIntent, plainReplace } from './plain-edit.ts';
@@ -113,30 +113,15 @@ function checkMembers(operation: IntentOperation, path: string): void {
   if (members.includes('value') && given.value === undefined) throw invalid('"value" is missing', path);
 }
 
-/** Raises this client's tally (CR8). Losing values stay readable: an increment does not choose between them. */
 function increment(transaction: Transaction, node: Node, amount: number, path: string): void {
   if (typeof amount !== 'number' || !Number.isFinite(amount)) throw invalid('"value" is a number', path);
   const shown = shownAt(node);
   if (shown !== null && (shown.kind !== 'value' || typeof shown.value !== 'number'))
     throw mismatch(path, 'number', shown);
-  const { client } = transaction.author;
-  const tally = currentTally(node, client) + amount;
-  const result = (shown === null ? 0 : (shown.value as number)) + amount;
-  if (Math.abs(tally) > Number.MAX_SAFE_INTEGER || Math.abs(result) > Number.MAX_SAFE_INTEGER) {
-    throw new CrdtError('CRDT_VALUE_INVALID', 'the count would leave ±(2^53 - 1), where it is exact', {
-      details: { path },
-    });
-  }
-  transaction.settleAncestors(node);
-  transaction.dropEntries(node, (entry) => isTallyOf(entry, client));
-  transaction.put(KIND.tally, node, tally === 0 ? 0 : tally);
-  const where = nodePath(node);
-  // Elements of this write have no names yet: what is added to them is part of them.
-  if (!where.includes('.-')) transaction.author.onIncrement?.([where, amount]);
-}
-
-function isTallyOf(entry: Entry, client: number): boolean {
-  return entry.kind === KIND.tally && entry.corrects === null && entry.run.client === client;
+  if (raise(transaction, node, shown === null ? 0 : (shown.value as number), amount)) return;
+  throw new CrdtError('CRDT_VALUE_INVALID', 'the count would leave ±(2^53 - 1), where it is exact', {
+    details: { path },
+  });
 }
 
 type ListOperation = Extract<IntentOperation, { op: 'append' | 'insert' | 'remove' | 'move' }>;

@@ -5,6 +5,7 @@
 import { diffArray } from './array-diff.ts';
 import { canonicalJson } from './canonical-json.ts';
 import { candidatesAt, shownAt, type Candidate } from './candidate.ts';
+import { assignCounter } from './count-edit.ts';
 import type { JsonObject, JsonScalar, JsonValue } from './json-value.ts';
 import { createList, createListGeneration, insertSlots, removeElement } from './list-edit.ts';
 import { KIND, type Element, type List, type Node, type SeenTallies } from './model.ts';
@@ -32,6 +33,8 @@ export function assign(transaction: Transaction, node: Node, value: JsonValue, s
     assignText(transaction, shown.entry, value);
   } else if (shown !== null && assignShared(transaction, node, shown, value)) {
     // What it shows is settled with it.
+  } else if (shown !== null && assignCounter(transaction, node, shown, value)) {
+    return;
   } else if (shown === null || !isScalar(value) || !showsScalar(shown, value)) {
     writeAfresh(transaction, node, value);
     return;

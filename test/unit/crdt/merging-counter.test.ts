@@ -46,6 +46,17 @@ test('[CR8] an increment concurrent with a set counts on top of the set value; k
   });
 });
 
+test('[CR1] [CR8] of two numbers set the later is shown, whatever was added to them concurrently, and the increment counts on top of both', () => {
+  everyCase((given) => {
+    given.begin({ x: 0 });
+    given.set(given.a, '/n', 1);
+    given.set(given.b, '/n', 10);
+    given.operate(given.c, '/n', increment(100));
+    expect(given.merge()).toEqual({ x: 0, n: given.later(101, 110) });
+    expect(given.conflicts()).toMatchObject([{ path: '/n', others: [given.later(110, 101)] }]);
+  });
+});
+
 test('[CR8] a writer whose tally was absorbed goes on exactly', () => {
   everyCase((given) => {
     given.begin({});
