@@ -94,6 +94,9 @@ export interface DocumentView {
   readonly conflicts: number;
 }
 
+/** A view without its JSON. @public */
+export type DocumentOutline = Omit<DocumentView, 'json'>;
+
 /** Losing values of concurrent writes at one path, kept until someone writes that path again. */
 export interface Conflict {
   /** JSON Pointer. A last segment `-` stands for array elements that were deleted while someone else edited them. */

@@ -6,7 +6,7 @@
 import * as Y from 'yjs';
 import { assert } from './assert.ts';
 import { canonicalJson, canonicalOrder } from './canonical-json.ts';
-import type { Author, Change, Conflict, DocumentView, DuplicateWrite } from './change.ts';
+import type { Author, Change, Conflict, DocumentOutline, DocumentView, DuplicateWrite } from './change.ts';
 import { checkClientUpdate, checkLimit, deletesAnything, type ClientAdmission } from './client-update.ts';
 import { checkBytes, checkDocument, checkSize } from './document-check.ts';
 import { edit } from './edit.ts';
@@ -15,10 +15,12 @@ import { readFirstState, restoreFirstState, type FirstState } from './first-stat
 import { writeFreshState } from './fresh-state.ts';
 import type { JsonObject } from './json-value.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
+import { mayKeep, UPDATES_MAX } from './kept-updates.ts';
 import { createModel, type ElementId, type Model } from './model.ts';
 import { retract } from './retract.ts';
 import { plainOrder, readPlainState } from './plain-state.ts';
 import { applyPlainUpdate } from './plain-update.ts';
+import { Outline } from './outline.ts';
 import { canOpen } from './shared-edit.ts';
 import { STAMPS_PER_MS } from './stamp.ts';
 import { exists } from './tombstone.ts';
@@ -27,6 +29,7 @@ import { Transaction } from './transaction.ts';
 import { admitUpdate, checkContiguous, inspectUpdate, type UpdateAdmission, type UpdateInspection } from './update.ts';
 import { checkValue } from './value-check.ts';
 import { countConflicts, listConflicts, listLost, render } from './view.ts';
+import { weigh } from './weight.ts';
 import { writeUpdate, type RootOrder } from './write-update.ts';
 import {
   applyTo,
@@ -38,24 +41,16 @@ import {
   hasGap,
   orderOf,
   readDoc,
+  readOwn,
   textRangesOf,
 } from './yjs-state.ts';
 
 const ABSENT: DocumentView = Object.freeze({ exists: false, json: '', modified: 0, conflicts: 0 });
-/** Updates kept beside the state until they are merged into it; also own writes that the Y.Doc has not learnt of. */
-const UPDATES_MAX = 16;
-/** … and their bytes, unless the state itself is larger. */
-const UPDATES_BYTES_MIN = 2048;
-/** Editors make many small changes to documents that are costly to encode: so many updates are kept, of at most so many bytes. */
-const SHARED_UPDATES_MAX = 256;
-const SHARED_UPDATES_BYTES_MAX = 65_536;
 /** Two seconds between marks of a document that clients edit. */
 const MARK_STAMPS = 2000 * STAMPS_PER_MS;
 const EMPTY_STATE: Uint8Array = Uint8Array.of(0, 0);
-/** JSON is rarely longer than this many times the state. */
+/** JSON is rarely longer than so many times the state. */
 const JSON_PER_BYTE = 4;
-/** Measured heap bytes: of a document at all, of a byte of state, and of a live element in the model and in a Y.Doc. */
-const WEIGHT = { document: 2500, byte: 2, sharedByte: 12, modelElement: 800, docElement: 500 } as const;
 
 /**
  * A document. Not safe to share between callers that interleave within one call; every call is synchronous.
@@ -81,6 +76,7 @@ export class CrdtDocument {
   #markedAt = 0;
   /** An editor wrote in it. */
   #isShared = false;
+  readonly #outline = new Outline();
 
   private constructor() {}
 
@@ -132,11 +128,12 @@ export class CrdtDocument {
     const inspection = inspectUpdate(update);
     const doc = this.#merge();
     checkContiguous(inspection, clocksOf(doc));
-    applyTo(doc, update);
+    const transaction = applyTo(doc, update);
     assert(!hasGap(doc), 'a checked update has no gap');
     this.#keep(update);
     this.#discardModel();
     this.#view = null;
+    this.#outline.follow(transaction);
   }
 
   /**
@@ -205,7 +202,7 @@ export class CrdtDocument {
     if (isNew) checkLimit('documentBytes', this.#bytes + update.byteLength, admission.bytesMax);
     if (!isNew && !deletesAnything(doc, inspectUpdate(update).deletes)) return [];
     if (admission.isReadOnly) throw new CrdtError('CRDT_UPDATE_FORBIDDEN', 'this client may read only');
-    const isAnew = doc.store.clients.size === 0 || (hasTombstone(doc) && !this.view().exists);
+    const isAnew = doc.store.clients.size === 0 || (hasTombstone(doc) && !(this.outline ?? this.view()).exists);
     if (isAnew && !isNew) return [];
     const before = isAnew ? this.change({ kind: 'merge-patch', patch: {} }, author) : this.#mark(author);
     const effect = this.#mergeEffect(update);
@@ -216,14 +213,19 @@ export class CrdtDocument {
   #mark(author: Author): Uint8Array | null {
     if (author.stamp - this.#markedAt < MARK_STAMPS) return null;
     this.#markedAt = author.stamp;
-    return this.#write(new Transaction(this.#read(), author, false));
+    const { known } = this.#outline;
+    this.#model ??= readOwn(this.#merge());
+    const update = this.#write(new Transaction(this.#model, author, false));
+    this.#discardModel();
+    if (known !== null) this.#outline.mark(known, author.stamp);
+    return update;
   }
 
   /** Merges a checked update and returns what was new in it: what others need is seldom all that a client sends. */
   #mergeEffect(update: Uint8Array): Uint8Array | null {
     let effect: Uint8Array | null = null;
     try {
-      effect = observeUpdate(this.#merge(), (doc) => applyTo(doc, update));
+      effect = observeUpdate(this.#merge(), (doc) => this.#outline.follow(applyTo(doc, update)));
     } catch (cause) {
       // Yjs may have applied a part.
       this.#reload();
@@ -263,7 +265,13 @@ export class CrdtDocument {
     this.#view = exists(model)
       ? { exists: true, json: render(model.root, model), modified, conflicts: countConflicts(listConflicts(model)) }
       : { ...ABSENT, modified, conflicts: countConflicts(listLost(model)) };
+    if (this.#doc !== null) this.#outline.take(this.#view, model, this.#doc);
     return this.#view;
+  }
+
+  /** The view without its JSON. Null when a view is there, or must be made to know. */
+  get outline(): DocumentOutline | null {
+    return this.#view === null ? this.#outline.known : null;
   }
 
   /** Lists losing values of concurrent writes; of a deleted document what the delete took without having seen it. */
@@ -288,10 +296,7 @@ export class CrdtDocument {
   encodeParts(): readonly [Uint8Array, ...Uint8Array[]] {
     this.#makeState();
     if (this.#state === null) return [EMPTY_STATE];
-    const stateBytes = Math.max(UPDATES_BYTES_MIN, this.#state.length);
-    const bytesMax = this.#isShared ? Math.min(stateBytes, SHARED_UPDATES_BYTES_MAX) : stateBytes;
-    const countMax = this.#isShared ? SHARED_UPDATES_MAX : UPDATES_MAX;
-    if (this.#updates.length > countMax || this.#bytes - this.#state.length > bytesMax) return [this.encode()];
+    if (!mayKeep(this.#state, this.#updates, this.#isShared)) return [this.encode()];
     return [this.#state, ...this.#updates];
   }
 
@@ -313,10 +318,7 @@ export class CrdtDocument {
 
   /** Approximate heap bytes, for caches that are bounded in bytes. */
   get weight(): number {
-    const elements = this.#model === null ? 0 : countLive(this.#model);
-    const perElement = WEIGHT.modelElement + (this.#doc === null ? 0 : WEIGHT.docElement);
-    const perByte = this.#isShared && this.#doc !== null ? WEIGHT.sharedByte : WEIGHT.byte;
-    return WEIGHT.document + this.#bytes * perByte + elements * perElement;
+    return weigh({ model: this.#model, doc: this.#doc, bytes: this.#bytes, isShared: this.#isShared });
   }
 
   get #isEmpty(): boolean {
@@ -395,6 +397,7 @@ export class CrdtDocument {
   /** Makes the Y.Doc anew from the bytes. */
   #reload(): void {
     this.#discardModel();
+    this.#outline.forget();
     this.#doc = null;
     this.#pending = this.#state === null ? [] : [this.#state, ...this.#updates];
   }
@@ -408,6 +411,7 @@ export class CrdtDocument {
     this.#model = model;
     this.#order = null;
     this.#view = null;
+    this.#outline.forget();
     return true;
   }
 
@@ -457,6 +461,7 @@ export class CrdtDocument {
     const { update, right } = writeUpdate(transaction, this.#order ?? orderOf(this.#merge()));
     this.#pending.push(update);
     this.#view = null;
+    this.#outline.forget();
     this.#order = null;
     if (isFirst) {
       // Nothing before and nothing deleted: the update is the state, in one piece.
@@ -491,10 +496,4 @@ export class CrdtDocument {
       leftOf: (id) => orderOf(this.#merge()).leftOf(id),
     };
   }
-}
-
-function countLive(model: Model): number {
-  let count = 0;
-  for (const run of model.runs) count += run.live;
-  return count;
 }

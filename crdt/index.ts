@@ -19,6 +19,7 @@ export type {
   ConflictingValue,
   DeclaredType,
   DeletePolicy,
+  DocumentOutline,
   DocumentView,
   DuplicateWrite,
   Increment,

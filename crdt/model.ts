@@ -172,6 +172,8 @@ export interface Model {
   readonly shared: Map<string, SharedContent>;
   /** Entries that mean nothing any more; the next write deletes them. */
   garbage: Written[];
+  /** Somewhere several values stood at one path when it was rendered. */
+  isContested: boolean;
 }
 
 export function createModel(): Model {
@@ -183,6 +185,7 @@ export function createModel(): Model {
     texts: new Map(),
     shared: new Map(),
     garbage: [],
+    isContested: false,
   };
 }
 

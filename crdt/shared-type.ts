@@ -46,6 +46,19 @@ export function facesOf(type: SharedType): readonly SharedFace[] {
   return faces;
 }
 
+/** What of a root type decides where it shows and whether it does: not what is in it. */
+export function formOf(type: SharedType): string {
+  const kind = rowKindOf(type);
+  const isText = kind === 'text' && hasContent(type);
+  const hasMembers = [...type._map.values()].some((item) => !item.deleted);
+  return `${kind ?? ''} ${isText} ${hasMembers}`;
+}
+
+function hasContent(type: SharedType): boolean {
+  for (let item = type._start; item !== null; item = item.right) if (!item.deleted && item.countable) return true;
+  return false;
+}
+
 function textFace(type: SharedType): SharedFace {
   const content = contentOf(type);
   const delta = deltaOf(type, 0);

@@ -27,6 +27,7 @@ export function render(node: Node, model: Model): string {
   if (node.element !== null && isBare(node)) return (node.text = JSON.stringify(node.element.inline ?? null));
   const text = isPlainObject(node) ? renderObject(node, model) : renderShown(node, model);
   for (const orphan of node.orphans ?? []) {
+    model.isContested = true;
     if (render(orphan, model) !== '') node.conflicts++;
     node.conflicts += orphan.conflicts;
   }
@@ -44,7 +45,10 @@ function renderShown(node: Node, model: Model): string {
   const shown = candidates[0];
   if (shown === undefined) return objectText;
   const text = shown.kind === 'object' ? objectText || '{}' : renderCandidate(node, shown, model);
-  if (candidates.length > 1) node.conflicts += losers(node, candidates, text, model).length;
+  if (candidates.length > 1) {
+    model.isContested = true;
+    node.conflicts += losers(node, candidates, text, model).length;
+  }
   for (const list of node.lists ?? []) {
     for (const element of list.elements) {
       render(element.node, model);

@@ -25,8 +25,12 @@ export function createDoc(): Y.Doc {
  * Applies an update, and nothing else: Yjs takes formats that enclose nothing out of a text after what it believes to be a change from
  * elsewhere. Replicas would do so at different moments and differ; editors do it, and their deletes arrive like any other.
  */
-export function applyTo(doc: Y.Doc, update: Uint8Array): void {
-  Y.transact(doc, () => Y.applyUpdate(doc, update), null, true);
+export function applyTo(doc: Y.Doc, update: Uint8Array): Y.Transaction {
+  const apply = (transaction: Y.Transaction): Y.Transaction => {
+    Y.applyUpdate(doc, update);
+    return transaction;
+  };
+  return Y.transact(doc, apply, null, true);
 }
 
 /** Runs a change and returns its update, or null when it had no effect. */
@@ -71,6 +75,15 @@ export function clocksOf(doc: Y.Doc): Map<number, number> {
 
 /** Reads the live content of a Y.Doc. */
 export function readDoc(doc: Y.Doc): Model {
+  return readRoots(doc, [...doc.share.keys()]);
+}
+
+/** The same as far as a write without content has to know it: without the shared types. */
+export function readOwn(doc: Y.Doc): Model {
+  return readRoots(doc, []);
+}
+
+function readRoots(doc: Y.Doc, roots: readonly string[]): Model {
   const reader = new ModelReader();
   const clients = new Map<number, LiveItem[]>();
   let position = 0;
@@ -92,8 +105,9 @@ export function readDoc(doc: Y.Doc): Model {
       }
     }
   }
-  for (const [name, type] of doc.share) {
-    if (name === ROOT) continue;
+  for (const name of roots) {
+    const type = doc.share.get(name);
+    if (name === ROOT || type === undefined) continue;
     for (const face of facesOf(type)) reader.readShared(name, face);
   }
   const model = reader.finish();

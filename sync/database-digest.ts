@@ -149,7 +149,7 @@ export class DatabaseDigest {
               sums = stats.get(collection)!;
             }
             sums.documents++;
-            sums.bytes += view.json.length;
+            sums.bytes += view.bytes;
           }
         }
         await pause();

@@ -29,6 +29,7 @@ export interface DatabaseSetOptions {
   readonly clock: HybridClock;
   readonly sha256: Sha256;
   readonly cacheBytesMax: number;
+  readonly lateBytesMin?: number;
   readonly limits?: Limits;
   readonly schemas: Schemas;
   /** Between portions of long work. */
@@ -43,7 +44,7 @@ export interface SetAside {
 }
 
 /** Kinds of keys that belong to one database. */
-const KEY_KINDS = ['v', 'l', 'j', 'y', 's', 'g', 'b', 'c', 'i', 'f', 'x', 't', 'd', 'e', 'k', 'z', 'w'];
+const KEY_KINDS = ['v', 'l', 'j', 'y', 's', 'g', 'b', 'c', 'i', 'f', 'x', 't', 'd', 'e', 'k', 'z', 'w', 'u'];
 
 export class DatabaseSet {
   readonly #options: DatabaseSetOptions;
@@ -134,7 +135,7 @@ export class DatabaseSet {
   }
 
   async #build(key: string, db: number): Promise<Database> {
-    const { store, commit, epoch, clock, cacheBytesMax, limits, catalog, sha256 } = this.#options;
+    const { store, commit, epoch, clock, cacheBytesMax, lateBytesMin, limits, catalog, sha256 } = this.#options;
     const digestSecret = new TextEncoder().encode(`atoll digest ${key}`);
     const log = await DatabaseLog.open({ store, db, epoch, sha256 });
     const indexes = await IndexSet.open(store, db);
@@ -145,7 +146,9 @@ export class DatabaseSet {
       sha256,
       cacheBytesMax,
       indexes,
+      ...(lateBytesMin !== undefined && { lateBytesMin }),
       atRest: (run) => commit.between(run),
+      commit: () => commit.join(database),
     });
     const database: Database = new Database({
       key,

@@ -13,7 +13,7 @@ import type { CollectionInfo } from './collection.ts';
 import { isCorrupt, scanThroughDamage } from './damage-scan.ts';
 import { readView } from './database-digest.ts';
 import type { DocumentTable, SealedDocuments } from './document-table.ts';
-import { decodeView, etagOf } from './document-record.ts';
+import { decodeView, etagOf, jsonOf } from './document-record.ts';
 import type { StoredDocument } from './document-record.ts';
 import { ready } from './document-slot.ts';
 import type { DurableBatch, OriginId, SnapshotProgress } from './engine.ts';
@@ -53,6 +53,7 @@ export interface ListOptions {
 }
 
 interface PageBounds {
+  readonly collection: string;
   readonly gte: Uint8Array;
   readonly lt: Uint8Array;
   readonly limit: number;
@@ -196,23 +197,29 @@ export class Database implements CommitParticipant {
       gte = successorOf(viewKey(db, collection, after));
     }
     if (compareBytes(gte, lt) >= 0) return { items: [], next: null };
-    const options = { gte, lt, limit, bytesMax };
+    const options = { collection, gte, lt, limit, bytesMax };
     // One range each, and so of one moment: a list shows no group of writes half. The second one reads past deleted documents.
     return (await this.#readPage(options, limit + 1)) ?? (await this.#readPage(options, null))!;
   }
 
   /** `null` when so many entries do not tell whether there is a next page. */
-  async #readPage({ gte, lt, limit, bytesMax }: PageBounds, entriesMax: number | null): Promise<ListPage | null> {
+  async #readPage(
+    { collection, gte, lt, limit, bytesMax }: PageBounds,
+    entriesMax: number | null,
+  ): Promise<ListPage | null> {
     const items: { id: string; etag: string; json: Uint8Array }[] = [];
     let seen = 0;
     let bytes = 0;
     try {
       const range = { gte, lt, ...(entriesMax !== null && { limit: entriesMax }) };
-      for await (const entries of this.parts.store.range(range)) {
+      const { store, table } = this.parts;
+      for await (const entries of table.late.reading(collection, () => store.range(range))) {
         for (const [key, value] of entries) {
-          const { exists, element, json } = decodeView(value);
+          const view = decodeView(value);
+          const { exists, element } = view;
           seen++;
           if (!exists) continue;
+          const json = jsonOf(view);
           if (items.length === limit || bytes >= bytesMax) return { items, next: items.at(-1)!.id };
           items.push({ id: documentOf(key).id, etag: etagOf(element), json });
           bytes += json.length;
@@ -238,11 +245,12 @@ export class Database implements CommitParticipant {
   async *readableDocumentsOf(collection: string): AsyncGenerator<{ readonly id: string; readonly json: Uint8Array }> {
     const { db, store, table } = this.parts;
     const gte = viewKey(db, collection, '');
-    for await (const entries of scanThroughDamage(store, { gte, lt: successorOfPrefix(gte) })) {
+    const bounds = { gte, lt: successorOfPrefix(gte) };
+    for await (const entries of table.late.reading(collection, () => scanThroughDamage(store, bounds))) {
       for (const [key, value] of entries) {
         const view = value === null ? null : readView(value);
         if (view === null) table.onDamage(documentOf(key));
-        else if (view.exists) yield { id: documentOf(key).id, json: view.json };
+        else if (view.exists) yield { id: documentOf(key).id, json: jsonOf(view) };
       }
     }
   }

@@ -38,7 +38,8 @@ export function auditDocument({ sha256, secret, documentKey, view, base }: Audit
     const element = computeElement(sha256, secret, documentKey, encodeDocumentVector(record.vector));
     const document = CrdtDocument.load(...statePartsOf(record, base));
     const { exists, json } = document.view();
-    const isSame = exists === record.exists && json === new TextDecoder().decode(record.json);
+    const isSameJson = record.json === null || json === new TextDecoder().decode(record.json);
+    const isSame = exists === record.exists && isSameJson;
     if (!isSame || compareBytes(element, record.element) !== 0) return DAMAGED;
     const content = sha256(normaliseState(document.encode()));
     const sample = { element: element.slice(0, SAMPLE_BYTES), content: content.slice(0, SAMPLE_BYTES) };

@@ -4,12 +4,14 @@
  * since the *base*, a Yjs state: so a small write to a large document stores little more than what readers see. The base is
  * absent while it can be made from the view, which it can until the second write.
  *
- * View: u8 format | u8 flags | 32 B digest element | varUint modified stamp | varUint conflicts | document vector | varBytes JSON |
- * varUint n, n × varBytes: updates that follow the base. Base: u8 format | Yjs v1 state. Document vector: varUint n, n × (varUint
+ * Of a large document that is being edited the view has no JSON (late-views.ts): it follows from the base and the updates.
+ *
+ * View: u8 format | u8 flags | 32 B digest element | varUint modified stamp | varUint conflicts | document vector | varBytes JSON, or
+ * of a late view varUint bytes | varUint n, n × varBytes: updates that follow the base. Base: u8 format | Yjs v1 state. Document vector: varUint n, n × (varUint
  * origin, varUint seq), sorted.
  */
 import * as decoding from 'lib0/decoding';
-import { ByteWriter, CrdtDocument, restoreFirstState, stampMs } from '../crdt/index.ts';
+import { assert, ByteWriter, CrdtDocument, restoreFirstState, stampMs } from '../crdt/index.ts';
 import { ELEMENT_BYTES } from './digest.ts';
 import { StorageError } from './errors.ts';
 
@@ -18,6 +20,8 @@ const FLAG_EXISTS = 1;
 const FLAG_FIRST = 2;
 /** The digest counts it. */
 const FLAG_COUNTED = 4;
+/** The JSON is left out. */
+const FLAG_LATE = 8;
 const utf8 = new TextDecoder();
 const writer = new ByteWriter();
 
@@ -57,7 +61,10 @@ export interface ViewRecord {
   readonly modified: number;
   readonly conflicts: number;
   readonly vector: DocumentVector;
-  readonly json: Uint8Array;
+  /** Canonical JSON, UTF-8; `null` = left out: it is what the base and the updates show. */
+  readonly json: Uint8Array | null;
+  /** What the statistics count for it: bytes of JSON, of a late view as they were when there was JSON. */
+  readonly bytes: number;
   /** There is no base: it is the state of a first write, made from this view. */
   readonly isFirst: boolean;
   /** Updates that follow the base. */
@@ -86,12 +93,14 @@ export function readDocumentVector(decoder: decoding.Decoder): Map<number, numbe
 export function encodeView(record: Omit<ViewRecord, 'vector'>, encodedVector: Uint8Array): Uint8Array {
   writer.uint8(FORMAT);
   const first = record.isFirst ? FLAG_FIRST : 0;
-  writer.uint8((record.exists ? FLAG_EXISTS : 0) | first | (isCounted(record) ? FLAG_COUNTED : 0));
+  const late = record.json === null ? FLAG_LATE : 0;
+  writer.uint8((record.exists ? FLAG_EXISTS : 0) | first | late | (isCounted(record) ? FLAG_COUNTED : 0));
   writer.raw(record.element);
   writer.varUint(record.modified);
   writer.varUint(record.conflicts);
   writer.raw(encodedVector);
-  writeBytes(record.json);
+  if (record.json === null) writer.varUint(record.bytes);
+  else writeBytes(record.json);
   writer.varUint(record.updates.length);
   for (const update of record.updates) writeBytes(update);
   return writer.take();
@@ -110,17 +119,20 @@ export function decodeView(bytes: Uint8Array): ViewRecord {
     const modified = decoding.readVarUint(decoder);
     const conflicts = decoding.readVarUint(decoder);
     const vector = readDocumentVector(decoder);
-    const json = decoding.readVarUint8Array(decoder);
+    const isLate = (flags & FLAG_LATE) !== 0;
+    const json = isLate ? null : decoding.readVarUint8Array(decoder);
+    const bytes = json?.length ?? decoding.readVarUint(decoder);
     const updates = Array.from({ length: decoding.readVarUint(decoder) }, () => decoding.readVarUint8Array(decoder));
     const exists = (flags & FLAG_EXISTS) !== 0;
-    return { exists, element, modified, conflicts, vector, json, isFirst: (flags & FLAG_FIRST) !== 0, updates };
+    const isFirst = (flags & FLAG_FIRST) !== 0;
+    return { exists, element, modified, conflicts, vector, json, bytes, isFirst, updates };
   });
 }
 
-/** What readers see of a view, without the rest of it; null when it cannot be read or there is no document. */
+/** What readers see of a view, without the rest of it; null when it cannot be read or there is no document, or no JSON in it. */
 export function contentOfView(bytes: Uint8Array): { readonly json: Uint8Array; readonly element: Uint8Array } | null {
   const element = elementOfView(bytes);
-  if (element === null || (bytes[1]! & FLAG_EXISTS) === 0) return null;
+  if (element === null || (bytes[1]! & (FLAG_EXISTS | FLAG_LATE)) !== FLAG_EXISTS) return null;
   try {
     const decoder = decoding.createDecoder(bytes);
     decoder.pos = 2 + ELEMENT_BYTES;
@@ -169,7 +181,7 @@ export function statePartsOf(view: ViewRecord, base: Uint8Array | undefined): St
 export function contentOf(view: ViewRecord, base: Uint8Array | undefined): DocumentContent {
   if (view.isFirst) {
     const [client] = view.vector.keys();
-    return { json: view.json, stamp: view.modified, client: client! };
+    return { json: jsonOf(view), stamp: view.modified, client: client! };
   }
   if (base === undefined) throw new StorageError('STORAGE_CORRUPT', 'The base of a stored document is missing.');
   return [guard(base, () => base.subarray(1)), ...view.updates];
@@ -203,9 +215,15 @@ function concat(...pieces: readonly Uint8Array[]): Uint8Array {
   return bytes;
 }
 
+/** The JSON of a view that a reader may rely on to have it (late-views.ts). */
+export function jsonOf({ json }: Pick<ViewRecord, 'json'>): Uint8Array {
+  assert(json, 'a view that is shown has its JSON');
+  return json;
+}
+
 export function toStoredDocument(record: Omit<ViewRecord, 'vector'>): StoredDocument {
   return {
-    json: record.json,
+    json: jsonOf(record),
     etag: etagOf(record.element),
     modifiedMs: stampMs(record.modified),
     conflicts: record.conflicts,

@@ -12,8 +12,12 @@ import type { Sha256 } from './port.ts';
 /** What the store holds of a document. */
 export interface DurableVersion {
   readonly element: Uint8Array;
-  /** `null` = deleted. */
+  /** False = deleted. */
+  readonly exists: boolean;
+  /** `null` = deleted, or without JSON (late-views.ts). */
   readonly document: StoredDocument | null;
+  /** What the statistics count for it. */
+  readonly bytes: number;
   /** Losing values, also of a deleted document. */
   readonly conflicts: number;
   /** Readers see no change: what was forgotten had been deleted before. */

@@ -10,6 +10,8 @@ import { ConflictCount } from './conflict-count.ts';
 import { isCorrupt } from './damage-scan.ts';
 import { DatabaseDigest } from './database-digest.ts';
 import type { DigestSum } from './digest.ts';
+import type { DocumentOutline } from '../crdt/index.ts';
+import { count, decodeStats, encodeStats, type CollectionStats } from './collection-stats.ts';
 import {
   contentOf,
   decodeView,
@@ -26,17 +28,12 @@ import { DocumentSlot } from './document-slot.ts';
 import type { DocumentName } from './equality.ts';
 import { StorageError } from './errors.ts';
 import { digestKey, rangeOf, statsCollectionOf, statsKey, viewKey } from './key.ts';
+import { isLate, LATE_BYTES_MIN, LateViews, readLateNames } from './late-views.ts';
 import type { Sha256, Store, StoreOperation } from './port.ts';
 import type { IndexSet } from './query/index-set.ts';
 
 const utf8 = new TextEncoder();
 const NO_BYTES = new Uint8Array(0);
-
-/** Live documents of a collection and the bytes of their JSON. */
-export interface CollectionStats {
-  documents: number;
-  bytes: number;
-}
 
 /**
  * A document changed, durably.
@@ -63,8 +60,19 @@ export interface DocumentTableOptions {
   readonly cacheBytesMax: number;
   /** Kept up to date with the views, in the same groups. */
   readonly indexes: IndexSet;
+  /** Documents with at least so many bytes of JSON may be stored without it while they are edited. */
+  readonly lateBytesMin?: number;
   /** Runs something at a moment when nothing is in flight. */
   readonly atRest: <T>(run: () => T) => Promise<T>;
+  /** Resolves when all that was touched is durable. */
+  readonly commit: () => Promise<void>;
+}
+
+/** What was read of a table when it was opened. */
+interface Loaded {
+  readonly late: readonly string[];
+  readonly stats: Map<string, CollectionStats>;
+  readonly sums: DatabaseDigest;
 }
 
 export class DocumentTable {
@@ -73,6 +81,8 @@ export class DocumentTable {
   readonly digestSecret: Uint8Array;
   /** The digest, changes that are sealed and not durable included. */
   readonly sums: DatabaseDigest;
+  /** Which views have no JSON. */
+  readonly late: LateViews;
   /** Who wants to know what becomes of single documents, by slot name. */
   readonly watchers: Map<string, DocumentWatcher> = new Map();
   /** Losing values that came to be, by collection. */
@@ -86,6 +96,7 @@ export class DocumentTable {
   readonly #viewReads = new Map<string, Promise<StoredDocument | null>>();
   readonly #stats: Map<string, CollectionStats>;
   readonly #indexes: IndexSet;
+  readonly #lateBytesMin: number;
   #durableDigest: string;
   /** The digest on disk is not the one here, although no document changed. */
   #isCorrected = false;
@@ -93,12 +104,22 @@ export class DocumentTable {
   #corrected = new Set<string>();
   #touched = new Set<DocumentSlot>();
 
-  private constructor(options: DocumentTableOptions, stats: Map<string, CollectionStats>, sums: DatabaseDigest) {
+  private constructor(options: DocumentTableOptions, { late, stats, sums }: Loaded) {
     this.#store = options.store;
     this.#db = options.db;
     this.digestSecret = options.digestSecret;
     this.#sha256 = options.sha256;
     this.#indexes = options.indexes;
+    this.late = new LateViews(
+      {
+        acquire: (collection, id) => this.acquire(collection, id),
+        release: (slot) => this.release(slot),
+        include: (slot) => void this.#include(slot),
+        commit: options.commit,
+      },
+      late,
+    );
+    this.#lateBytesMin = options.lateBytesMin ?? LATE_BYTES_MIN;
     this.#idle = new ByteCache(options.cacheBytesMax);
     this.#views = new ByteCache(options.cacheBytesMax);
     this.#stats = stats;
@@ -111,7 +132,9 @@ export class DocumentTable {
     for await (const entries of options.store.range(rangeOf('s', options.db))) {
       for (const [key, value] of entries) stats.set(statsCollectionOf(key), decodeStats(value));
     }
-    return new DocumentTable(options, stats, await DatabaseDigest.open({ ...options, secret: options.digestSecret }));
+    const late = await readLateNames(options.store, options.db);
+    const sums = await DatabaseDigest.open({ ...options, secret: options.digestSecret });
+    return new DocumentTable(options, { late, stats, sums });
   }
 
   /** Digest of the durable documents, hexadecimal. */
@@ -261,8 +284,8 @@ export class DocumentTable {
     const { exists, json, modified, conflicts } = slot.document.view();
     const element = this.elementOf(slot);
     const bytes = utf8.encode(json);
-    const record = { exists, json: bytes, modified, conflicts, element, isFirst: false, updates: [] };
-    slot.durable ??= known ?? durableVersionOf(record);
+    const content = { json: bytes, bytes: bytes.length, isFirst: false, updates: [] };
+    slot.durable ??= known ?? durableVersionOf({ exists, modified, conflicts, element, ...content });
     this.#idle.delete(name);
     this.#pinned.set(name, slot);
     slot.pins++;
@@ -289,14 +312,17 @@ export class DocumentTable {
   /** The durable version of a document, `null` when there is none. */
   async get(collection: string, id: string): Promise<StoredDocument | null> {
     const held = this.peek(collection, id);
-    return held === undefined ? this.#readView(`${collection}\0${id}`, collection, id) : held;
+    if (held !== undefined) return held;
+    const name = `${collection}\0${id}`;
+    return this.late.has(name) ? this.late.get(name) : this.#readView(name, collection, id);
   }
 
   /** The same without waiting; `undefined` when the store would have to be asked. */
   peek(collection: string, id: string): StoredDocument | null | undefined {
     const name = `${collection}\0${id}`;
     const slot = this.#pinned.get(name) ?? this.#idle.get(name);
-    return slot && !slot.loading ? (slot.durable?.document ?? null) : this.#views.get(name);
+    if (!slot || slot.loading) return this.late.has(name) ? undefined : this.#views.get(name);
+    return isLate(slot.durable) ? undefined : (slot.durable?.document ?? null);
   }
 
   /** The durable version of a document in memory, also of a deleted one; `undefined` when the store would have to be asked. */
@@ -310,6 +336,8 @@ export class DocumentTable {
     if (running) return running;
     const stored = this.#store.get(viewKey(this.#db, collection, id)).then((value) => {
       const record = value ? decodeView(value) : undefined;
+      const isNowLate = record?.exists === true && record.json === null;
+      if (isNowLate) return this.late.get(name);
       const document = record?.exists ? toStoredDocument(record) : null;
       // A commit in the meantime took the read off the list: what we hold may be old, so it is not kept.
       if (this.#viewReads.get(name) === read && document) {
@@ -336,7 +364,7 @@ export class DocumentTable {
     for (const slot of this.#touched) {
       const version = this.#sealSlot(slot, operations);
       slots.push([slot, version]);
-      count(this.#statsOf(slot.collection, stats), slot.durable?.document ?? null, version.document);
+      count(this.#statsOf(slot.collection, stats), slot.durable, version);
     }
     for (const collection of this.#corrected) this.#statsOf(collection, stats);
     for (const [collection, sums] of stats) {
@@ -355,21 +383,22 @@ export class DocumentTable {
   #sealSlot(slot: DocumentSlot, operations: StoreOperation[]): DurableVersion {
     slot.seal();
     if (slot.vector.size === 0) return this.#sealForgotten(slot, operations);
-    const view = slot.document.view();
     const element = this.elementOf(slot);
-    const json = utf8.encode(view.json);
-    const { exists, modified, conflicts } = view;
+    const { exists, json, bytes, modified, conflicts } = this.#viewOf(slot);
     const content = contentOfSlot(slot, json);
     const [base, ...updates] = isFirstContent(content) ? [null] : content;
     slot.saved = content;
-    const record = { exists, element, modified, conflicts, json, isFirst: base === null, updates };
+    const record = { exists, element, modified, conflicts, json, bytes, isFirst: base === null, updates };
+    this.late.seal(slot, exists && json === null, operations);
     operations.push({ type: 'put', key: slot.viewKey, value: encodeView(record, slot.encodedVector) });
     if (base !== null && slot.base !== base) {
       operations.push({ type: 'put', key: slot.stateKey, value: encodeBase(base) });
       slot.base = base;
     }
     if (base === null && slot.durable !== null) operations.push({ type: 'del', key: slot.stateKey });
-    const version = durableVersionOf(record);
+    // A view that gets its JSON is no change.
+    const isSilent = slot.sealed?.length === 0 && !slot.isRestored;
+    const version = { ...durableVersionOf(record), isSilent };
     this.#followIndexes(slot, exists ? json : null);
     noteConflicts(slot, conflicts, operations);
     const { tombstoneKey: key, durable } = slot;
@@ -378,6 +407,19 @@ export class DocumentTable {
     else if (durable !== null && countedIn(durable) === null) operations.push({ type: 'del', key });
     this.sums.replace(slot.viewKey.subarray(5), countedIn(durable), counted);
     return version;
+  }
+
+  /** What a commit stores of the view: everything, unless that would cost more than the changes. */
+  #viewOf(slot: DocumentSlot): DocumentOutline & { readonly json: Uint8Array | null; readonly bytes: number } {
+    const { isRestored, collection } = slot;
+    const bytes = slot.durable?.bytes ?? 0;
+    const mayBeLate = bytes >= this.#lateBytesMin && !isRestored && slot.sealed !== null && slot.sealed.length > 0;
+    const outline = mayBeLate ? slot.document.outline : null;
+    if (outline !== null && !this.late.isHeld(collection) && !this.#indexes.follows(collection))
+      return { ...outline, json: null, bytes };
+    const view = slot.document.view();
+    const json = utf8.encode(view.json);
+    return { ...view, json, bytes: json.length };
   }
 
   #followIndexes(slot: DocumentSlot, json: Uint8Array | null): void {
@@ -390,13 +432,14 @@ export class DocumentTable {
 
   #sealForgotten(slot: DocumentSlot, operations: StoreOperation[]): DurableVersion {
     for (const key of [slot.viewKey, slot.stateKey, slot.tombstoneKey]) operations.push({ type: 'del', key });
+    this.late.seal(slot, false, operations);
     this.sums.replace(slot.viewKey.subarray(5), countedIn(slot.durable), null);
     this.#followIndexes(slot, null);
     noteConflicts(slot, 0, operations);
     slot.saved = null;
     slot.base = null;
-    const isSilent = (slot.durable?.document ?? null) === null;
-    return { element: NO_BYTES, document: null, conflicts: 0, isSilent };
+    const isSilent = slot.durable?.exists !== true;
+    return { element: NO_BYTES, exists: false, document: null, bytes: 0, conflicts: 0, isSilent };
   }
 
   /** Removes a document without a trace, with the next commit. */
@@ -421,7 +464,8 @@ export class DocumentTable {
       this.merges.note(slot.collection, version.conflicts - (slot.durable?.conflicts ?? 0));
       slot.durable = version;
       slot.isInFlight = false;
-      if (this.watchers.size > 0) this.watchers.get(slot.name)?.(slot.sealed, version.document !== null);
+      if (this.watchers.size > 0) this.watchers.get(slot.name)?.(slot.sealed, version.exists);
+      this.late.settle(slot.name, version);
       this.#views.delete(slot.name);
       this.#viewReads.delete(slot.name);
       this.release(slot);
@@ -430,15 +474,14 @@ export class DocumentTable {
 }
 
 export function durableVersionOf(record: Parameters<typeof toStoredDocument>[0]): DurableVersion {
-  const { exists, element, conflicts } = record;
-  return { element, document: exists ? toStoredDocument(record) : null, conflicts };
+  const { exists, element, json, bytes, conflicts } = record;
+  return { element, exists, document: exists && json !== null ? toStoredDocument(record) : null, bytes, conflicts };
 }
 
 /** What the digest counts of a version; null = nothing. */
 function countedIn(version: DurableVersion | null): Uint8Array | null {
   if (version === null) return null;
-  const { element, document, conflicts } = version;
-  return isCounted({ exists: document !== null, conflicts }) ? element : null;
+  return isCounted(version) ? version.element : null;
 }
 
 /** The list of documents that have losing values follows with the document. */
@@ -450,26 +493,8 @@ function noteConflicts(slot: DocumentSlot, conflicts: number, operations: StoreO
 }
 
 /** A first state can be left out if the writer is who the document vector says. */
-function contentOfSlot({ document, vector }: DocumentSlot, json: Uint8Array): DocumentContent {
+function contentOfSlot({ document, vector }: DocumentSlot, json: Uint8Array | null): DocumentContent {
   const { first } = document;
-  if (first === null || vector.size !== 1 || !vector.has(first.client)) return document.encodeParts();
+  if (json === null || first === null || vector.size !== 1 || !vector.has(first.client)) return document.encodeParts();
   return { json, stamp: first.stamp, client: first.client };
-}
-
-function count(sums: CollectionStats, before: StoredDocument | null, after: StoredDocument | null): void {
-  sums.documents += (after ? 1 : 0) - (before ? 1 : 0);
-  sums.bytes += (after?.json.length ?? 0) - (before?.json.length ?? 0);
-}
-
-function encodeStats({ documents, bytes }: CollectionStats): Uint8Array {
-  const value = new Uint8Array(16);
-  const view = new DataView(value.buffer);
-  view.setFloat64(0, documents);
-  view.setFloat64(8, bytes);
-  return value;
-}
-
-function decodeStats(value: Uint8Array): CollectionStats {
-  const view = new DataView(value.buffer, value.byteOffset);
-  return { documents: view.getFloat64(0), bytes: view.getFloat64(8) };
 }

@@ -9,7 +9,7 @@ import type { Recount } from './database-digest.ts';
 import type { DigestSum } from './digest.ts';
 import { auditDocument } from './document-audit.ts';
 import type { AuditVerdict } from './document-audit.ts';
-import type { CollectionStats } from './document-table.ts';
+import type { CollectionStats } from './collection-stats.ts';
 import type { ContentSample, DocumentName } from './equality.ts';
 import { compareBytes, documentOf, stateKey, viewKey } from './key.ts';
 import type { Clock, Sha256 } from './port.ts';

@@ -16,6 +16,7 @@
  * | `y` db collection 0 id | base of a document: a Yjs state, unless it follows from the view |
  * | `k` db collection 0 id | nothing: the document has losing values |
  * | `z` db collection 0 id | nothing: the document is a tombstone that the collector may forget (collector.ts) |
+ * | `u` db collection 0 id | nothing: the view of the document has no JSON (late-views.ts) |
  * | `w` db | what was forgotten of the database: origin → sequence of the last change (forgotten.ts) |
  * | `s` db collection | statistics of a collection |
  * | `g` db | digest of the database |
@@ -163,13 +164,18 @@ export function tombstoneKeyOf(viewKey: Uint8Array): Uint8Array {
   return sibling(viewKey, 'z');
 }
 
-function sibling(viewKey: Uint8Array, letter: 'y' | 'k' | 'z'): Uint8Array {
+/** The mark of a document whose view has no JSON and this key. */
+export function lateKeyOf(viewKey: Uint8Array): Uint8Array {
+  return sibling(viewKey, 'u');
+}
+
+function sibling(viewKey: Uint8Array, letter: 'y' | 'k' | 'z' | 'u'): Uint8Array {
   const key = viewKey.slice();
   key[0] = tag(letter);
   return key;
 }
 
-/** Collection and id of a `j`, `y`, `k` or `z` key. */
+/** Collection and id of a `j`, `y`, `k`, `z` or `u` key. */
 export function documentOf(key: Uint8Array): { collection: string; id: string } {
   return documentOfName(key.subarray(5));
 }

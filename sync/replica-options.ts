@@ -40,6 +40,8 @@ export interface ReplicaOptions {
   readonly staleAfterMs?: number;
   /** Bytes of documents, and again of views, kept in memory per database. Default 32 MiB. */
   readonly cacheBytesMax?: number;
+  /** Documents with so many bytes of JSON are stored without it while they are edited by Yjs clients. Default 16 KiB. */
+  readonly lateBytesMin?: number;
   /** Limits of documents. Default those of the crdt layer. */
   readonly limits?: Limits;
   /** Reads JSON Schemas. Without one, schemas are refused, and those set by other nodes are not checked here. */

@@ -45,6 +45,7 @@ export async function openParts(options: ReplicaOptions): Promise<ReplicaParts> 
     schemas: new Schemas(options.compileSchema ?? null),
     pause: pauseOf(options.timers),
     cacheBytesMax: options.cacheBytesMax ?? CACHE_BYTES_MAX_DEFAULT,
+    ...(options.lateBytesMin !== undefined && { lateBytesMin: options.lateBytesMin }),
     ...(options.limits && { limits: options.limits }),
   });
   owners.set(origin, nodeId);

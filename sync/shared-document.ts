@@ -54,6 +54,8 @@ export class SharedDocument {
   async open(): Promise<void> {
     this.#database.assertOpen();
     const slot = this.#table.acquire(this.#collection, this.#id);
+    // Its model is kept from the first change on.
+    slot.uses++;
     try {
       await ready([slot]);
     } catch (error) {
@@ -81,7 +83,8 @@ export class SharedDocument {
 
   /** It may be read, but there is nothing to see. */
   get exists(): boolean {
-    return this.#open.document.view().exists;
+    const { document } = this.#open;
+    return (document.outline ?? document.view()).exists;
   }
 
   /**

@@ -5,7 +5,7 @@
  * anew elsewhere.
  */
 import type { Database } from './database.ts';
-import { decodeView } from './document-record.ts';
+import { decodeView, jsonOf } from './document-record.ts';
 import type { OriginId } from './engine.ts';
 import { documentOf, publicViews, rangeOf } from './key.ts';
 
@@ -26,12 +26,13 @@ export interface UnsentSource {
 /** In the order of sources, collections and ids. Reads every document, because the log need not go back that far. */
 export async function* unsentDocuments(sources: readonly UnsentSource[]): AsyncGenerator<UnsentDocument> {
   for (const { database, floors } of sources) {
-    const { store, db } = database.parts;
-    for await (const entries of store.range({ ...rangeOf('j', db), gte: publicViews(db) })) {
+    const { store, db, table } = database.parts;
+    const bounds = { ...rangeOf('j', db), gte: publicViews(db) };
+    for await (const entries of table.late.reading(null, () => store.range(bounds))) {
       for (const [key, value] of entries) {
         const view = decodeView(value);
         if (!isAbove(view.vector, floors)) continue;
-        yield { database: database.name, ...documentOf(key), ...(view.exists && { doc: view.json }) };
+        yield { database: database.name, ...documentOf(key), ...(view.exists && { doc: jsonOf(view) }) };
       }
     }
   }

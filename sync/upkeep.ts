@@ -1,13 +1,14 @@
 /**
  * @module
- * Owns what a replica does in the background to stay small, put together: cutting logs, forgetting tombstones, and what is
- * remembered of operations.
+ * Owns what a replica does in the background to stay small, put together: cutting logs, forgetting tombstones and what is
+ * remembered of operations; and completing views.
  */
 import { Collector } from './collector.ts';
 import type { CollectionOptions } from './collector.ts';
 import type { Database } from './database.ts';
 import type { OriginId } from './engine.ts';
 import type { Epoch } from './identity.ts';
+import { LateViewSweep } from './late-view-sweep.ts';
 import { LogCutter } from './log-cutter.ts';
 import type { LogRetention } from './log-cutter.ts';
 import { OperationSweep } from './operation-sweep.ts';
@@ -32,23 +33,27 @@ export class Upkeep {
   readonly collector: Collector;
   readonly #cutter: LogCutter;
   readonly #sweep: OperationSweep;
+  readonly #views: LateViewSweep;
 
   constructor(parts: UpkeepParts) {
     const { stable, retention, collection } = parts;
     this.#cutter = new LogCutter({ ...parts, stable: (database) => stable.horizon(database).vector, retention });
     this.#sweep = new OperationSweep(parts);
+    this.#views = new LateViewSweep(parts);
     this.collector = new Collector({ ...parts, options: collection });
   }
 
   start(): void {
     this.#cutter.start();
     this.#sweep.start();
+    this.#views.start();
     this.collector.start();
   }
 
   close(): void {
     this.#cutter.close();
     this.#sweep.close();
+    this.#views.close();
     this.collector.close();
   }
 }

@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { StorageError } from '../../sync/index.ts';
 
 const FORMAT_FILE = 'FORMAT';
-const FORMAT_TEXT = 'atoll-storage 1\n';
+const FORMAT_TEXT = 'atoll-storage 2\n';
 
 /**
  * Creates the directory, or checks that this version can read it. Durable when resolved.

@@ -7,9 +7,10 @@ import { recordNames } from '../batch.ts';
 import { isCorrupt, scanThroughDamage } from '../damage-scan.ts';
 import type { Database } from '../database.ts';
 import { readView } from '../database-digest.ts';
-import { decodeView, etagOf } from '../document-record.ts';
+import { decodeView, etagOf, jsonOf } from '../document-record.ts';
 import type { DocumentVector, ViewRecord } from '../document-record.ts';
 import type { DurableVersion } from '../document-slot.ts';
+import type { DocumentName } from '../equality.ts';
 import type { OriginId } from '../engine.ts';
 import {
   changeKey,
@@ -104,11 +105,20 @@ async function batchAt(store: Database['parts']['store'], db: number, origin: Or
  * @throws StorageError `STORAGE_CORRUPT`, retryable: one of them is damaged, and on its way from a peer.
  */
 export async function readVersions(
-  { parts: { store, db, table } }: Database,
+  database: Database,
   names: readonly string[],
   size: PageSize,
 ): Promise<readonly DocumentVersion[]> {
   const documents = names.map((name) => documentOfName(encoder.encode(name)));
+  const collections = new Set(documents.map(({ collection }) => collection));
+  return database.parts.table.late.during([...collections], () => readWhole(database, documents, size));
+}
+
+async function readWhole(
+  { parts: { store, db, table } }: Database,
+  documents: readonly DocumentName[],
+  size: PageSize,
+): Promise<readonly DocumentVersion[]> {
   // What is in memory and being written is not to be read from the store, which may show it too early.
   const held = documents.map(({ collection, id }) => table.durableOf(collection, id));
   const missing = documents.filter((_, i) => held[i] === undefined);
@@ -136,7 +146,7 @@ export async function readVersions(
       ? { collection, id, etag: null, json: null, conflicts: 0 }
       : { collection, id, ...shown(decodeView(view)) };
   });
-  size.note(names.length, bytes + held.reduce((sum, version) => sum + (version?.document?.json.length ?? 0), 0));
+  size.note(documents.length, bytes + held.reduce((sum, version) => sum + (version?.document?.json.length ?? 0), 0));
   return versions;
 }
 
@@ -158,7 +168,7 @@ export async function scanVersions(
   since: Positions | null,
   size: PageSize,
 ): Promise<ScanPage> {
-  const { store, db } = database.parts;
+  const { store, db, table } = database.parts;
   const whole = rangeOfViews(db, collection);
   const limit = size.documents;
   const gte = after === '' ? whole.gte : successorOf(keyOf(db, after));
@@ -167,7 +177,7 @@ export async function scanVersions(
   let bytes = 0;
   let next = after;
   try {
-    for await (const entries of store.range({ gte, lt: whole.lt, limit })) {
+    for await (const entries of table.late.reading(collection, () => store.range({ gte, lt: whole.lt, limit }))) {
       for (const [key, value] of entries) {
         seen++;
         bytes += value.length;
@@ -196,8 +206,8 @@ function keyOf(db: number, name: string): Uint8Array {
   return viewKey(db, collection, id);
 }
 
-function shown({ exists, element, json, conflicts }: ViewRecord): Shown {
-  return { etag: etagOf(element), json: exists ? json : null, conflicts };
+function shown(view: ViewRecord): Shown {
+  return { etag: etagOf(view.element), json: view.exists ? jsonOf(view) : null, conflicts: view.conflicts };
 }
 
 function isCovered(vector: DocumentVector, since: Positions): boolean {

@@ -82,6 +82,7 @@ export class ChangeFeed {
     database.assertOpen();
     const tail = database.tail ?? new ChangeTail(database, database.parts.log.durableVector, timers);
     const feed = new ChangeFeed(database, tail, options);
+    if (database.tail === null) tail.begin();
     database.tail = tail;
     return feed;
   }
@@ -91,7 +92,9 @@ export class ChangeFeed {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#unfollow();
-    if (this.#tail.feeds === 0 && this.#database.tail === this.#tail) this.#database.tail = null;
+    if (this.#tail.feeds > 0 || this.#database.tail !== this.#tail) return;
+    this.#database.tail = null;
+    this.#tail.finish();
   }
 
   /** The database has closed: nothing more will be told. */

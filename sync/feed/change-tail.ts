@@ -11,6 +11,7 @@ import type { DurableBatch, OriginId } from '../engine.ts';
 import type { Timers } from '../port.ts';
 import type { VersionVector } from '../version-vector.ts';
 import { sequenceOf } from '../version-vector.ts';
+import { isLate } from '../late-views.ts';
 import type { Positions } from '../token.ts';
 import { versionOf } from './backlog.ts';
 import { FeedChange } from './feed-change.ts';
@@ -67,6 +68,8 @@ export class ChangeTail {
   #first = 0;
   #end = 0;
   #vector: Positions;
+  /** What changes is wanted whole. */
+  #release: () => void = () => {};
   #isClosed = false;
   #isPausing = false;
   #isWanted = false;
@@ -109,13 +112,23 @@ export class ChangeTail {
     for (const wake of this.#feeds) wake();
   }
 
+  /** There are feeds from now on. */
+  begin(): void {
+    this.#release = this.#database.parts.table.late.hold(null);
+  }
+
+  /** There are none any more. */
+  finish(): void {
+    this.#release();
+  }
+
   /** Takes what a commit made durable. `ahead`: documents may be newer than the vector, which will be told when it moves. */
   append(batches: readonly DurableBatch[], slots: Slots, durable: VersionVector, ahead: boolean): void {
     const { changes, vector } = this.#changesOf(batches, slots, ahead);
-    if (isAt(vector, durable)) {
+    if (isAt(vector, durable) && !slots.some(([, version]) => isLate(version))) {
       this.#add(changes, vector);
     } else {
-      // A snapshot was adopted: what it brought is in the index, and feeds read it there.
+      // A snapshot was adopted: what it brought is in the index, and feeds read it there. Or a view was sealed before there were feeds.
       this.#groups = [];
       this.#bytes = 0;
       this.#first = ++this.#end;

@@ -97,12 +97,12 @@ export class IndexBuilder {
 
   async #build(index: LocalIndex): Promise<void> {
     const { database } = this.#options;
-    const { indexes, commit } = database.parts;
+    const { indexes, commit, table } = database.parts;
     index.failure = null;
     for (;;) {
       if (index.isDropped) return;
       database.assertOpen();
-      const { documents, until, read } = await this.#read(index);
+      const { documents, until, read } = await table.late.during([index.collection], () => this.#read(index));
       if (index.isDropped) return;
       indexes.stage({ index, documents, until, read });
       await commit.join(database);

@@ -8,6 +8,7 @@ import type { AlarmLog } from '../alarm.ts';
 import { scanThroughDamage } from '../damage-scan.ts';
 import type { Database } from '../database.ts';
 import { readView } from '../database-digest.ts';
+import { jsonOf } from '../document-record.ts';
 import { documentOf, successorOfPrefix, viewKey } from '../key.ts';
 import { entriesOf, keysOf } from './index-key.ts';
 import type { LocalIndex } from './local-index.ts';
@@ -67,7 +68,7 @@ export async function checkIndex(
       const view = value === null ? null : readView(value);
       if (view === null) isReadable = false;
       else if (view.exists) {
-        const document = JSON.parse(decoder.decode(view.json)) as JsonObject;
+        const document = JSON.parse(decoder.decode(jsonOf(view))) as JsonObject;
         const { id } = documentOf(key);
         for (const each of keysOf(index.prefix, entriesOf(index.definition, document), id)) expected.add(each);
       }

@@ -80,13 +80,13 @@ export class QueryScan {
   }
 
   async *#readAll(after: Uint8Array | null): AsyncGenerator<readonly Match[]> {
-    const { db, store } = this.#database.parts;
+    const { db, store, table } = this.#database.parts;
     const prefix = viewKey(db, this.#collection, '');
     const lt = successorOfPrefix(prefix);
     const last = after === null ? null : splitPosition(after)!.id;
     const gte = last === null ? prefix : successorOf(viewKey(db, this.#collection, last));
     try {
-      for await (const entries of store.range({ gte, lt })) {
+      for await (const entries of table.late.reading(this.#collection, () => store.range({ gte, lt }))) {
         for (let from = 0; from < entries.length; from += SLICE) {
           const matches: Match[] = [];
           let id = '';

@@ -20,16 +20,16 @@ afterEach(() => rmSync(root, { recursive: true, force: true }));
 
 test('[ST14] a new directory is created with its format on record, and opens again', async () => {
   for (let round = 0; round < 2; round++) await (await RocksDbStore.open(directory)).close();
-  expect(readFileSync(join(directory, 'FORMAT'), 'utf8')).toBe('atoll-storage 1\n');
+  expect(readFileSync(join(directory, 'FORMAT'), 'utf8')).toBe('atoll-storage 2\n');
 });
 
 test('[ST14] a directory of a later format is refused and left alone', async () => {
   await (await RocksDbStore.open(directory)).close();
-  writeFileSync(join(directory, 'FORMAT'), 'atoll-storage 2\n');
+  writeFileSync(join(directory, 'FORMAT'), 'atoll-storage 3\n');
   const before = readdirSync(directory);
   await expect(RocksDbStore.open(directory)).rejects.toMatchObject({
     code: 'STORAGE_FORMAT_UNSUPPORTED',
-    details: { directory, format: 'atoll-storage 2' },
+    details: { directory, format: 'atoll-storage 3' },
   });
   expect(readdirSync(directory)).toEqual(before);
 });
@@ -46,7 +46,7 @@ test('a crash before the format was on record leaves a directory that opens', as
   mkdirSync(directory, { recursive: true });
   writeFileSync(join(directory, 'FORMAT.new'), 'atoll-st');
   await (await RocksDbStore.open(directory)).close();
-  expect(readFileSync(join(directory, 'FORMAT'), 'utf8')).toBe('atoll-storage 1\n');
+  expect(readFileSync(join(directory, 'FORMAT'), 'utf8')).toBe('atoll-storage 2\n');
 });
 
 test('a path that cannot be a directory is reported with its name', async () => {

@@ -57,7 +57,7 @@ class FakeTable {
       this.digest.replace(key.subarray(5), this.#held.get(String(document)) ?? null, element);
       this.#held.set(String(document), element);
       const json = Uint8Array.of(123, 125);
-      const record = { exists: true, element, modified: 1, conflicts: 0, json, isFirst: true, updates: [] };
+      const record = { exists: true, element, modified: 1, conflicts: 0, json, bytes: 2, isFirst: true, updates: [] };
       return { type: 'put', key, value: encodeView(record, vector) } as const;
     });
     const total = { type: 'put', key: digestKey(DB), value: this.digest.toBytes() } as const;

@@ -86,11 +86,11 @@ async function lose(
   const sum = new DigestSum(await content.get(digestKey(db)));
   for (const [key, value] of views) {
     const { collection, id } = documentOf(key);
-    const { element, exists, json } = decodeView(value);
+    const { element, exists, bytes } = decodeView(value);
     operations.push({ type: 'del', key }, { type: 'del', key: stateKey(db, collection, id) });
     if (isCounted) continue;
     sum.subtract(element);
-    if (exists) operations.push(await uncount(content, statsKey(db, collection), json.length, operations));
+    if (exists) operations.push(await uncount(content, statsKey(db, collection), bytes, operations));
   }
   operations.push({ type: 'put', key: digestKey(db), value: sum.toBytes() });
   await content.batch(operations, { sync: true });

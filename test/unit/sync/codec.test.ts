@@ -110,6 +110,7 @@ test('[DB12] document records decode to what was encoded, and damage is a coded 
     modified: 2 ** 52,
     conflicts: 3,
     json: new TextEncoder().encode('{"a":"ä"}'),
+    bytes: 10,
     isFirst: false,
     updates: [Uint8Array.of(3), Uint8Array.of()],
   };
