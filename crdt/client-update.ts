@@ -5,6 +5,7 @@
  */
 import * as Y from 'yjs';
 import { CrdtError } from './errors.ts';
+import { touchOf, type RootTouch } from './root-touch.ts';
 import { SHARED_DEPTH_MAX } from './shared-type.ts';
 import { checkContiguous, decodeUpdate, inspectDecoded } from './update.ts';
 import type { DecodedUpdate, UpdateInspection } from './update.ts';
@@ -33,13 +34,20 @@ const ROOT_NAME_BYTES_MAX = 1024;
 /** Objects within objects in one value. */
 const VALUE_DEPTH_MAX = 100;
 
+/** What an update does. */
+export interface ClientUpdate {
+  /** The client ids it writes as. */
+  readonly writers: readonly number[];
+  readonly touch: RootTouch;
+}
+
 /**
- * Checks an update against a document, which it does not touch.
+ * Checks an update against a document, which it does not touch. What it does to the root array is judged when it was applied
+ * (register-check.ts).
  *
- * @returns The client ids it writes as.
  * @throws CrdtError `CRDT_UPDATE_MALFORMED`, `CRDT_UPDATE_GAP`, `CRDT_UPDATE_FORBIDDEN` or `CRDT_LIMIT_EXCEEDED`.
  */
-export function checkClientUpdate(doc: Y.Doc, update: Uint8Array, admission: ClientAdmission): readonly number[] {
+export function checkClientUpdate(doc: Y.Doc, update: Uint8Array, admission: ClientAdmission): ClientUpdate {
   checkLimit('updateBytes', update.byteLength, admission.bytesMax);
   const decoded = decodeUpdate(update);
   checkLimit('structs', decoded.structs.length, STRUCTS_MAX);
@@ -53,7 +61,8 @@ export function checkClientUpdate(doc: Y.Doc, update: Uint8Array, admission: Cli
   for (const [client, { to }] of inspection.clients) {
     const known = clocks.get(client) as number;
     if (to <= known) continue;
-    if (client === 0 || client > CLIENT_ID_MAX) throw forbidden('client ids of nodes are theirs alone', client, false);
+    if (client === 0) throw forbidden('client id 0 is nobody', client, false);
+    if (client > CLIENT_ID_MAX) throw unheard(client, known);
     writers.push(client);
   }
   checkClocks(inspection);
@@ -61,7 +70,7 @@ export function checkClientUpdate(doc: Y.Doc, update: Uint8Array, admission: Cli
   checkNew(doc, decoded, clocks);
   const taken = writers.find((client) => admission.isTaken?.(client) === true);
   if (taken !== undefined) throw forbidden('another client writes with this id', taken, true);
-  return writers;
+  return { writers, touch: touchOf(doc, decoded, clocks) };
 }
 
 /** Clocks that nobody can have reached are not on their way either. */
@@ -173,6 +182,12 @@ export function checkLimit(name: string, actual: number, limit: number): void {
   throw new CrdtError('CRDT_LIMIT_EXCEEDED', `${name} would be ${actual}; the limit is ${limit}`, {
     details: { name, limit, actual },
   });
+}
+
+/** What nodes write comes from nodes: a client that was with another node may have it sooner. */
+function unheard(client: number, known: number): CrdtError {
+  const message = 'it brings what a node wrote and no node has brought here yet';
+  return new CrdtError('CRDT_UPDATE_GAP', message, { retryable: true, details: { client, known, isOfNode: true } });
 }
 
 /** @param isTaken - Another client may be about to write this. */

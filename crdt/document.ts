@@ -9,6 +9,7 @@ import { canonicalJson, canonicalOrder } from './canonical-json.ts';
 import type { Author, Change, Conflict, DocumentOutline, DocumentView, DuplicateWrite } from './change.ts';
 import { checkClientUpdate, checkLimit, deletesAnything, type ClientAdmission } from './client-update.ts';
 import { checkBytes, checkDocument, checkSize } from './document-check.ts';
+import { conflictsOf, viewOf } from './document-view.ts';
 import { edit } from './edit.ts';
 import { CrdtError } from './errors.ts';
 import { readFirstState, restoreFirstState, type FirstState } from './first-state.ts';
@@ -16,19 +17,19 @@ import { writeFreshState } from './fresh-state.ts';
 import type { JsonObject } from './json-value.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import { mayKeep, UPDATES_MAX } from './kept-updates.ts';
-import { createModel, type ElementId, type Model } from './model.ts';
+import { createModel, type Model } from './model.ts';
+import { checkRegisters } from './register-check.ts';
 import { retract } from './retract.ts';
+import type { RootTouch } from './root-touch.ts';
 import { plainOrder, readPlainState } from './plain-state.ts';
 import { applyPlainUpdate } from './plain-update.ts';
 import { Outline } from './outline.ts';
-import { canOpen } from './shared-edit.ts';
 import { STAMPS_PER_MS } from './stamp.ts';
 import { exists } from './tombstone.ts';
 import { ROOT } from './root-name.ts';
 import { Transaction } from './transaction.ts';
 import { admitUpdate, checkContiguous, inspectUpdate, type UpdateAdmission, type UpdateInspection } from './update.ts';
 import { checkValue } from './value-check.ts';
-import { countConflicts, listConflicts, listLost, render } from './view.ts';
 import { weigh } from './weight.ts';
 import { writeUpdate, type RootOrder } from './write-update.ts';
 import {
@@ -39,15 +40,18 @@ import {
   observeUpdate,
   editRoots,
   hasGap,
+  misfit,
+  orderAfter,
   orderOf,
   readDoc,
   readOwn,
   textRangesOf,
 } from './yjs-state.ts';
 
-const ABSENT: DocumentView = Object.freeze({ exists: false, json: '', modified: 0, conflicts: 0 });
 /** Two seconds between marks of a document that clients edit. */
 const MARK_STAMPS = 2000 * STAMPS_PER_MS;
+/** The clocks of pages are not those of nodes; a write from further ahead is refused. */
+const CLIENT_ADVANCE_STAMPS = 24 * 3_600_000 * STAMPS_PER_MS;
 const EMPTY_STATE: Uint8Array = Uint8Array.of(0, 0);
 /** JSON is rarely longer than so many times the state. */
 const JSON_PER_BYTE = 4;
@@ -197,21 +201,39 @@ export class CrdtDocument {
    */
   mergeClient(update: Uint8Array, admission: ClientAdmission, author: Author): readonly Uint8Array[] {
     const doc = this.#merge();
-    const writers = checkClientUpdate(doc, update, admission);
+    const { writers, touch } = checkClientUpdate(doc, update, admission);
     const isNew = writers.length > 0;
     if (isNew) checkLimit('documentBytes', this.#bytes + update.byteLength, admission.bytesMax);
     if (!isNew && !deletesAnything(doc, inspectUpdate(update).deletes)) return [];
     if (admission.isReadOnly) throw new CrdtError('CRDT_UPDATE_FORBIDDEN', 'this client may read only');
-    const isAnew = doc.store.clients.size === 0 || (hasTombstone(doc) && !(this.outline ?? this.view()).exists);
+    const isDeleted = hasTombstone(doc) && !(this.outline ?? this.view()).exists;
+    // Who had the document and had not seen the delete does not begin it anew: what becomes of both is a rule (CR11).
+    const isAnew = doc.store.clients.size === 0 || (isDeleted && !touch.continues);
     if (isAnew && !isNew) return [];
-    const before = isAnew ? this.change({ kind: 'merge-patch', patch: {} }, author) : this.#mark(author);
-    const effect = this.#mergeEffect(update);
-    return [before, effect].filter((part) => part !== null);
+    const restore = this.#checkpoint();
+    try {
+      const before = isAnew ? this.change({ kind: 'merge-patch', patch: {} }, author) : this.#mark(author, isDeleted);
+      const effect = this.#mergeEffect(update, touch, author.stamp + CLIENT_ADVANCE_STAMPS);
+      return [before, effect].filter((part) => part !== null);
+    } catch (error) {
+      restore();
+      throw error;
+    }
+  }
+
+  /** Returns what takes back all that comes now. */
+  #checkpoint(): () => void {
+    const [state, updates, bytes, markedAt] = [this.#state, [...this.#updates], this.#bytes, this.#markedAt];
+    return () => {
+      [this.#state, this.#updates, this.#bytes, this.#markedAt] = [state, updates, bytes, markedAt];
+      this.#view = null;
+      this.#reload();
+    };
   }
 
   /** Updates of clients do not say when they were made: once in a while a write without content does. */
-  #mark(author: Author): Uint8Array | null {
-    if (author.stamp - this.#markedAt < MARK_STAMPS) return null;
+  #mark(author: Author, isDeleted: boolean): Uint8Array | null {
+    if (isDeleted || author.stamp - this.#markedAt < MARK_STAMPS) return null;
     this.#markedAt = author.stamp;
     const { known } = this.#outline;
     this.#model ??= readOwn(this.#merge());
@@ -222,18 +244,18 @@ export class CrdtDocument {
   }
 
   /** Merges a checked update and returns what was new in it: what others need is seldom all that a client sends. */
-  #mergeEffect(update: Uint8Array): Uint8Array | null {
+  #mergeEffect(update: Uint8Array, { isTouched }: RootTouch, stampMax: number): Uint8Array | null {
+    const [before, doc] = [isTouched ? this.#read() : null, this.#merge()];
     let effect: Uint8Array | null = null;
     try {
-      effect = observeUpdate(this.#merge(), (doc) => this.#outline.follow(applyTo(doc, update)));
+      effect = observeUpdate(doc, () => this.#outline.follow(applyTo(doc, update)));
     } catch (cause) {
-      // Yjs may have applied a part.
-      this.#reload();
       throw new CrdtError('CRDT_UPDATE_MALFORMED', 'not a Yjs v1 update: it cannot be merged', { cause });
     }
     if (effect === null) return null;
-    this.#keep(effect);
     this.#discardModel();
+    if (before !== null) checkRegisters(doc, before, (this.#model = readDoc(doc)), stampMax);
+    this.#keep(effect);
     this.#view = null;
     return effect;
   }
@@ -258,13 +280,7 @@ export class CrdtDocument {
   view(): DocumentView {
     if (this.#view !== null) return this.#view;
     const model = this.#read();
-    let modified = 0;
-    for (const run of model.runs) {
-      if (run.stamp > modified) modified = run.stamp;
-    }
-    this.#view = exists(model)
-      ? { exists: true, json: render(model.root, model), modified, conflicts: countConflicts(listConflicts(model)) }
-      : { ...ABSENT, modified, conflicts: countConflicts(listLost(model)) };
+    this.#view = viewOf(model);
     if (this.#doc !== null) this.#outline.take(this.#view, model, this.#doc);
     return this.#view;
   }
@@ -276,8 +292,7 @@ export class CrdtDocument {
 
   /** Lists losing values of concurrent writes; of a deleted document what the delete took without having seen it. */
   conflicts(): readonly Conflict[] {
-    const model = this.#read();
-    return exists(model) ? listConflicts(model) : listLost(model);
+    return conflictsOf(this.#read());
   }
 
   /** Returns the full state, for storage and for replicas that have nothing. */
@@ -387,13 +402,6 @@ export class CrdtDocument {
     return doc;
   }
 
-  /** Root types that were opened as another kind before: a new Y.Doc has not opened any. */
-  #canEdit({ textEdits, sharedEdits }: Transaction): boolean {
-    const doc = this.#merge();
-    const texts = textEdits.map(({ name }) => ({ root: name, kind: 'text' }) as const);
-    return [...texts, ...sharedEdits].every((edit) => canOpen(doc, edit));
-  }
-
   /** Makes the Y.Doc anew from the bytes. */
   #reload(): void {
     this.#discardModel();
@@ -471,10 +479,13 @@ export class CrdtDocument {
     }
     if (!transaction.editsRoots) {
       this.#keep(update);
-      if (this.#pending.length <= UPDATES_MAX) this.#order = this.#orderAfter(client, right);
+      if (this.#pending.length > UPDATES_MAX) return update;
+      const last = (transaction.model.clocks.get(client) as number) - 1;
+      this.#order = orderAfter({ client, clock: last }, right, () => this.#merge());
       return update;
     }
-    if (!this.#canEdit(transaction)) {
+    // Root types that were opened as another kind before: a new Y.Doc has not opened any.
+    if (misfit(this.#merge(), transaction) !== null) {
       this.#reload();
       this.#pending.push(update);
     }
@@ -485,15 +496,5 @@ export class CrdtDocument {
     this.#keep(merged);
     if (transaction.isModelStale) this.#discardModel();
     return merged;
-  }
-
-  /** The order after a write, so that the next one by the same client need not merge this one first. */
-  #orderAfter(client: number, right: ElementId | null): RootOrder {
-    const tail = { left: { client, clock: ((this.#model as Model).clocks.get(client) as number) - 1 }, right };
-    return {
-      tail: (other) => (other === client ? tail : orderOf(this.#merge()).tail(other)),
-      rightOf: (id) => orderOf(this.#merge()).rightOf(id),
-      leftOf: (id) => orderOf(this.#merge()).leftOf(id),
-    };
   }
 }

@@ -30,6 +30,10 @@ export type {
   WrittenBy,
 } from './change.ts';
 export { CrdtDocument } from './document.ts';
+export { openDocument } from './live-document.ts';
+export type { LiveDocument, LiveEvent, LiveObserver, LiveOptions, LiveWrite } from './live-document.ts';
+export type { JsonChange } from './json-change.ts';
+export type { At, Item, Path } from './typed-path.ts';
 export { ByteWriter } from './byte-writer.ts';
 export { restoreFirstState, type FirstState } from './first-state.ts';
 export { parseJson } from './json-parse.ts';

@@ -11,9 +11,14 @@ const OWN_TEXT = /^u[0-9a-z]+\.[0-9a-z]+\.[0-9a-z]+$/;
 /** Texts that are named by a path, not by a member. */
 const BY_PATH = 't/';
 
+/** Tells whether a text is one that a write set as a value. */
+export function isOwnText(name: string): boolean {
+  return OWN_TEXT.test(name);
+}
+
 /** Tells whether a root type shows as the member of the document that has its name. */
 export function isMemberRoot(name: string): boolean {
-  return name !== ROOT && !name.startsWith(BY_PATH) && !OWN_TEXT.test(name);
+  return name !== ROOT && !name.startsWith(BY_PATH) && !isOwnText(name);
 }
 
 /** Where a root type shows, as a pointer in the document's own notation; null for one that only a marker can place. */

@@ -143,8 +143,9 @@ export class Transaction {
   /** Deletes what concurrent writes left at a node besides the one that stands. */
   settle(node: Node, standing: Standing): void {
     if (!isContested(node, standing)) return;
-    const hasTally = node.entries.some((entry) => entry.kind === KIND.tally);
-    const known = hasTally ? talliesKnown(node, this.#nextClock) : null;
+    // Values go with it, and what they have absorbed must not come back.
+    const counts = ({ kind, seen }: Entry): boolean => kind === KIND.tally || (kind === KIND.value && seen !== null);
+    const known = node.entries.some(counts) ? talliesKnown(node, this.#nextClock) : null;
     this.dropEntries(node, (entry) => !belongs(entry, standing) && (entry.kind !== KIND.base || known !== null));
     if (known !== null) this.put(KIND.base, node, null, known);
     if (standing.kind !== 'object') this.#clearChildren(node);

@@ -4,6 +4,8 @@
  * made it. Nothing is stored for that: a write names its stamp and its paths anyway. SPEC "Representation", HI1.
  */
 import * as Y from 'yjs';
+import { pathOfRoot, ROOT } from './root-name.ts';
+import { createSharedPaths, type SharedPath } from './shared-place.ts';
 import { decodeUpdate, type DecodedUpdate } from './update.ts';
 import { createDoc } from './yjs-state.ts';
 
@@ -33,6 +35,10 @@ interface Run {
   readonly paths: Set<string>;
 }
 
+/** Client ids from here on are those of nodes. */
+const NODE_MIN = 2 ** 32;
+
+type PlaceOf = (id: Y.ID) => SharedPath | null;
 type PathOf = (client: number, clock: number) => string | null;
 
 /**
@@ -47,24 +53,29 @@ export function describeWrites(
 ): { readonly updates: readonly (WriteDescription | null)[]; readonly surviving: readonly WriteDescription[] } {
   const doc = createDoc();
   for (const part of parts) Y.applyUpdate(doc, part);
-  const names = new Map([...doc.share].map(([name, type]) => [type as unknown, name]));
-  const nameOf = (id: Y.ID): string | null => {
-    const struct = Y.getItem(doc.store, id) as Y.Item | Y.GC;
-    return struct instanceof Y.Item ? (names.get(struct.parent) ?? null) : null;
-  };
+  const placeOf = createSharedPaths(doc);
   const known = new Map<string, string>();
   // As it was before the updates: what they took away is in it.
-  for (const part of parts) readRuns(part, known, nameOf);
+  for (const part of parts) readRuns(part, known, placeOf);
   const surviving: Run[] = [];
   for (const [client, structs] of doc.store.clients) {
     const reader = new RunReader(client, known);
-    for (const struct of structs) if (struct instanceof Y.Item && !struct.deleted) reader.take(struct, nameOf);
+    for (const struct of structs) {
+      if (!(struct instanceof Y.Item) || struct.deleted) continue;
+      // What a page edits by itself belongs to no write of it.
+      if (client >= NODE_MIN || placeOf(struct.id)?.root === ROOT) reader.take(struct, placeOf);
+    }
     surviving.push(...reader.runs);
   }
-  const decoded = updates.map((update) => readRuns(update, known, nameOf));
+  const decoded = updates.map((update) => readRuns(update, known, placeOf));
   const pathOf: PathOf = (client, clock) => known.get(`${client}.${clock}`) ?? null;
+  const sharedAt = (client: number, clock: number): SharedPath | null =>
+    clock < Y.getState(doc.store, client) ? placeOf(Y.createID(client, clock)) : null;
   return {
-    updates: decoded.map(({ runs, ds }) => describeUpdate(runs, removedBy(ds.clients, pathOf))),
+    updates: decoded.map(({ runs, ds }) => {
+      const taken = sharedBy(ds.clients, sharedAt, known);
+      return describeUpdate(runs, [...removedBy(ds.clients, pathOf), ...taken.removed], taken.edited);
+    }),
     surviving: surviving.filter(({ stamp }) => stamp > 0).map((run) => toDescription(run, [])),
   };
 }
@@ -72,7 +83,7 @@ export function describeWrites(
 function readRuns(
   update: Uint8Array,
   known: Map<string, string>,
-  nameOf: (id: Y.ID) => string | null,
+  placeOf: PlaceOf,
 ): { readonly runs: readonly Run[]; readonly ds: DecodedUpdate['ds'] } {
   const { structs, ds } = decodeUpdate(update);
   const readers = new Map<number, RunReader>();
@@ -80,21 +91,49 @@ function readRuns(
     const { client, clock } = struct.id;
     let reader = readers.get(client);
     if (reader === undefined) readers.set(client, (reader = new RunReader(client, known, clock)));
-    if (struct instanceof Y.Item) reader.take(struct, nameOf);
+    if (struct instanceof Y.Item) reader.take(struct, placeOf);
   }
   return { runs: [...readers.values()].flatMap(({ runs }) => runs), ds };
 }
 
 /** An update is one write, whoever else's clocks it names. */
-function describeUpdate(runs: readonly Run[], removed: readonly string[]): WriteDescription | null {
+function describeUpdate(
+  runs: readonly Run[],
+  removed: readonly string[],
+  edited: readonly string[],
+): WriteDescription | null {
   const [first] = runs;
-  if (first === undefined) {
-    return removed.length === 0
-      ? null
-      : { client: 0, clock: 0, stamp: 0, creates: false, deletes: false, paths: [], removed };
+  if (first === undefined && removed.length + edited.length === 0) return null;
+  const paths = new Set([...runs.flatMap((run) => [...run.paths]), ...edited]);
+  const from = first ?? { client: 0, clock: 0, stamp: 0, creates: false, deletes: false };
+  return toDescription({ ...from, paths }, removed);
+}
+
+/** What an update took out of shared types: members go, and of a row or a text it is an edit. */
+function sharedBy(
+  deletes: DecodedUpdate['ds']['clients'],
+  sharedAt: (client: number, clock: number) => SharedPath | null,
+  known: ReadonlyMap<string, string>,
+): { readonly removed: readonly string[]; readonly edited: readonly string[] } {
+  const removed = new Set<string>();
+  const edited = new Set<string>();
+  for (const [client, ranges] of deletes) {
+    for (const { clock, len } of ranges) {
+      for (let at = clock, next = at; at < clock + len; at = next) {
+        const place = sharedAt(client, at);
+        next = at + Math.max(1, place?.left ?? 1);
+        const path = place === null || place.root === ROOT ? undefined : pathIn(place, known);
+        if (path !== undefined) (place!.isMember ? removed : edited).add(path);
+      }
+    }
   }
-  const all: Run = { ...first, paths: new Set(runs.flatMap(({ paths }) => [...paths])) };
-  return toDescription(all, removed);
+  return { removed: [...removed], edited: [...edited] };
+}
+
+/** Undefined where nothing shows. */
+function pathIn({ root, path }: SharedPath, known: ReadonlyMap<string, string>): string | undefined {
+  const base = pathOfRoot(root) ?? known.get(root);
+  return base === undefined ? undefined : readable(base) + path;
 }
 
 function toDescription(
@@ -162,15 +201,19 @@ class RunReader {
     this.#first = first;
   }
 
-  take(item: Y.Item, nameOf: (id: Y.ID) => string | null): void {
-    const { clock } = item.id;
-    if (item.content instanceof Y.ContentAny) {
-      (item.content.arr as readonly unknown[]).forEach((value, i) => this.#read(clock + i, value));
-    } else if (item.content instanceof Y.ContentString || item.content instanceof Y.ContentFormat) {
-      const name = typeof item.parent === 'string' ? item.parent : nameOf(item.id);
-      const path = name?.startsWith('t/') ? name.slice(1) : name === null ? undefined : this.#known.get(name);
-      if (path !== undefined) this.#run(clock).paths.add(readable(path));
+  take(item: Y.Item, placeOf: PlaceOf): void {
+    const { content, id } = item;
+    // Of an update it is a name where it is known at all.
+    const parent: unknown = item.parent;
+    const place = parent === ROOT ? null : placeOf(id);
+    if (parent === ROOT || place?.root === ROOT) {
+      if (content instanceof Y.ContentAny)
+        (content.arr as readonly unknown[]).forEach((value, i) => this.#read(id.clock + i, value));
+      return;
     }
+    // What was deleted since tells no more than where it was.
+    const path = place === null ? undefined : pathIn(place, this.#known);
+    if (path !== undefined) this.#run(id.clock).paths.add(path);
   }
 
   /** The write that an element belongs to; one of an editor has no header. */

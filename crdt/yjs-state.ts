@@ -9,7 +9,7 @@ import type { ElementId, Model } from './model.ts';
 import { ModelReader } from './read-model.ts';
 import { facesOf } from './shared-type.ts';
 import type { TextRange } from './retract.ts';
-import { editRoot } from './shared-edit.ts';
+import { canOpen, editRoot } from './shared-edit.ts';
 import type { Transaction } from './transaction.ts';
 import { ROOT } from './root-name.ts';
 import type { RootOrder } from './write-update.ts';
@@ -143,26 +143,48 @@ export function orderOf(doc: Y.Doc): RootOrder {
   };
 }
 
+/** The order after a write, so that the next one by the same client need not merge this one first. */
+export function orderAfter(last: ElementId, right: ElementId | null, merged: () => Y.Doc): RootOrder {
+  return {
+    tail: (client) => (client === last.client ? { left: last, right } : orderOf(merged()).tail(client)),
+    rightOf: (id) => orderOf(merged()).rightOf(id),
+    leftOf: (id) => orderOf(merged()).leftOf(id),
+  };
+}
+
+/**
+ * Applies an update that was made in the name of this very Y.Doc, within a transaction of it. Yjs believes that somebody else uses its
+ * client id when that comes from elsewhere, and would take another one.
+ */
+export function applyOwn(doc: Y.Doc, transaction: Y.Transaction, update: Uint8Array): void {
+  const { local } = transaction;
+  Y.applyUpdate(doc, update);
+  transaction.local = local;
+}
+
 /** Applies edits of root types as one transaction of a client and returns its update. */
-export function editRoots(
-  doc: Y.Doc,
-  client: number,
-  { textEdits, sharedEdits }: Pick<Transaction, 'textEdits' | 'sharedEdits'>,
-): Uint8Array | null {
+export function editRoots(doc: Y.Doc, client: number, transaction: Transaction): Uint8Array | null {
   // Set after loading: Yjs replaces the id when an update of the same client comes in from outside.
   doc.clientID = client;
-  const update = observeUpdate(doc, () =>
-    doc.transact(() => {
-      for (const { name, index, remove, insert } of textEdits) {
-        const text = doc.getText(name);
-        if (remove > 0) text.delete(index, remove);
-        if (insert !== '') text.insert(index, insert);
-      }
-      for (const edit of sharedEdits) editRoot(doc, edit);
-    }),
-  );
+  const update = observeUpdate(doc, () => doc.transact(() => applyRootEdits(doc, transaction)));
   doc.clientID = 0;
   return update;
+}
+
+/** Applies the edits of root types that a write makes, within a transaction of the Y.Doc. */
+export function applyRootEdits(doc: Y.Doc, { textEdits, sharedEdits }: Transaction): void {
+  for (const { name, index, remove, insert } of textEdits) {
+    const text = doc.getText(name);
+    if (remove > 0) text.delete(index, remove);
+    if (insert !== '') text.insert(index, insert);
+  }
+  for (const edit of sharedEdits) editRoot(doc, edit);
+}
+
+/** Names a root type that a write edits and that the Y.Doc has opened as another kind; null when there is none. */
+export function misfit(doc: Y.Doc, { textEdits, sharedEdits }: Transaction): string | null {
+  const texts = textEdits.map(({ name }) => ({ root: name, kind: 'text' }) as const);
+  return [...texts, ...sharedEdits].find((edit) => !canOpen(doc, edit))?.root ?? null;
 }
 
 /** What is left of a write in the texts of a Y.Doc, the last of each text first. */

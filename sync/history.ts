@@ -54,6 +54,8 @@ export interface HistoryPage {
 
 interface Found {
   readonly origin: OriginId;
+  /** Of the record. */
+  readonly seq: number;
   /** Of the batch: a write of an editor has none of its own. */
   readonly stamp: number;
   readonly update: Uint8Array;
@@ -136,9 +138,9 @@ async function findRecords(
           bytes += batch.length;
           const { firstSeq, stamp, records } = decodeBatch(batch);
           end = firstSeq;
-          for (const record of records.toReversed()) {
+          for (const [index, record] of [...records.entries()].toReversed()) {
             if (record.kind !== 'update' || `${record.collection}\0${record.id}` !== name) continue;
-            found.push({ origin, stamp, update: record.update });
+            found.push({ origin, seq: firstSeq + index, stamp, update: record.update });
             // Nothing of this writer can come before its clock 0.
             if (inspectUpdate(record.update).clients.get(origin)?.from === 0) return found;
           }
@@ -158,15 +160,17 @@ function place(
   database: Database,
   placed: Map<string, Placed>,
   write: WriteDescription,
-  from: { readonly origin: OriginId; readonly stamp: number },
+  from: { readonly origin: OriginId; readonly stamp: number; readonly seq?: number },
   partial: boolean,
 ): void {
-  const key = `${write.client}.${write.clock}`;
+  // One of an editor is known by its record: it may be nothing but deletes.
+  const isOfEditor = write.stamp === 0;
+  const key = isOfEditor ? `#${from.origin}.${from.seq}` : `${write.client}.${write.clock}`;
   if (placed.has(key)) return;
-  const stamp = write.stamp === 0 ? from.stamp : write.stamp;
+  const stamp = isOfEditor ? from.stamp : write.stamp;
   const { paths, removed, creates: created, deletes: deleted } = write;
   placed.set(key, {
-    position: [stamp, from.origin, write.clock],
+    position: [stamp, from.origin, isOfEditor ? (from.seq ?? 0) : write.clock],
     entry: {
       at: new Date(stampMs(stamp)).toISOString(),
       stamp,

@@ -182,13 +182,14 @@ export class Room {
     // Of who may only read the first change is refused, and so those that build on it have a gap.
     if (member.grant.isReadOnly && (isGap || code === 'CRDT_UPDATE_FORBIDDEN')) return member.acknowledge(false);
     // A gap may be there because what fills it is on its way, by this client or another; a writer, because it passes on what is.
-    const mayResolve = isGap
-      ? !isAnswer
-      : code === 'CRDT_UPDATE_FORBIDDEN' && error instanceof CrdtError && isOfOther(error);
+    // What another node wrote comes from there, in a moment or when a partition ends.
+    const isAwaited = isGap && isOfNode(error as CrdtError);
+    const mayResolve = isGap ? isAwaited || !isAnswer : error instanceof CrdtError && isOfOther(error);
     if (!mayResolve) throw refusalOf(error);
-    member.unresolved ??= { reason: isGap ? 'malformed' : 'forbidden', message, dropped: 0, sweeps: 0 };
+    const reason = isAwaited ? 'unavailable' : isGap ? 'malformed' : 'forbidden';
+    member.unresolved ??= { reason, message, dropped: 0, sweeps: 0 };
     member.unresolved.dropped++;
-    if (isGap && member.isSynced) this.#ask(member);
+    if (isGap && !isAwaited && member.isSynced) this.#ask(member);
   }
 
   /** Does another client that is here go by this id? */
@@ -266,7 +267,9 @@ export class Room {
       if (isSlow && !member.grant.isCurrent()) member.end('unauthorized', 'the token is no longer valid');
       if (unresolved === null) continue;
       // Somebody else may have brought it meanwhile; the client knows what we lack only when we ask.
-      if (unresolved.sweeps++ === 1 && unresolved.reason === 'forbidden' && this.isOpen) this.#ask(member);
+      const { reason } = unresolved;
+      const isDue = unresolved.sweeps++ === 1 || (reason === 'unavailable' && unresolved.sweeps % 2 === 0);
+      if (isDue && reason !== 'malformed' && this.isOpen) this.#ask(member);
       if (socket.hasProgress()) continue;
       if (unresolved.sweeps > UNRESOLVED_SWEEPS_MAX) member.end(unresolved.reason, unresolved.message);
     }
@@ -325,6 +328,10 @@ function joined(updates: readonly Uint8Array[], members: number): readonly Uint8
 
 function isOfOther({ details }: CrdtError): boolean {
   return details['isTaken'] === true;
+}
+
+function isOfNode({ details }: CrdtError): boolean {
+  return details['isOfNode'] === true;
 }
 
 /** What becomes of a client whose message cannot be taken. */

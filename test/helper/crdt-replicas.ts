@@ -46,11 +46,14 @@ export class DocumentReplica {
       ...(this.#options.deletePolicy === undefined ? {} : { deletePolicy: this.#options.deletePolicy }),
     };
     const update = this.document.change(change, author);
-    if (update !== null) {
-      this.log.push({ update, deps: [...this.applied] });
-      this.applied[this.index] = this.log.length;
-    }
+    if (update !== null) this.record(update);
     return update;
+  }
+
+  /** Notes an update that is in the document, for the others. */
+  record(update: Uint8Array): void {
+    this.log.push({ update, deps: [...this.applied] });
+    this.applied[this.index] = this.log.length;
   }
 
   put(value: JsonValue, stamp: number): void {

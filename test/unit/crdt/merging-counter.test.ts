@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { CrdtDocument, CrdtError } from '../../../crdt/index.ts';
 import { everyCase } from '../../helper/crdt-merge.ts';
-import { createReplicas, settle } from '../../helper/crdt-replicas.ts';
+import { createReplicas, settle, type DocumentReplica } from '../../helper/crdt-replicas.ts';
 
 const increment = (value: number): object => ({ op: 'increment', value });
 
@@ -166,6 +166,23 @@ test('[CR8] an increment of what is not a number is refused; concurrently it is 
       { path: '/n', shown: given.later<unknown>('word', 3), others: [given.earlier<unknown>('word', 3)] },
     ]);
   });
+});
+
+test('[CR8] what a number had absorbed does not come back after an object has taken its place', () => {
+  const replicas = createReplicas(4);
+  const [a, b, c, d] = replicas as [DocumentReplica, DocumentReplica, DocumentReplica, DocumentReplica];
+  a.put({}, 1);
+  settle(replicas);
+  a.operate(10, { op: 'increment', path: '/n', value: 5 });
+  c.patch({ n: { x: 1 } }, 30);
+  b.pull(a);
+  b.patch({ n: 7 }, 20);
+  settle([b, c, d], [a, b, c]);
+  d.jsonPatch(40, { op: 'add', path: '/n/y', value: 2 });
+  // Has seen nothing of the others.
+  a.operate(50, { op: 'increment', path: '/n', value: 1 });
+  settle(replicas);
+  for (const replica of replicas) expect(replica.value).toEqual({ n: 1 });
 });
 
 test('[CR9] an add wins over a concurrent remove', () => {

@@ -3,8 +3,10 @@
  * Schemas among replicas: how they travel and merge, and what merges of valid writes make.
  */
 import { expect, test } from 'vitest';
+import * as Y from 'yjs';
+import { openDocument } from '../../../crdt/index.ts';
 import { compileSchema } from '../../../server/schema/compile-schema.ts';
-import { listViolations } from '../../../sync/index.ts';
+import { listViolations, SharedDocument } from '../../../sync/index.ts';
 import type { Violation } from '../../../sync/index.ts';
 import { ReplicaCluster, type Member } from './replica-fixture.ts';
 
@@ -55,6 +57,27 @@ test('[SV4] two valid writes on both sides of a partition merge into a document 
   await merge(b, { x: null });
   await cluster.until(() => isEqual(a, b), 60_000);
   expect(await violations(a)).toEqual([]);
+  await cluster.close();
+});
+
+test('[YJ62] what clients of shared documents write is taken whatever the schema says, and listed', async () => {
+  const { cluster, a, b } = await openPair();
+  await app(a).configureCollection('c', { schema: { type: 'object', properties: { n: { type: 'number' } } } });
+  await merge(a, { n: 1 });
+  const shared = new SharedDocument(app(a), 'c', 'd', () => undefined);
+  await shared.open();
+  const page = new Y.Doc();
+  Y.applyUpdate(page, shared.diff(Uint8Array.of(0)));
+  const live = openDocument<{ n: number | string }>(page, { now: () => cluster.time.now() });
+  live.set('/n', 'many');
+  shared.merge(Y.encodeStateAsUpdate(page), { isReadOnly: false, bytesMax: 1_000_000 });
+  await shared.settled();
+  shared.close();
+  await cluster.until(() => isEqual(a, b), 60_000);
+  for (const member of [a, b]) expect(await violations(member)).toMatchObject([{ faults: [{ pointer: '/n' }] }]);
+  await expect(merge(b, { other: 1 })).rejects.toMatchObject({ code: 'SYNC_SCHEMA_VIOLATION' });
+  await merge(b, { n: 2 });
+  expect(await violations(b)).toEqual([]);
   await cluster.close();
 });
 
