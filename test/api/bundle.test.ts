@@ -13,7 +13,13 @@ const KB = 1000;
  * Everything that an entry exports is counted; an import of a part weighs less.
  */
 const BUNDLES = [
-  { name: 'atolldb/crdt', source: `export * from './dist/crdt/index.js';`, max: 58, goal: 40 },
+  {
+    name: 'a page with JSON over a Y.Doc',
+    source: `export { openDocument } from './dist/crdt/index.js';`,
+    max: 46,
+    goal: 40,
+  },
+  { name: 'atolldb/crdt', source: `export * from './dist/crdt/index.js';`, max: 60, goal: 40 },
   {
     name: 'atolldb/crdt + atolldb/sync',
     source: `export * from './dist/crdt/index.js'; export * from './dist/sync/index.js';`,
