@@ -101,7 +101,7 @@ test.each(VERSIONS)('[VW1] %s: pages of two nodes and REST write one document', 
     true,
   );
   const { body } = await request(nodes.urls[0]!, 'GET', path(id, '/history'));
-  const written = (body as { entries: { paths: string[] }[] }).entries.flatMap(({ paths }) => paths);
+  const written = (body as { changes: { paths: string[] }[] }).changes.flatMap(({ paths }) => paths);
   expect(written).toEqual(expect.arrayContaining(['/title', '/steps', '/visits', '/body']));
 });
 
