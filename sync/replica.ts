@@ -77,7 +77,7 @@ export class Replica {
     this.#guard = this.#createGuard(parts);
     this.#membership = this.#createMembership(parts);
     this.#placement = this.#createPlacement(parts);
-    this.guarantees = new Guarantees(parts, this.#membership, options.timers);
+    this.guarantees = new Guarantees(parts, this.#membership, options.timers, () => this.#peers.status());
     this.engine = new ReplicaEngine(
       parts.set,
       parts.catalog,

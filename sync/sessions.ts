@@ -8,6 +8,7 @@ import type { Catalog } from './catalog.ts';
 import { SYSTEM_KEY } from './catalog.ts';
 import type { Database } from './database.ts';
 import type { OriginId } from './engine.ts';
+import type { Position } from './lost-history.ts';
 import { SyncError } from './errors.ts';
 import type { Timers } from './port.ts';
 import { CLUSTER_UNKNOWN, decodeToken } from './token.ts';
@@ -33,6 +34,8 @@ export interface SessionsParts {
   readonly isPlaced: (key: string) => boolean;
   /** Who wrote as this origin was removed from the cluster. */
   readonly isOfRemoved: (origin: OriginId) => boolean;
+  /** One of them no member will ever hold. */
+  readonly hasLost: (database: string, positions: readonly Position[]) => boolean;
   readonly limits?: SessionLimits;
 }
 
@@ -176,6 +179,12 @@ export class Sessions {
     if ([...missing, ...missingSystem].some(([origin]) => this.#parts.isOfRemoved(origin))) {
       const message =
         'This session has seen writes of a node that was removed from the cluster before they came here: begin a new one.';
+      return new SyncError('SYNC_TOKEN_EXPIRED', message);
+    }
+    const { hasLost } = this.#parts;
+    if (hasLost(seen.database, missing) || hasLost(SYSTEM_KEY, missingSystem)) {
+      const message =
+        'This session has seen writes that no member holds any more, because the cluster or a node of it was set back: begin a new one.';
       return new SyncError('SYNC_TOKEN_EXPIRED', message);
     }
     const message = 'This node has not yet got what this session has seen: ask again, or another node.';

@@ -222,6 +222,7 @@ export class Link {
     return {
       node: this.#peer?.nodeId ?? claimed?.nodeId ?? null,
       name: this.#peer?.name ?? claimed?.name ?? null,
+      origin: this.#peer?.origin ?? null,
       url: this.url ?? this.#peer?.url ?? null,
       direction: this.role === 'dialer' ? 'dialed' : 'accepted',
       state: this.#state,

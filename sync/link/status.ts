@@ -2,6 +2,7 @@
  * @module
  * Owns what links report about themselves. JSON-ready; shown by `GET /v1/_cluster`.
  */
+import type { OriginId } from '../engine.ts';
 
 export type LinkState = 'connecting' | 'hello' | 'auth' | 'live' | 'closed';
 
@@ -19,6 +20,8 @@ export interface LinkStatus {
   /** Node id; null before HELLO. */
   readonly node: string | null;
   readonly name: string | null;
+  /** Epoch in which the peer said HELLO; null before. */
+  readonly origin: OriginId | null;
   /** The address we dialed, or else the one the peer advertises. */
   readonly url: string | null;
   readonly direction: 'dialed' | 'accepted';

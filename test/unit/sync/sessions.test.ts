@@ -134,6 +134,7 @@ describe('tokens', () => {
       databaseOf: () => databaseOf(a),
       isPlaced: () => true,
       isOfRemoved: () => false,
+      hasLost: () => false,
       limits: { waitersMax: 3, positionsMax: 10 },
     });
     const forge = (positions: number): Promise<unknown> => {
