@@ -18,6 +18,7 @@ import { Session, type SessionTokens } from './session.ts';
 
 /** Milliseconds a request may take until its answer has been read. Streams are exempt. */
 const REQUEST_TIMEOUT_MS = 30_000;
+/** Rounds of a request that has no time limit. */
 const RETRIES = 20;
 /** The node has not caught up with what the session has seen. */
 const BEHIND_CODE = 'SYNC_REPLICA_BEHIND';
@@ -34,7 +35,10 @@ export interface ConnectionOptions {
   readonly token?: string;
   /** Milliseconds, retries included. Default 30_000; 0 = none. Streams (`bulk`, `changes`) have no time limit: abort them. */
   readonly timeoutMs?: number;
-  /** How often all nodes are tried again, with a growing wait, after each of them failed. Default 20. */
+  /**
+   * How often all nodes are tried again, with a growing wait, after each of them failed. Default: for as long as there is time, and
+   * 20 without a time limit.
+   */
   readonly retries?: number;
   /**
    * `auto` (default) gives every request that changes something an `Idempotency-Key`, so that it can be sent again and is applied
@@ -126,12 +130,14 @@ export class Connection {
 
   async #persist<T extends object>(call: Call, deadline: Deadline, timeoutMs: number, read: Read<T>): Promise<T> {
     const search = new Search(this.#pool, call.database ?? null);
+    const roundsMax = this.#options.retries ?? (timeoutMs > 0 ? Infinity : RETRIES);
     for (;;) {
       deadline.throwIfAborted();
       const endpoint = search.next();
       const attempt = new Attempt(this.ports, this.#pool, endpoint, this.#withSession(call), deadline);
       const outcome = await read(attempt);
-      this.#noteSession(call, attempt);
+      // Of an answer that broke off nothing was seen.
+      if (!isFailure(outcome) || outcome.kind === 'answered') this.#noteSession(call, attempt);
       if (!isFailure(outcome)) {
         this.#pool.restore(endpoint);
         if (call.database !== undefined) this.#pool.noteServed(call.database, endpoint);
@@ -146,7 +152,7 @@ export class Connection {
       search.failed(endpoint, outcome);
       if (!(await this.#maySendAgain(call, endpoint, outcome, search, deadline))) throw search.finalError(outcome);
       if (!search.isRoundOver) continue;
-      if (search.rounds >= (this.#options.retries ?? RETRIES)) throw search.finalError(outcome);
+      if (search.rounds >= roundsMax) throw search.finalError(outcome);
       await deadline.wait(this.ports, backoffMs(search.rounds, outcome.retryAfterMs, this.ports));
       deadline.throwIfAborted();
       if (deadline.isOver) throw search.finalError(outcome);
@@ -215,6 +221,10 @@ class Search {
   readonly #database: string | null;
   readonly #tried = new Set<Endpoint>();
   readonly #urls = new Set<string>();
+  /** All nodes of this round have not seen what the session has. */
+  #isAllBehind = true;
+  /** So it was in the last round: one that is out may be the only one that has. */
+  #takesOut = false;
 
   constructor(pool: EndpointPool, database: string | null) {
     this.#pool = pool;
@@ -222,15 +232,17 @@ class Search {
   }
 
   get isRoundOver(): boolean {
-    return this.#pool.candidates(this.#database, this.#tried).length === 0;
+    return this.#pool.candidates(this.#database, this.#tried, this.#takesOut).length === 0;
   }
 
   next(): Endpoint {
-    let endpoint = this.#pool.choose(this.#database, this.#tried);
+    let endpoint = this.#pool.choose(this.#database, this.#tried, this.#takesOut);
     if (endpoint === null) {
       this.rounds++;
       this.#tried.clear();
-      endpoint = this.#pool.choose(this.#database, this.#tried)!;
+      this.#takesOut = this.#isAllBehind;
+      this.#isAllBehind = true;
+      endpoint = this.#pool.choose(this.#database, this.#tried, this.#takesOut)!;
     }
     this.#tried.add(endpoint);
     this.#urls.add(endpoint.url);
@@ -239,6 +251,7 @@ class Search {
 
   failed(endpoint: Endpoint, { kind, error }: Failure): void {
     if (kind === 'answered') this.answered = error;
+    if (error.code !== BEHIND_CODE && !endpoint.isOut) this.#isAllBehind = false;
     if (kind !== 'answered') this.#pool.eject(endpoint, kind === 'broken');
     else if (error.code === 'HTTP_DRAINING') this.#pool.leave(endpoint);
   }

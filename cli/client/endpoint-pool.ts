@@ -55,15 +55,15 @@ export class EndpointPool {
     return this.#endpoints.length > 1;
   }
 
-  /** The node for a request; null when all that could take it are in `tried`. */
-  choose(database: string | null, tried: ReadonlySet<Endpoint>): Endpoint | null {
+  /** The node for a request; null when all that could take it are in `tried`. `takesOut`: also those that are out. */
+  choose(database: string | null, tried: ReadonlySet<Endpoint>, takesOut = false): Endpoint | null {
     this.#probeDue();
-    const candidates = this.candidates(database, tried);
+    const candidates = this.candidates(database, tried, takesOut);
     return candidates.length === 0 ? null : this.#balancer.choose(candidates);
   }
 
   /** The nodes that could take a request and are not in `tried`. */
-  candidates(database: string | null, tried: ReadonlySet<Endpoint>): readonly Endpoint[] {
+  candidates(database: string | null, tried: ReadonlySet<Endpoint>, takesOut = false): readonly Endpoint[] {
     const nowMs = this.#ports.now();
     const isKnown = (set: ExpiringSet, { url }: Endpoint): boolean =>
       database !== null && set.has(pair(database, url), nowMs);
@@ -72,7 +72,7 @@ export class EndpointPool {
     );
     candidates = prefer(candidates, (endpoint) => !isKnown(this.#elsewhere, endpoint));
     // When all are out one of them is tried nevertheless: that is better than to fail without.
-    candidates = prefer(candidates, ({ isOut }) => !isOut);
+    if (!takesOut) candidates = prefer(candidates, ({ isOut }) => !isOut);
     candidates = candidates.filter((endpoint) => !tried.has(endpoint));
     return prefer(candidates, (endpoint) => !isKnown(this.#behind, endpoint));
   }
@@ -173,16 +173,22 @@ export class EndpointPool {
 
   async #askReady({ url }: Endpoint): Promise<Readiness> {
     const abort = new AbortController();
-    const cancel = this.#ports.after(PROBE_TIMEOUT_MS, () => abort.abort());
-    try {
-      const response = await this.#ports.fetch(`${url}/readyz`, { signal: abort.signal, redirect: 'manual' });
-      await response.text();
-      return response.ok ? 'ready' : 'unready';
-    } catch {
-      return 'silent';
-    } finally {
-      cancel();
-    }
+    let cancel: () => void = () => undefined;
+    // The signal alone is not enough: see `Attempt`. A probe that never ends would keep the node out for ever.
+    const silence = new Promise<Readiness>((resolve) => {
+      cancel = this.#ports.after(PROBE_TIMEOUT_MS, () => {
+        resolve('silent');
+        abort.abort();
+      });
+    });
+    const asking = this.#ports
+      .fetch(`${url}/readyz`, { signal: abort.signal, redirect: 'manual' })
+      .then(async (response): Promise<Readiness> => {
+        await response.text();
+        return response.ok ? 'ready' : 'unready';
+      })
+      .catch((): Readiness => 'silent');
+    return Promise.race([asking, silence]).finally(() => cancel());
   }
 }
 

@@ -58,6 +58,40 @@ test.each(VERSIONS)('[YJ7] %s: clients of two nodes edit one document, and nodes
   await eventually(async () => new Set(await digests()).size === 1);
 });
 
+test('[FE3] a feed of what editors write ends at its limit, and at once with wait=0, from the start, a cursor and now, on every node', async () => {
+  for (let i = 0; i < 6; i++) {
+    const editor = client('y-websocket 3.1', i % 2, `fed-${i}`);
+    await eventually(async () => editor.isSynced());
+    for (const word of ['one ', 'two ', 'three ']) editor.doc.getText('body').insert(0, word);
+    editor.doc.getMap('settings').set('n', i);
+    editor.doc.getXmlFragment('rich').insert(0, [new Y.XmlText('x')]);
+  }
+  await eventually(async () => new Set(await digests()).size === 1 && (await read(1, 'fed-5')) !== 404);
+  const feed = async (node: number, query: string): Promise<{ id?: string; cursor: string; doc?: unknown }[]> => {
+    const signal = AbortSignal.timeout(5_000);
+    const answer = await fetch(`${nodes[node]!.url}/v1/app/_changes?${query}`, { signal });
+    const lines = (await answer.text()).split('\n').filter((line) => line !== '');
+    return lines.map((line) => JSON.parse(line) as { id?: string; cursor: string });
+  };
+  for (const node of [0, 1]) {
+    const first = await feed(node, 'limit=3');
+    expect(first).toHaveLength(3);
+    for (const include of ['doc', 'doc,conflicts'])
+      expect(await feed(node, `limit=5&include=${include}`)).toHaveLength(5);
+    const since = first.at(-1)!.cursor;
+    // A cursor in the middle of the documents goes on behind them, on the other node too.
+    for (const other of [0, 1]) {
+      const next = await feed(other, `limit=3&since=${since}`);
+      expect(next.map(({ id }) => id).filter((id) => first.some((change) => change.id === id))).toEqual([]);
+      const all = await feed(other, 'wait=0&include=doc');
+      expect(all.filter(({ id }) => id?.startsWith('fed-'))).toHaveLength(6);
+      // With fewer changes than the limit only `wait` ends it.
+      expect((await feed(other, `limit=1000&wait=0&since=${all.at(-1)!.cursor}`)).filter(({ id }) => id)).toEqual([]);
+      expect((await feed(other, 'limit=5&wait=0&since=now')).filter(({ id }) => id)).toEqual([]);
+    }
+  }
+});
+
 test('[YJ5] clients of two nodes see each other, and a third one sees both when it comes', async () => {
   const [a, b] = [client('y-websocket 3.1', 0, 'seen'), client('hocuspocus 4', 1, 'seen')];
   a.awareness.setLocalStateField('user', 'Ada');

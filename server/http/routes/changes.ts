@@ -29,7 +29,13 @@ const querystring = Type.Object(
         description: 'A cursor from any node, or `now`. Left out: all documents first, then what changes.',
       }),
     ),
-    limit: Type.Optional(Type.Integer({ minimum: 1, description: 'Ends after so many changes.' })),
+    limit: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        description:
+          'Ends after so many changes. While there are fewer it waits for more, unless `wait` says how long.',
+      }),
+    ),
     include: Type.Optional(
       Type.String({ maxLength: 100, description: 'Comma-separated: `doc`, the document; `conflicts`, losing values.' }),
     ),

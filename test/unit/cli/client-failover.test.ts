@@ -183,6 +183,22 @@ test('[CC4] a node that falls silent is left after two seconds, by all requests 
   await expect(unkeyed).rejects.toMatchObject({ code: 'CLIENT_TIMEOUT', endpoint: 'http://a:1' });
 });
 
+test('[CC4] a probe that never ends does not keep a node out, even when nothing comes of its abort', async () => {
+  const fake = cluster();
+  const deaf = () => new Promise<Response>(() => undefined);
+  fake.node('a:1', deaf, deaf);
+  const put = fake.people().put('x', {});
+  await fake.advance(3_000);
+  await put;
+  expect(fake.takeHosts()).toEqual(['a:1', 'b:2']);
+  fake.node('a:1', () => written());
+  for (let i = 0; i < 12; i++) {
+    await fake.people().put('x', {});
+    await fake.advance(1_000);
+  }
+  expect(fake.takeHosts().at(-1)).toBe('a:1');
+});
+
 test('[CC4] a node that is slow but alive is waited for', async () => {
   const fake = cluster();
   fake.node('a:1', () => new Promise((resolve) => fake.ports.after(20_000, () => resolve(written()))));
@@ -273,6 +289,39 @@ test('[CC2] every node is tried once without waiting, then again after a growing
   await Promise.all([expect(put).rejects.toMatchObject({ code: 'HTTP_OVERLOADED', status: 503 }), fake.advance(1_000)]);
   // Half of 50, 100 and 200 ms, as the random number says.
   expect(at).toEqual([0, 0, 0, 25, 25, 25, 75, 75, 75, 175, 175, 175]);
+});
+
+test('[CC2] a request that may be sent again is, for as long as there is time; without a limit it ends', async () => {
+  const fake = cluster();
+  const behind = () => problem(503, 'SYNC_REPLICA_BEHIND', { retryable: true }, { 'retry-after': '1' });
+  for (const host of HOSTS) fake.node(host, behind);
+  const put = fake.people({ timeoutMs: 240_000 }).put('x', {});
+  await fake.advance(180_000);
+  fake.node('b:2', () => written());
+  await fake.advance(5_000);
+  await put;
+  for (const host of HOSTS) fake.node(host, behind);
+  const endless = fake.people({ timeoutMs: 0 }).put('x', {});
+  await Promise.all([expect(endless).rejects.toMatchObject({ code: 'SYNC_REPLICA_BEHIND' }), fake.advance(120_000)]);
+});
+
+test('[CC6] a node that is out is asked when all others are behind what the session has seen', async () => {
+  const fake = cluster();
+  const deaf = () => new Promise<Response>(() => undefined);
+  const people = fake.people();
+  fake.node('a:1', () => written({ 'session-token': 'seen' }), deaf);
+  // Its probes are not answered, which is all that is wrong with it.
+  for (let i = 0; i < 10; i++) {
+    await people.put('x', {});
+    await fake.advance(1_000);
+  }
+  const behind = () => problem(503, 'SYNC_REPLICA_BEHIND', { retryable: true }, { 'retry-after': '1' });
+  for (const host of HOSTS.slice(1)) fake.node(host, behind);
+  fake.takeHosts();
+  const put = people.put('x', {});
+  await fake.advance(4_000);
+  await put;
+  expect(fake.takeHosts().toSorted().at(0)).toBe('a:1');
 });
 
 test('[CC2] Retry-After is waited for, and the time limit ends everything with what a node said last', async () => {
