@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-semi-space-size=32 --expose-gc
+#!/usr/bin/env -S node --max-semi-space-size=16 --no-parallel-scavenge --expose-gc
 /**
  * @module
  * Owns the process of the command line: hands its streams to the program and turns the result into the exit code.

@@ -104,7 +104,11 @@ export class Ring {
 
   /** Holds nothing more: who lacks something reads the log. */
   clear(): void {
-    while (this.#bytes > 0) this.#evict();
+    // Everything goes, also what was evicted and still stands in the lists.
+    this.#lanes.clear();
+    this.#queue = [];
+    this.#head = 0;
+    this.#bytes = 0;
   }
 
   /** What is held after `seq`, for status. */

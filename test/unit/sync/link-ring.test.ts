@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import { Ring } from '../../../sync/link/ring.ts';
 import type { DurableBatch } from '../../../sync/engine.ts';
@@ -38,4 +40,24 @@ test('[AE12] after a jump what is older cannot be continued', () => {
   ring.add('a.0', [batch(1, 1, 1), batch(1, 100, 100)], 0);
   expect(ring.next('a.0', 1, 0)).toBeUndefined();
   expect(ring.next('a.0', 1, 99)).toMatchObject({ firstSeq: 100 });
+});
+
+test('[ND1] a ring that was cleared holds none of its batches', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const ring = new Ring(10_000);
+  const held = [1, 2, 3].map((seq) => {
+    const batches = [batch(1, seq, seq)];
+    ring.add('a.0', batches, 0);
+    return new WeakRef(batches[0]!.bytes);
+  });
+  ring.clear();
+  // What a WeakRef was made for lives until the end of the turn.
+  await new Promise((resolve) => setImmediate(resolve));
+  collect();
+  expect(held.map((reference) => reference.deref())).toEqual([undefined, undefined, undefined]);
+  expect(ring.bytes).toBe(0);
+  ring.add('a.0', [batch(1, 4, 4)], 0);
+  expect(ring.next('a.0', 1, 3)).toMatchObject({ firstSeq: 4 });
+  expect(ring.next('a.0', 1, 2)).toBeUndefined();
 });
