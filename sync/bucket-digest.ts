@@ -27,13 +27,18 @@ export class BucketHash {
 
   /** @param documentKey - Collection, 0, id. */
   of(documentKey: Uint8Array): number {
+    return (this.full(documentKey) >>> 8) & (BUCKETS - 1);
+  }
+
+  /** All 32 bits of the hash. */
+  full(documentKey: Uint8Array): number {
     let hash = this.#seed;
     for (let i = 0; i < documentKey.length; i++) {
       hash = Math.imul(hash ^ documentKey[i]!, 0x5bd1e995);
       hash ^= hash >>> 15;
     }
     hash = Math.imul(hash ^ (hash >>> 16), 0x7feb352d);
-    return ((hash ^ (hash >>> 15)) >>> 8) & (BUCKETS - 1);
+    return hash ^ (hash >>> 15);
   }
 }
 

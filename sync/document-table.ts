@@ -28,6 +28,7 @@ import { DocumentSlot } from './document-slot.ts';
 import type { DocumentName } from './equality.ts';
 import { StorageError } from './errors.ts';
 import { digestKey, rangeOf, statsCollectionOf, statsKey, viewKey } from './key.ts';
+import { KnownNames } from './known-names.ts';
 import { isLate, LATE_BYTES_MIN, LateViews, readLateNames } from './late-views.ts';
 import type { Sha256, Store, StoreOperation } from './port.ts';
 import type { IndexSet } from './query/index-set.ts';
@@ -97,6 +98,7 @@ export class DocumentTable {
   readonly #stats: Map<string, CollectionStats>;
   readonly #indexes: IndexSet;
   readonly #lateBytesMin: number;
+  readonly #names: KnownNames;
   #durableDigest: string;
   /** The digest on disk is not the one here, although no document changed. */
   #isCorrected = false;
@@ -124,6 +126,8 @@ export class DocumentTable {
     this.#views = new ByteCache(options.cacheBytesMax);
     this.#stats = stats;
     this.sums = sums;
+    // Statistics are written with the first document of a collection, and stay.
+    this.#names = new KnownNames({ hash: sums.hash, scan: () => sums.scan(), isEmpty: stats.size === 0 });
     this.#durableDigest = sums.toHex();
   }
 
@@ -157,7 +161,7 @@ export class DocumentTable {
     const name = `${collection}\0${id}`;
     let slot = this.#pinned.get(name);
     if (!slot) {
-      slot = this.#idle.get(name) ?? this.#load(new DocumentSlot(name, this.#db, collection, id), present);
+      slot = this.#idle.get(name) ?? this.#find(new DocumentSlot(name, this.#db, collection, id), present);
       this.#idle.delete(name);
       this.#pinned.set(name, slot);
     }
@@ -185,6 +189,10 @@ export class DocumentTable {
     this.#views.clear();
   }
 
+  #find(slot: DocumentSlot, present: Promise<ReadonlySet<string> | null> | null): DocumentSlot {
+    return this.#names.lacks(slot.viewKey.subarray(5)) ? slot : this.#load(slot, present);
+  }
+
   #load(slot: DocumentSlot, present: Promise<ReadonlySet<string> | null> | null): DocumentSlot {
     const loading = this.#fill(slot, present).then(
       () => {
@@ -204,7 +212,10 @@ export class DocumentTable {
   async #fill(slot: DocumentSlot, present: Promise<ReadonlySet<string> | null> | null): Promise<void> {
     if (present !== null && (await present)?.has(slot.name) === false) return;
     const view = await this.#store.get(slot.viewKey);
-    if (!view) return;
+    if (!view) {
+      this.#names.handleMiss(this.#documents);
+      return;
+    }
     const record = decodeView(view);
     slot.durable = durableVersionOf(record);
     const base = record.isFirst ? undefined : await this.#store.get(slot.stateKey);
@@ -213,6 +224,12 @@ export class DocumentTable {
     slot.document = loadDocument(content);
     slot.saved = content;
     slot.base = isFirstContent(content) ? null : content[0];
+  }
+
+  get #documents(): number {
+    let total = 0;
+    for (const { documents } of this.#stats.values()) total += documents;
+    return total;
   }
 
   /** The digest element of a document as it is now, open changes included. */
@@ -383,6 +400,7 @@ export class DocumentTable {
   #sealSlot(slot: DocumentSlot, operations: StoreOperation[]): DurableVersion {
     slot.seal();
     if (slot.vector.size === 0) return this.#sealForgotten(slot, operations);
+    this.#names.add(slot.viewKey.subarray(5));
     const element = this.elementOf(slot);
     const { exists, json, bytes, modified, conflicts } = this.#viewOf(slot);
     const content = contentOfSlot(slot, json);
