@@ -63,6 +63,12 @@ async function keysOfUserDatabases(store: MemoryStore, number?: number): Promise
   return keys;
 }
 
+/** Documents that are stored and not in memory: what was never stored is not looked for. */
+async function storeDocuments(replica: Replica, database: Database, ids: readonly string[]): Promise<void> {
+  for (const id of ids) await database.write('c', id, put(0));
+  replica.releaseCaches();
+}
+
 async function firstUpdate(replica: Replica, database: Database): Promise<UpdateRecord> {
   const [first] = (await replica.engine.readLog(database.key, replica.origin, 0, 1 << 20)) as Uint8Array[];
   return decodeBatch(first!).records[1] as UpdateRecord;
@@ -233,6 +239,7 @@ test('[DB4] batches that arrive while their database is dropped leave nothing be
   const { replica: other, database: elsewhere } = await openGated();
   await elsewhere.write('c', 'x', put(2));
   const theirs = (await other.engine.readLog(elsewhere.key, other.origin, 0, 1 << 20)) as Uint8Array[];
+  await storeDocuments(replica, database, ['x']);
   const reads = hold(gate, 'read');
   const ingest = replica.engine.ingest(database.key, theirs);
   await expect.poll(() => reads.waiting).toBeGreaterThan(0);
@@ -298,6 +305,7 @@ test('[DB14] a document that could not be read once can be written later', async
   await elsewhere.write('c', 'fast', put(1));
   await elsewhere.write('c', 'slow', put(1));
   const theirs = (await other.engine.readLog(elsewhere.key, other.origin, 0, 1 << 20)) as Uint8Array[];
+  await storeDocuments(replica, database, ['fast', 'slow']);
   let fail!: (error: Error) => void;
   gate.onAccess = (access) => {
     if (access.type !== 'read') return undefined;
