@@ -7,13 +7,14 @@
  *
  * | collection | id | document |
  * |---|---|---|
- * | `_operations` | 22 characters of the hash of the key | `{origin.stamp: {f: fingerprint, t: wall clock, r: results}}` |
+ * | `_operations` | 22 characters of the hash of the key | `{origin.stamp: [fingerprint, wall clock, …results]}` |
  *
- * A result is `[status, collection, id, etag, first clock, clock after the last, [[path, amount], …]]`.
+ * A result is `status, collection, id, etag, first clock, clock after the last, n, n × (path, amount)`: all of it scalars in one array,
+ * since such a document is the cheapest to write there is.
  */
 import * as buffer from 'lib0/buffer';
 import { inspectUpdate, stampMs } from '../crdt/index.ts';
-import type { Change, DuplicateWrite, Increment, JsonObject, JsonValue } from '../crdt/index.ts';
+import type { Change, CrdtDocument, DuplicateWrite, Increment, JsonObject, JsonValue } from '../crdt/index.ts';
 import type { Database } from './database.ts';
 import { ready } from './document-slot.ts';
 import type { DocumentSlot } from './document-slot.ts';
@@ -43,7 +44,7 @@ export interface OperationResult {
   readonly collection: string;
   readonly id: string;
   readonly etag: string;
-  /** Of the change in its document; both 0 when there was none. */
+  /** Of the change in its document; both 0 when there was none, or nothing of it that could be taken back. */
   readonly from: number;
   readonly to: number;
   readonly increments: readonly Increment[];
@@ -74,25 +75,36 @@ export function entriesOf(json: string): readonly OperationEntry[] {
 
 /** What another version wrote and this one cannot read is as none. */
 function readEntry(name: string, value: JsonValue): OperationEntry | null {
-  const { f, t, r } = value as { readonly f?: JsonValue; readonly t?: JsonValue; readonly r?: JsonValue };
   const origin = Number.parseInt(name.slice(0, name.indexOf('.')), 36);
-  if (typeof f !== 'string' || typeof t !== 'number' || !Array.isArray(r) || !Number.isSafeInteger(origin)) return null;
-  return { origin, name, fingerprint: f, atMs: t, results: (r as unknown as readonly StoredResult[]).map(readResult) };
+  if (!Array.isArray(value) || !Number.isSafeInteger(origin)) return null;
+  const [fingerprint, atMs] = value as readonly JsonValue[];
+  if (typeof fingerprint !== 'string' || typeof atMs !== 'number') return null;
+  const results: OperationResult[] = [];
+  for (let at = 2; at < value.length;) {
+    const [status, collection, id, etag, from, to, count] = value.slice(
+      at,
+      at + RESULT_FIELDS,
+    ) as unknown as ResultFields;
+    const end = at + RESULT_FIELDS + 2 * count;
+    // Also where there is no number at all.
+    if (!(end <= value.length)) return null;
+    const increments: Increment[] = [];
+    for (at += RESULT_FIELDS; at < end; at += 2) increments.push([value[at] as string, value[at + 1] as number]);
+    results.push({ status, collection, id, etag, from, to, increments });
+  }
+  return { origin, name, fingerprint, atMs, results };
 }
 
-type StoredResult = readonly [
+type ResultFields = readonly [
   status: OperationResult['status'],
   collection: string,
   id: string,
   etag: string,
   from: number,
   to: number,
-  increments: readonly Increment[],
+  increments: number,
 ];
-
-function readResult([status, collection, id, etag, from, to, increments]: StoredResult): OperationResult {
-  return { status, collection, id, etag, from, to, increments };
-}
+const RESULT_FIELDS = 7;
 
 /** The change that remembers an operation. The first of a document is cheaper as a whole; entries of others merge with it either way. */
 export function entryOf(
@@ -102,17 +114,29 @@ export function entryOf(
   fingerprint: string,
   results: readonly OperationResult[],
 ): Change {
-  const r = results.map(({ status, collection, id, etag, from, to, increments }): StoredResult => {
-    return [status, collection, id, etag, from, to, increments];
-  });
-  const entry = { f: fingerprint, t: stampMs(stamp), r } as unknown as JsonObject;
+  const entry: JsonValue[] = [fingerprint, stampMs(stamp)];
+  for (const { status, collection, id, etag, from, to, increments } of results) {
+    entry.push(status, collection, id, etag, from, to, increments.length);
+    for (const [path, amount] of increments) entry.push(path, amount);
+  }
   const value = { [`${origin.toString(36)}.${stamp.toString(36)}`]: entry };
   return known.vector.size === 0 ? { kind: 'replace', value } : { kind: 'merge-patch', patch: value };
 }
 
-/** The clocks that an update takes. */
-export function clocksOfUpdate(update: Uint8Array | null, origin: OriginId): { from: number; to: number } {
-  return (update === null ? undefined : inspectUpdate(update).clients.get(origin)) ?? { from: 0, to: 0 };
+const NO_CLOCKS = { from: 0, to: 0 };
+
+/**
+ * The clocks that an update takes.
+ *
+ * @param document - As the update left it. Of a first write there is nothing to take back: all it begins is a value of its own.
+ */
+export function clocksOfUpdate(
+  update: Uint8Array | null,
+  document: CrdtDocument,
+  origin: OriginId,
+): { from: number; to: number } {
+  if (update === null || document.first !== null) return NO_CLOCKS;
+  return inspectUpdate(update).clients.get(origin) ?? NO_CLOCKS;
 }
 
 /**
@@ -131,6 +155,8 @@ export function findOperation(slot: DocumentSlot, fingerprint: string): Operatio
 
 /** What was done more than once: all but the first of each request. */
 function repetitionsOf(slot: DocumentSlot): readonly OperationEntry[] {
+  // One write, and each adds an entry.
+  if (slot.document.first !== null) return [];
   const entries = entriesOf(slot.document.view().json);
   return entries.filter((entry, i) => entries.slice(0, i).some((other) => other.fingerprint === entry.fingerprint));
 }

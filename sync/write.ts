@@ -112,9 +112,9 @@ export function writeOnce(
   const applied = applyAll(database, origin, writes, slots, true);
   return log.group(() => {
     const outcomes = applied.map((each) => record(database, origin, each, options));
-    const results = applied.map(({ slot: { collection, id }, update, increments }, i): OperationResult => {
+    const results = applied.map(({ slot: { collection, id, document }, update, increments }, i): OperationResult => {
       const { status, etag } = outcomes[i]!;
-      return { status, collection, id, etag, ...clocksOfUpdate(update, origin), increments };
+      return { status, collection, id, etag, ...clocksOfUpdate(update, document, origin), increments };
     });
     const stamp = clock.tick();
     const update = known.document.change(entryOf(known, origin, stamp, fingerprint, results), {
