@@ -28,3 +28,10 @@ export function decodeStats(value: Uint8Array): CollectionStats {
   const view = new DataView(value.buffer, value.byteOffset);
   return { documents: view.getFloat64(0), bytes: view.getFloat64(8) };
 }
+
+/** Live documents of all collections. */
+export function documentsIn(stats: ReadonlyMap<string, Readonly<CollectionStats>>): number {
+  let total = 0;
+  for (const { documents } of stats.values()) total += documents;
+  return total;
+}

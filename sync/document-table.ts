@@ -11,13 +11,12 @@ import { isCorrupt } from './damage-scan.ts';
 import { DatabaseDigest } from './database-digest.ts';
 import type { DigestSum } from './digest.ts';
 import type { DocumentOutline } from '../crdt/index.ts';
-import { count, decodeStats, encodeStats, type CollectionStats } from './collection-stats.ts';
+import { count, decodeStats, documentsIn, encodeStats, type CollectionStats } from './collection-stats.ts';
 import {
   contentOf,
   decodeView,
   encodeBase,
   encodeView,
-  isCounted,
   isFirstContent,
   loadDocument,
   toStoredDocument,
@@ -25,6 +24,7 @@ import {
 import type { DocumentContent, StoredDocument } from './document-record.ts';
 import type { DurableVersion } from './document-slot.ts';
 import { DocumentSlot } from './document-slot.ts';
+import { countedIn, durableVersionOf, noteConflicts } from './durable-version.ts';
 import type { DocumentName } from './equality.ts';
 import { StorageError } from './errors.ts';
 import { digestKey, rangeOf, statsCollectionOf, statsKey, viewKey } from './key.ts';
@@ -213,7 +213,7 @@ export class DocumentTable {
     if (present !== null && (await present)?.has(slot.name) === false) return;
     const view = await this.#store.get(slot.viewKey);
     if (!view) {
-      this.#names.handleMiss(this.#documents);
+      this.#names.handleMiss(documentsIn(this.#stats));
       return;
     }
     const record = decodeView(view);
@@ -224,12 +224,6 @@ export class DocumentTable {
     slot.document = loadDocument(content);
     slot.saved = content;
     slot.base = isFirstContent(content) ? null : content[0];
-  }
-
-  get #documents(): number {
-    let total = 0;
-    for (const { documents } of this.#stats.values()) total += documents;
-    return total;
   }
 
   /** The digest element of a document as it is now, open changes included. */
@@ -489,25 +483,6 @@ export class DocumentTable {
       this.release(slot);
     }
   }
-}
-
-export function durableVersionOf(record: Parameters<typeof toStoredDocument>[0]): DurableVersion {
-  const { exists, element, json, bytes, conflicts } = record;
-  return { element, exists, document: exists && json !== null ? toStoredDocument(record) : null, bytes, conflicts };
-}
-
-/** What the digest counts of a version; null = nothing. */
-function countedIn(version: DurableVersion | null): Uint8Array | null {
-  if (version === null) return null;
-  return isCounted(version) ? version.element : null;
-}
-
-/** The list of documents that have losing values follows with the document. */
-function noteConflicts(slot: DocumentSlot, conflicts: number, operations: StoreOperation[]): void {
-  const had = (slot.durable?.conflicts ?? 0) > 0;
-  if (had === conflicts > 0) return;
-  const { conflictKey: key } = slot;
-  operations.push(had ? { type: 'del', key } : { type: 'put', key, value: NO_BYTES });
 }
 
 /** A first state can be left out if the writer is who the document vector says. */

@@ -9,7 +9,7 @@ import type { Database } from './database.ts';
 import { ready } from './document-slot.ts';
 import { decodeView, statePartsOf } from './document-record.ts';
 import type { DurableVersion } from './document-slot.ts';
-import { durableVersionOf } from './document-table.ts';
+import { durableVersionOf } from './durable-version.ts';
 import type { DocumentName } from './equality.ts';
 import type { OriginId } from './engine.ts';
 import { SyncError } from './errors.ts';

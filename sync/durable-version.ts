@@ -1,0 +1,28 @@
+/**
+ * @module
+ * Owns what follows from one version of a document that the store holds, or is about to.
+ */
+import { isCounted, toStoredDocument } from './document-record.ts';
+import type { DocumentSlot, DurableVersion } from './document-slot.ts';
+import type { StoreOperation } from './port.ts';
+
+const NO_BYTES = new Uint8Array(0);
+
+export function durableVersionOf(record: Parameters<typeof toStoredDocument>[0]): DurableVersion {
+  const { exists, element, json, bytes, conflicts } = record;
+  return { element, exists, document: exists && json !== null ? toStoredDocument(record) : null, bytes, conflicts };
+}
+
+/** What the digest counts of a version; null = nothing. */
+export function countedIn(version: DurableVersion | null): Uint8Array | null {
+  if (version === null) return null;
+  return isCounted(version) ? version.element : null;
+}
+
+/** The list of documents that have losing values follows with the document. */
+export function noteConflicts(slot: DocumentSlot, conflicts: number, operations: StoreOperation[]): void {
+  const had = (slot.durable?.conflicts ?? 0) > 0;
+  if (had === conflicts > 0) return;
+  const { conflictKey: key } = slot;
+  operations.push(had ? { type: 'del', key } : { type: 'put', key, value: NO_BYTES });
+}
