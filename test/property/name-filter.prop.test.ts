@@ -4,7 +4,7 @@ import { NameFilter } from '../../sync/name-filter.ts';
 
 const hash = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 });
 
-test('[DB60] a name that was added is never taken for one that was not', () => {
+test('[DB61] a name that was added is never taken for one that was not', () => {
   fc.assert(
     fc.property(fc.array(hash, { maxLength: 3000 }), (hashes) => {
       const filter = new NameFilter();
@@ -14,7 +14,7 @@ test('[DB60] a name that was added is never taken for one that was not', () => {
   );
 });
 
-test('[DB60] of names that were not added one in a hundred at most is taken for one that was, and memory has a bound', () => {
+test('[DB61] of names that were not added one in a hundred at most is taken for one that was, and memory has a bound', () => {
   const filter = new NameFilter(19);
   let state = 1;
   const next = (): number => (state = (Math.imul(state, 1664525) + 1013904223) | 0);

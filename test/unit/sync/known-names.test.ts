@@ -56,7 +56,7 @@ async function expectFound(node: Member): Promise<void> {
   expect((await write(node, 'größe/ß', put(2))).status).toBe('updated');
 }
 
-test('[DB60] what was never stored is not looked for, from the first document of a database on', async () => {
+test('[DB61] what was never stored is not looked for, from the first document of a database on', async () => {
   const node = await cluster.start('a', [], { store: new MemoryStore({ intercept }) });
   await node.replica.createDatabase('app');
   expect(await readsOf(node, 'new')).toBe(0);
@@ -64,14 +64,14 @@ test('[DB60] what was never stored is not looked for, from the first document of
   expect((await write(node, 'new7', put(8))).status).toBe('updated');
 });
 
-test('[DB60] after a restart it is known once it is worth finding out, and what is there is found', async () => {
+test('[DB61] after a restart it is known once it is worth finding out, and what is there is found', async () => {
   const node = await restarted();
   expect(await readsOf(node, 'new')).toBeGreaterThan(0);
   expect(await readsOf(node, 'newer')).toBe(0);
   await expectFound(node);
 });
 
-test('[DB60] what is written while that is found out is known as well', async () => {
+test('[DB61] what is written while that is found out is known as well', async () => {
   let go = (): void => {};
   const node = await restarted();
   onRange = () =>
@@ -87,7 +87,7 @@ test('[DB60] what is written while that is found out is known as well', async ()
   await expectFound(node);
 });
 
-test('[DB60] a scan from which damage hid a document is not relied on', async () => {
+test('[DB61] a scan from which damage hid a document is not relied on', async () => {
   const store = new MemoryStore({ intercept });
   const range = MemoryStore.prototype.range;
   const hiding: MemoryStore['range'] = function (this: MemoryStore, options) {
