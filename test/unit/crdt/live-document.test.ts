@@ -173,6 +173,18 @@ describe('[VW5] a page and a deleted document', () => {
     expect(node.document.conflicts()).toMatchObject([{ path: '', others: [{ value: { title: 'a', done: true } }] }]);
   });
 
+  test('a new one that another page has gone on with is a new one, too', () => {
+    const node = new Node();
+    node.patch({ title: 'a' });
+    node.write({ kind: 'delete' });
+    const [first, second] = [page(), page()];
+    first.live.set('/done', true);
+    Y.applyUpdate(second.doc, Y.encodeStateAsUpdate(first.doc));
+    second.live.set('/visits', 1);
+    node.sync(second.doc);
+    expect(node.json).toEqual({ done: true, visits: 1 });
+  });
+
   test.each(['update-wins', 'delete-wins'] as const)('who was shown nothing begins a new one (%s)', (policy) => {
     const node = new Node(policy);
     node.patch({ title: 'a' });
@@ -263,6 +275,19 @@ describe('[VW6] observers', () => {
     const again = new Y.Doc();
     Y.applyUpdate(again, Y.encodeStateAsUpdate(doc));
     expect(openDocument(again).json).toEqual(live.json);
+  });
+
+  test('within a transaction each reads what all have written so far', () => {
+    const { doc, live, events } = page();
+    doc.transact(() => {
+      live.set('/title', 'a');
+      doc.getText('body').insert(0, 'Hi');
+      expect(live.json).toEqual({ title: 'a', body: 'Hi' });
+      live.textInsert('/body', 2, '!');
+      live.set('/title', 'b');
+    });
+    expect(live.json).toEqual({ title: 'b', body: 'Hi!' });
+    expect(events).toHaveLength(1);
   });
 
   test('what does not change stays the same object, and cannot be changed by hand', () => {

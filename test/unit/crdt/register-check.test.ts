@@ -169,6 +169,14 @@ describe('[VW4] what an update may do', () => {
     expect(document.conflicts()).toMatchObject([{ path: '/list/-', others: [{ value: { n: 1 } }] }]);
   });
 
+  test('an element goes with the counter in it', () => {
+    write({ kind: 'operations', operations: [{ op: 'increment', path: '/list/1/n', value: 5 }] });
+    const page = pageOf(5);
+    page.live.write({ kind: 'operations', operations: [{ op: 'remove', path: '/list', index: 1 }] });
+    merge(page.doc);
+    expect(JSON.parse(document.view().json)).toMatchObject({ list: [5, 'z'] });
+  });
+
   test('pages that met each other, and no node, bring what either counted', () => {
     const a = pageOf(5);
     const b = pageOf(6);
