@@ -4,7 +4,7 @@
  * the very bytes its origin made (I4). PROTOCOL.md section "Batch" is the normative grammar.
  *
  * Bytes: u8 format | 16 B chain | body. Body: varUint origin, firstSeq, count, stamp | varUint n, n × (varUint origin,
- * varUint seq) deps | varUint n, n × varString collection | count × record. Record: u8 kind | kind-specific fields.
+ * varUint seq; and where firstSeq is 1: 4 B of the chain there, or zeros) deps | varUint n, n × varString collection | count × record. Record: u8 kind | kind-specific fields.
  */
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
@@ -12,13 +12,17 @@ import { assert } from '../crdt/index.ts';
 import type { OriginId } from './engine.ts';
 import { SyncError } from './errors.ts';
 import type { Sha256 } from './port.ts';
+import { CHAIN_PREFIX_BYTES } from './protocol/limit.ts';
 import { CHAIN_BYTES } from './version-vector.ts';
 
-const BATCH_FORMAT = 1;
+/** Format 1 had no chains in dependencies. */
+const BATCH_FORMAT = 2;
+const BATCH_FORMAT_MIN = 1;
 const KIND_UPDATE = 0;
 const KIND_ORIGIN = 1;
 const KIND_ANEW = 2;
 const BODY_OFFSET = 1 + CHAIN_BYTES;
+const NO_CHAIN = new Uint8Array(CHAIN_PREFIX_BYTES);
 
 /** A change of one document: a Yjs v1 update, opaque to this layer. */
 export interface UpdateRecord {
@@ -48,8 +52,11 @@ export interface BatchHeader {
   /** HLC stamp at which the origin sealed the batch. */
   readonly stamp: number;
   /** What must be covered before this batch may be applied (I6). */
-  readonly deps: readonly (readonly [origin: OriginId, seq: number])[];
+  readonly deps: readonly Dependency[];
 }
+
+/** The first batch of an origin says which history it began with: the first bytes of the chain there, unless its author did not hold it. */
+export type Dependency = readonly [origin: OriginId, seq: number, chainPrefix?: Uint8Array];
 
 export interface Batch extends BatchHeader {
   readonly records: readonly LogRecord[];
@@ -75,9 +82,10 @@ export function encodeBatch(
   encoding.writeVarUint(body, batch.records.length);
   encoding.writeVarUint(body, batch.stamp);
   encoding.writeVarUint(body, batch.deps.length);
-  for (const [origin, seq] of batch.deps) {
+  for (const [origin, seq, chainPrefix] of batch.deps) {
     encoding.writeVarUint(body, origin);
     encoding.writeVarUint(body, seq);
+    if (batch.firstSeq === 1) encoding.writeUint8Array(body, chainPrefix ?? NO_CHAIN);
   }
   writeRecords(body, batch.records);
   const bytes = encoding.toUint8Array(body);
@@ -88,7 +96,7 @@ export function encodeBatch(
 
 /** An upper bound for most batches; a longer one costs a copy. */
 function estimateBytes({ deps, records }: Omit<Batch, 'chain' | 'count'>): number {
-  let bytes = 128 + deps.length * 16;
+  let bytes = 128 + deps.length * 20;
   for (const record of records) {
     bytes += 24 + (record.kind === 'update' ? record.update.length + record.id.length * 3 : record.nodeId.length * 3);
   }
@@ -164,7 +172,8 @@ export function recordNames(bytes: Uint8Array): readonly (string | null)[] {
 }
 
 function decoderOf(bytes: Uint8Array): decoding.Decoder {
-  if (bytes.length <= BODY_OFFSET || bytes[0] !== BATCH_FORMAT) throw malformed('unknown format or too short');
+  if (bytes.length <= BODY_OFFSET || bytes[0]! < BATCH_FORMAT_MIN || bytes[0]! > BATCH_FORMAT)
+    throw malformed('unknown format or too short');
   const decoder = decoding.createDecoder(bytes);
   decoder.pos = BODY_OFFSET;
   return decoder;
@@ -176,9 +185,14 @@ function readHeader(bytes: Uint8Array, decoder: decoding.Decoder): BatchHeader {
   const count = decoding.readVarUint(decoder);
   const stamp = decoding.readVarUint(decoder);
   if (firstSeq === 0 || count === 0) throw malformed('empty sequence range');
-  const deps: (readonly [number, number])[] = [];
+  const deps: Dependency[] = [];
   const depCount = decoding.readVarUint(decoder);
-  for (let i = 0; i < depCount; i++) deps.push([decoding.readVarUint(decoder), decoding.readVarUint(decoder)]);
+  const hasChains = firstSeq === 1 && bytes[0] === BATCH_FORMAT;
+  for (let i = 0; i < depCount; i++) {
+    const place = [decoding.readVarUint(decoder), decoding.readVarUint(decoder)] as const;
+    const chainPrefix = hasChains ? decoding.readUint8Array(decoder, CHAIN_PREFIX_BYTES) : NO_CHAIN;
+    deps.push(chainPrefix.every((byte) => byte === 0) ? place : [...place, chainPrefix.slice()]);
+  }
   return { origin, firstSeq, count, stamp, deps, chain: bytes.slice(1, BODY_OFFSET) };
 }
 

@@ -8,6 +8,7 @@ import type { Database } from './database.ts';
 import type { OriginId } from './engine.ts';
 import { isWithin } from './forgotten.ts';
 import { logRange, viewKey } from './key.ts';
+import { wholeOf } from './lineage.ts';
 import { sequenceOf } from './version-vector.ts';
 
 /** Batches looked at, over all origins. */
@@ -35,12 +36,12 @@ export async function prefersDocuments(database: Database, since: (origin: Origi
   if (!isWithin(forgotten.vector, { get: since })) return false;
   const sample: Sample = { records: 0, bytes: 0, documents: new Map(), keys: [], batches: new Set() };
   let missing = 0;
-  for (const [origin, { seq }] of log.durableVector) {
+  for (const [origin, { seq }] of wholeOf(log.durableVector)) {
     const from = Math.max(since(origin), log.floorOf(origin).seq);
     if (seq > from) missing += seq - from;
   }
   if (missing === 0) return false;
-  for (const [origin, { seq }] of log.durableVector) {
+  for (const [origin, { seq }] of wholeOf(log.durableVector)) {
     const from = Math.max(since(origin), log.floorOf(origin).seq);
     const probes = Math.ceil(((seq - from) / missing) * BATCHES_SAMPLED);
     for (let i = 0; i < probes; i++) await probe(database, origin, from + ((seq - from) * i) / probes, sample);

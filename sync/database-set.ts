@@ -44,7 +44,7 @@ export interface SetAside {
 }
 
 /** Kinds of keys that belong to one database. */
-const KEY_KINDS = ['v', 'l', 'j', 'y', 's', 'g', 'b', 'c', 'i', 'f', 'x', 't', 'd', 'e', 'k', 'z', 'w', 'u'];
+const KEY_KINDS = ['v', 'h', 'l', 'j', 'y', 's', 'g', 'b', 'c', 'i', 'f', 'x', 't', 'd', 'e', 'k', 'z', 'w', 'u'];
 
 export class DatabaseSet {
   readonly #options: DatabaseSetOptions;

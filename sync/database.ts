@@ -24,6 +24,7 @@ import type { Forgotten } from './forgotten.ts';
 import type { HybridClock } from './hybrid-clock.ts';
 import type { Epoch } from './identity.ts';
 import { compareBytes, documentOf, metaKey, originKey, successorOf, successorOfPrefix, viewKey } from './key.ts';
+import { foldVector, wholeOf } from './lineage.ts';
 import type { DatabaseLog } from './log.ts';
 import { isInternalCollection, validateCollectionName, validateDocumentId } from './names.ts';
 import { OPERATIONS, operationId } from './operation.ts';
@@ -402,7 +403,7 @@ export class Database implements CommitParticipant {
         table.markDurable(documents);
         this.#token = null;
         this.parts.onDurable(sealedLog.batches, documents.slots);
-        this.tail?.append(sealedLog.batches, documents.slots, sealedLog.vector, this.isMerging);
+        this.tail?.append(sealedLog, documents.slots, this.isMerging);
       },
     };
   }
@@ -410,7 +411,8 @@ export class Database implements CommitParticipant {
   /** @internal From now on documents of a snapshot show that is of this moment. */
   beginMerge(to: VersionVector): void {
     this.isMerging = true;
-    this.mergingTo = to;
+    const { durableVector } = this.parts.log;
+    this.mergingTo = foldVector(join(new Map(wholeOf(durableVector)), to));
     this.#token = null;
   }
 

@@ -4,6 +4,7 @@
  * anything may be forgotten (I8). No clock is involved: a member that says nothing keeps its last word.
  */
 import type { OriginId } from './engine.ts';
+import { wholeOf } from './lineage.ts';
 import type { VersionVector } from './version-vector.ts';
 
 /** Origin → sequence. */
@@ -39,7 +40,7 @@ export interface Horizon {
 export function computeHorizon(own: VersionVector, members: readonly MemberHolding[]): Horizon {
   const vector = new Map<OriginId, number>();
   let entries = 0;
-  for (const [origin, { seq }] of own) {
+  for (const [origin, { seq }] of wholeOf(own)) {
     const stable = Math.min(seq, ...members.map(({ holding }) => holding.get(origin) ?? 0));
     if (stable > 0) vector.set(origin, stable);
     entries += seq - stable;
@@ -54,6 +55,6 @@ export function computeHorizon(own: VersionVector, members: readonly MemberHoldi
 /** Records of `own` that are not in `holding`. */
 export function countMissing(own: VersionVector, holding: Holding): number {
   let entries = 0;
-  for (const [origin, { seq }] of own) entries += Math.max(0, seq - (holding.get(origin) ?? 0));
+  for (const [origin, { seq }] of wholeOf(own)) entries += Math.max(0, seq - (holding.get(origin) ?? 0));
   return entries;
 }

@@ -110,7 +110,7 @@ function applyRecords(database: Database, registry: OriginRegistry, batch: Batch
       if (record.kind === 'origin') return;
       const slot = slots.get(`${record.collection}\0${record.id}`)!;
       applied.push({ slot, update: record.update, seq: batch.firstSeq + i });
-      if (isAnew(slot, batch, record)) undos.push(supersede(database, slot));
+      if (isAnew(database, slot, batch, record)) undos.push(supersede(database, slot));
       slot.document.apply(record.update);
     });
   } catch (cause) {
@@ -136,11 +136,10 @@ function applyRecords(database: Database, registry: OriginRegistry, batch: Batch
  * Does an update begin a document anew of which only a tombstone is left here, although its author had seen that? Then it was
  * forgotten there, and has to be here: the version of a document does not depend on who forgot it when.
  */
-function isAnew(slot: DocumentSlot, { origin, deps }: Batch, record: UpdateRecord): boolean {
+function isAnew({ parts: { log } }: Database, slot: DocumentSlot, batch: Batch, record: UpdateRecord): boolean {
   if (record.isAnew !== true || slot.vector.size === 0 || !standsAlone(record.update)) return false;
-  const seen = new Map(deps);
   // Nobody forgets what he wrote under his present epoch.
-  if (slot.vector.has(origin) || !isWithin(slot.vector, seen)) return false;
+  if (slot.vector.has(batch.origin) || !isWithin(slot.vector, log.seenBy(batch))) return false;
   return !isCounted(slot.document.view());
 }
 

@@ -9,6 +9,7 @@
  * | `n` database key | u32 number of the database |
  * | `o` origin | node id that owns the origin |
  * | `v` db origin | version vector entry |
+ * | `h` db origin | what the origin began with: its base (lineage.ts) |
  * | `l` db origin firstSeq | batch, as its origin encoded it |
  * | `f` db origin | where the log of the origin begins: the position up to which it was cut |
  * | `x` db origin seq | change index: the document whose last change by the origin that is, once the log was cut there |
@@ -71,6 +72,16 @@ export function vectorKey(db: number, origin: number): Uint8Array {
 }
 
 export function vectorOriginOf(key: Uint8Array): number {
+  return readUint48(key, 5);
+}
+
+export function baseKey(db: number, origin: number): Uint8Array {
+  const key = prefixed('h', db, 6);
+  writeUint48(key, 5, origin);
+  return key;
+}
+
+export function baseOriginOf(key: Uint8Array): number {
   return readUint48(key, 5);
 }
 

@@ -10,6 +10,7 @@ import { indexBatches } from './change-index.ts';
 import type { Database } from './database.ts';
 import { decodeView } from './document-record.ts';
 import type { OriginId } from './engine.ts';
+import type { Holding } from './horizon.ts';
 import { AtollError } from '../crdt/index.ts';
 import { changeOf, documentOfName, floorKey, logKey, rangeOf, successorOf, viewKey } from './key.ts';
 import { encodePosition } from './log.ts';
@@ -47,7 +48,7 @@ export interface LogCutterParts {
   readonly timers: Timers;
   readonly databases: () => readonly Database[];
   /** Origin → sequence that every member holds. */
-  readonly stable: (database: string) => ReadonlyMap<OriginId, number>;
+  readonly stable: (database: string) => Holding;
   readonly retention?: Partial<LogRetention> | undefined;
 }
 
@@ -100,11 +101,12 @@ export class LogCutter {
     const { log } = database.parts;
     const { bytesMin, bytesMax, ageMsMax } = this.#retention;
     const stable = this.#parts.stable(database.key);
-    for (const [origin, seq] of stable) {
+    for (const origin of log.uncut()) {
+      const seq = stable.get(origin) ?? 0;
       while (log.bytes > bytesMin && (await this.#step(database, origin, seq)));
     }
     const before = this.#parts.clock.now() - ageMsMax;
-    for (const origin of log.durableVector.keys()) {
+    for (const origin of log.uncut()) {
       while ((await this.#ageOf(database, origin)) < before && (await this.#step(database, origin, Infinity, before)));
     }
     while (log.bytes > bytesMax) {
@@ -132,7 +134,7 @@ export class LogCutter {
   async #oldestOrigin(database: Database): Promise<OriginId | null> {
     let oldest: OriginId | null = null;
     let oldestMs = Infinity;
-    for (const origin of database.parts.log.durableVector.keys()) {
+    for (const origin of database.parts.log.uncut()) {
       const ms = await this.#ageOf(database, origin);
       if (ms < oldestMs) [oldest, oldestMs] = [origin, ms];
     }

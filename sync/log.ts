@@ -10,9 +10,12 @@ import { decodeBatchHeader, encodeBatch, lastSeqOf, verifyChain } from './batch.
 import type { DurableBatch, OriginId, SequenceRange } from './engine.ts';
 import { SyncError } from './errors.ts';
 import type { Epoch } from './identity.ts';
-import { floorOriginOf, logKey, logRange, rangeOf, vectorKey, vectorOriginOf } from './key.ts';
+import { baseKey, baseOriginOf, floorOriginOf, logKey, logRange, rangeOf, vectorKey, vectorOriginOf } from './key.ts';
+import { Frontier, closureOf } from './lineage.ts';
+import type { Base, FoldedVector } from './lineage.ts';
 import type { Sha256, Store, StoreOperation } from './port.ts';
-import { CHAIN_BYTES, GENESIS_CHAIN, join, sequenceOf } from './version-vector.ts';
+import { CHAIN_PREFIX_BYTES } from './protocol/limit.ts';
+import { CHAIN_BYTES, GENESIS_CHAIN, decodeBase, encodeBase, sequenceOf } from './version-vector.ts';
 import type { VectorEntry, VersionVector } from './version-vector.ts';
 
 /** Local records are split into batches of about this size, so that one never fills a frame. */
@@ -23,7 +26,9 @@ const BATCH_RECORDS_MAX = 128;
 export interface SealedLog {
   readonly operations: readonly StoreOperation[];
   readonly batches: readonly DurableBatch[];
-  readonly vector: VersionVector;
+  readonly vector: FoldedVector;
+  /** The vector moved further than by the batches: a snapshot was adopted. */
+  readonly isAdopted: boolean;
 }
 
 /** A position in the log of an origin, and the bytes of all batches up to it that were ever held here. */
@@ -34,7 +39,7 @@ export interface LogFloor extends VectorEntry {
 const NOT_CUT: LogFloor = { seq: 0, chain: GENESIS_CHAIN, bytes: 0 };
 
 interface StoredLog {
-  readonly vector: VersionVector;
+  readonly vector: Frontier;
   readonly added: Map<OriginId, number>;
   readonly floors: Map<OriginId, LogFloor>;
 }
@@ -54,14 +59,17 @@ export class DatabaseLog {
   /** Our origin as of the last local record or the last look at the epoch. */
   #origin: OriginId;
   readonly #sha256: Sha256;
-  #durable: VersionVector;
-  readonly #pending: Map<number, VectorEntry>;
+  #durable: FoldedVector;
+  readonly #pending: Frontier;
   #records: LogRecord[] = [];
   /** Index of the first record of a group → index after its last: a group is never split. */
   #groups = new Map<number, number>();
   #batches: DurableBatch[] = [];
   /** Origins whose entry moved since the last vector write. */
   #moved = new Set<OriginId>();
+  #isAdopted = false;
+  /** Origins whose base is not on the disk. */
+  #begun = new Set<OriginId>();
   /** What our next batch depends on: every remote position we saw since our last one. */
   #deps = new Map<OriginId, number>();
   /** A record of the open batch begins a document anew: the batch says exactly what its author had seen. */
@@ -72,7 +80,6 @@ export class DatabaseLog {
   readonly #floors: Map<OriginId, LogFloor>;
 
   private constructor({ store, db, epoch, sha256 }: DatabaseLogOptions, stored: StoredLog) {
-    const { vector } = stored;
     this.#added = stored.added;
     this.#floors = stored.floors;
     this.#store = store;
@@ -80,8 +87,8 @@ export class DatabaseLog {
     this.#epoch = epoch;
     this.#origin = epoch.origin;
     this.#sha256 = sha256;
-    this.#durable = vector;
-    this.#pending = new Map(vector);
+    this.#pending = stored.vector;
+    this.#durable = stored.vector.seal();
     this.#nextSeq = 1;
     this.#beginEpoch();
   }
@@ -89,12 +96,18 @@ export class DatabaseLog {
   /** A new epoch has seen all its predecessors have: without this its first write could arrive before what it edits. */
   #beginEpoch(): void {
     this.#origin = this.#epoch.origin;
-    this.#nextSeq = sequenceOf(this.#pending, this.#origin) + 1;
+    this.#nextSeq = this.#held(this.#origin) + 1;
     this.#requireAll();
   }
 
+  /** What is not listed follows from what is. */
   #requireAll(): void {
     for (const [other, { seq }] of this.#pending) if (other !== this.#origin) this.#require(other, seq);
+  }
+
+  /** Sequence held of an origin, with what the open groups bring. */
+  #held(origin: OriginId): number {
+    return this.#pending.get(origin)?.seq ?? 0;
   }
 
   /**
@@ -112,15 +125,23 @@ export class DatabaseLog {
 
   static async open(options: DatabaseLogOptions): Promise<DatabaseLog> {
     const { store, db } = options;
-    const vector = new Map<OriginId, VectorEntry>();
+    const bases = new Map<OriginId, Base>();
+    for await (const entries of store.range(rangeOf('h', db))) {
+      for (const [key, value] of entries) bases.set(baseOriginOf(key), decodeBase(value));
+    }
+    const whole = new Map<OriginId, VectorEntry>();
     const added = new Map<OriginId, number>();
     for await (const entries of store.range(rangeOf('v', db))) {
       for (const [key, value] of entries) {
         const { bytes, ...entry } = decodePosition(value);
-        vector.set(vectorOriginOf(key), entry);
-        added.set(vectorOriginOf(key), bytes);
+        const origin = vectorOriginOf(key);
+        const base = bases.get(origin);
+        whole.set(origin, { ...entry, ...(base && { base }) });
+        added.set(origin, bytes);
       }
     }
+    const vector = new Frontier();
+    vector.move(whole);
     const floors = new Map<OriginId, LogFloor>();
     for await (const entries of store.range(rangeOf('f', db))) {
       for (const [key, value] of entries) floors.set(floorOriginOf(key), decodePosition(value));
@@ -146,6 +167,11 @@ export class DatabaseLog {
   /** Bytes of the batches of an origin. */
   bytesOf(origin: OriginId): number {
     return (this.#added.get(origin) ?? 0) - this.floorOf(origin).bytes;
+  }
+
+  /** Origins of which batches are held. */
+  *uncut(): Generator<OriginId> {
+    for (const origin of this.#added.keys()) if (this.bytesOf(origin) > 0) yield origin;
   }
 
   /** Up to where the log of an origin was cut. */
@@ -175,11 +201,11 @@ export class DatabaseLog {
     this.#floors.set(origin, floor);
   }
 
-  get durableVector(): VersionVector {
+  get durableVector(): FoldedVector {
     return this.#durable;
   }
 
-  /** Is a position held, durably? Also that of an origin which the vector lists no more, because all members have all of it. */
+  /** Is a position held, durably? */
   covers(origin: OriginId, seq: number): boolean {
     return sequenceOf(this.#durable, origin) >= seq;
   }
@@ -193,7 +219,7 @@ export class DatabaseLog {
   append(record: LogRecord, requires: ReadonlyMap<OriginId, number>): number {
     if (this.#nextSeq === 1 && this.#records.length === 0) this.#push({ kind: 'origin', nodeId: this.#epoch.nodeId });
     for (const [origin, seq] of requires) {
-      if (origin !== this.#origin && seq > sequenceOf(this.#pending, origin)) this.#require(origin, seq);
+      if (origin !== this.#origin && seq > this.#held(origin)) this.#require(origin, seq);
     }
     if (record.kind === 'update' && record.isAnew === true) this.#isAnew = true;
     return this.#push(record);
@@ -228,16 +254,30 @@ export class DatabaseLog {
     const missing: SequenceRange[] = [];
     if (header.firstSeq > seq + 1) missing.push({ origin: header.origin, from: seq + 1, to: header.firstSeq - 1 });
     for (const [origin, needed] of header.deps) {
-      const have = sequenceOf(this.#pending, origin);
+      const have = this.#held(origin);
       if (have < needed) missing.push({ origin, from: have + 1, to: needed });
     }
     if (missing.length > 0) return missing;
+    this.#compareBase(header);
     if (header.firstSeq !== seq + 1 || !verifyChain(bytes, held?.chain ?? GENESIS_CHAIN, this.#sha256)) {
-      throw new SyncError('SYNC_CHAIN_FORKED', `Origin ${header.origin} does not continue the history held here.`, {
-        details: { origin: header.origin, seq },
-      });
+      throw forked(header.origin, seq);
     }
     return null;
+  }
+
+  /** What an epoch began with and what is here under the same numbers must be the same: its base is not compared any more. */
+  #compareBase({ deps }: BatchHeader): void {
+    for (const [origin, seq, chainPrefix] of deps) {
+      const held = this.#pending.get(origin);
+      if (chainPrefix === undefined || held?.seq !== seq) continue;
+      if (chainPrefix.some((byte, i) => byte !== held.chain[i])) throw forked(origin, seq);
+    }
+  }
+
+  /** All that the author of a batch had seen, who named all that he had listed. */
+  seenBy({ origin, firstSeq, deps }: BatchHeader): ReadonlyMap<OriginId, number> {
+    const places = deps.map(([other, seq]) => [other, seq] as const);
+    return closureOf([...places, [origin, firstSeq - 1]], (of) => this.#pending.get(of)?.base);
   }
 
   /** To be called before anything of others is seen. */
@@ -248,23 +288,34 @@ export class DatabaseLog {
   /** Adds a remote batch, which `classify` found to be next, to the open group. */
   accept(header: BatchHeader, bytes: Uint8Array): void {
     assert(header.origin !== this.#origin || header.firstSeq >= this.#nextSeq, 'our own epoch is written only here');
-    this.#move(header.origin, { seq: lastSeqOf(header), chain: header.chain });
+    const base = new Map(header.firstSeq === 1 ? header.deps.map(([origin, seq]) => [origin, seq]) : []);
+    this.#move(header.origin, { seq: lastSeqOf(header), chain: header.chain }, base);
     this.#require(header.origin, lastSeqOf(header));
     this.#batches.push({ origin: header.origin, firstSeq: header.firstSeq, lastSeq: lastSeqOf(header), bytes });
   }
 
-  /** Joins a donor's vector after its snapshot was applied. */
+  /** Joins a donor's vector after its snapshot was applied: one that lists everything that is not held here. */
   adopt(vector: VersionVector): void {
-    for (const [origin, entry] of join(this.#pending, vector)) {
-      if (sequenceOf(this.#pending, origin) === entry.seq) continue;
-      this.#move(origin, entry);
-      this.#require(origin, entry.seq);
+    const news = new Map<OriginId, VectorEntry>();
+    for (const [origin, entry] of vector) {
+      const held = this.#pending.get(origin);
+      if ((held?.seq ?? 0) < entry.seq) news.set(origin, { ...entry, ...(held?.base && { base: held.base }) });
     }
+    this.#pending.move(news);
+    for (const [origin, { seq, base }] of news) {
+      this.#moved.add(origin);
+      if (base !== undefined) this.#begun.add(origin);
+      if (this.#pending.isListed(origin)) this.#require(origin, seq);
+    }
+    this.#isAdopted ||= news.size > 0;
   }
 
-  #move(origin: OriginId, entry: VectorEntry): void {
-    this.#pending.set(origin, entry);
+  /** @param base - What the origin began with, if this is its beginning. */
+  #move(origin: OriginId, position: VectorEntry, base: Base): void {
+    const known = this.#pending.get(origin)?.base ?? base;
+    this.#pending.move([[origin, { ...position, ...(known.size > 0 && { base: known }) }]]);
     this.#moved.add(origin);
+    if (base.size > 0) this.#begun.add(origin);
   }
 
   /** Turns what was added since the last call into store operations. */
@@ -282,10 +333,17 @@ export class DatabaseLog {
       const value = encodePosition({ ...this.#pending.get(origin)!, bytes: this.#added.get(origin) ?? 0 });
       operations.push({ type: 'put', key: vectorKey(this.#db, origin), value });
     }
+    for (const origin of this.#begun) {
+      const value = encodeBase(this.#pending.get(origin)!.base!);
+      operations.push({ type: 'put', key: baseKey(this.#db, origin), value });
+    }
     const batches = this.#batches;
+    const isAdopted = this.#isAdopted;
     this.#batches = [];
     this.#moved = new Set();
-    return { operations, batches, vector: new Map(this.#pending) };
+    this.#begun = new Set();
+    this.#isAdopted = false;
+    return { operations, batches, vector: this.#pending.seal(), isAdopted };
   }
 
   #sealRecords(stamp: number): void {
@@ -306,14 +364,23 @@ export class DatabaseLog {
     const previous = this.#pending.get(this.#origin) ?? { seq: 0, chain: GENESIS_CHAIN };
     const firstSeq = previous.seq + 1;
     const lastSeq = previous.seq + records.length;
-    const bytes = encodeBatch(
-      { origin: this.#origin, firstSeq, stamp, deps: [...this.#deps], records },
-      previous.chain,
-      this.#sha256,
-    );
+    const deps = firstSeq === 1 ? this.#beginning() : [...this.#deps];
+    const bytes = encodeBatch({ origin: this.#origin, firstSeq, stamp, deps, records }, previous.chain, this.#sha256);
     this.#deps = new Map();
-    this.#move(this.#origin, { seq: lastSeq, chain: bytes.slice(1, 1 + CHAIN_BYTES) });
+    const base = new Map(firstSeq === 1 ? deps.map(([origin, seq]) => [origin, seq]) : []);
+    this.#move(this.#origin, { seq: lastSeq, chain: bytes.slice(1, 1 + CHAIN_BYTES) }, base);
     this.#batches.push({ origin: this.#origin, firstSeq, lastSeq, bytes });
+  }
+
+  /** What an epoch begins with: all that is listed here, and what its first records need besides. */
+  #beginning(): BatchHeader['deps'] {
+    this.#requireAll();
+    return [...this.#deps]
+      .filter(([origin, seq]) => this.#pending.isListed(origin) || seq > this.#held(origin))
+      .map(([origin, seq]) => {
+        const held = this.#pending.get(origin);
+        return held?.seq === seq ? [origin, seq, held.chain.slice(0, CHAIN_PREFIX_BYTES)] : [origin, seq];
+      });
   }
 
   /** The sealed changes reached the disk. */
@@ -341,6 +408,12 @@ export class DatabaseLog {
     }
     return batches.length > 0 ? batches : 'floor';
   }
+}
+
+function forked(origin: OriginId, seq: number): SyncError {
+  return new SyncError('SYNC_CHAIN_FORKED', `Origin ${origin} does not continue the history held here.`, {
+    details: { origin, seq },
+  });
 }
 
 /** End (exclusive) of the batch that starts at `start`: at least one record or group, then whole ones up to the target size. */

@@ -10,6 +10,7 @@ import type { Database } from './database.ts';
 import { SyncError } from './errors.ts';
 import { HOLDS_NOTHING, countMissing } from './horizon.ts';
 import type { Holding } from './horizon.ts';
+import { Expansion } from './lineage.ts';
 import type { Epoch } from './identity.ts';
 import type { KnownToken } from './link/handshake.ts';
 import type { Admissions, Peers, PeersEvent } from './link/peers.ts';
@@ -123,8 +124,14 @@ export class Membership implements Admissions, HoldingsSource {
 
   /** What a member is known to hold: by its own word while it is linked, else by its last. */
   holdingOf(node: string, database: string): Holding {
-    const { progress } = this.#parts;
-    return this.#peers?.holdingOf(node, database) ?? progress.holdingsOf(node).get(database) ?? HOLDS_NOTHING;
+    const linked = this.#peers?.holdingOf(node, database) ?? null;
+    return linked ?? this.#lastHoldingOf(node, database);
+  }
+
+  #lastHoldingOf(node: string, database: string): Holding {
+    const { progress, vectorOf } = this.#parts;
+    const listed = progress.holdingsOf(node).get(database);
+    return listed === undefined ? HOLDS_NOTHING : new Expansion(vectorOf(database), listed);
   }
 
   /** All that a member held of a database at one moment, by its own word since this process runs; null = it said nothing. */
@@ -135,7 +142,7 @@ export class Membership implements Admissions, HoldingsSource {
     return passedOn === undefined ? null : new Map(passedOn.positions);
   }
 
-  /** The same of all databases. */
+  /** The same of all databases, as vectors list it. */
   holdingsOf(node: string): Holdings {
     return this.#peers?.holdingsOf(node) ?? this.#parts.progress.holdingsOf(node);
   }
@@ -154,10 +161,10 @@ export class Membership implements Admissions, HoldingsSource {
 
   /** The largest position of an origin, up to what we hold, that others had told us of before their links of now. */
   acknowledgedOf(database: string, origin: number, held: number): number {
-    const { catalog, progress } = this.#parts;
+    const { catalog } = this.#parts;
     let acknowledged = 0;
     for (const node of catalog.members.keys()) {
-      const seq = progress.holdingsOf(node).get(database)?.get(origin) ?? 0;
+      const seq = this.#lastHoldingOf(node, database).get(origin) ?? 0;
       if (seq <= held) acknowledged = Math.max(acknowledged, seq);
     }
     return acknowledged;

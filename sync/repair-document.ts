@@ -16,6 +16,7 @@ import { SyncError } from './errors.ts';
 import { isWithin } from './forgotten.ts';
 import { stateKey, viewKey } from './key.ts';
 import type { RepairRow } from './repair-row.ts';
+import { Expansion } from './lineage.ts';
 import { sequenceOf } from './version-vector.ts';
 
 export async function readOrNull(read: () => Promise<Uint8Array | undefined>): Promise<Uint8Array | null | undefined> {
@@ -63,7 +64,7 @@ export async function readRow(database: Database, { collection, id }: DocumentNa
   }
 }
 
-/** What is durable of a database, before something of it is read. */
+/** What is durable of a database, as its vector lists it, before something of it is read. */
 export function heldBy(database: Database): Map<OriginId, number> {
   return new Map([...database.parts.log.durableVector].map(([origin, { seq }]) => [origin, seq]));
 }
@@ -77,14 +78,15 @@ export async function mergeRow(
   row: RepairRow,
   held: ReadonlyMap<OriginId, number>,
 ): Promise<boolean> {
-  const { table, commit, forgotten } = database.parts;
+  const { table, commit, forgotten, log } = database.parts;
   const slot = table.acquire(row.collection, row.id);
   try {
     await ready([slot]);
     database.assertOpen();
     // What our vector does not cover is on its way by itself.
     if (!isCovered(database, row)) return false;
-    if (forgotten.vector.size > 0 && !isWithin(heldBy(database), held)) return false;
+    const peer = new Expansion(log.durableVector, held);
+    if (forgotten.vector.size > 0 && !isWithin(heldBy(database), peer)) return false;
     if ([...row.vector].every(([origin, seq]) => (slot.vector.get(origin) ?? 0) >= seq)) return false;
     checkState(row);
     if (slot.vector.size === 0) slot.document = CrdtDocument.load(row.state);

@@ -8,6 +8,7 @@ import type { DatabaseSet } from './database-set.ts';
 import type { SnapshotProgress } from './engine.ts';
 import { countMissing } from './horizon.ts';
 import type { Horizon } from './horizon.ts';
+import { Expansion } from './lineage.ts';
 import type { Incident } from './incident.ts';
 import type { PeersStatus } from './link/status.ts';
 import type { Membership } from './membership.ts';
@@ -164,7 +165,8 @@ function describeMember(view: ReplicaView, node: string, { name, url, state, dat
   let entries = 0;
   for (const key of replica.engine.databases()) {
     if (!view.catalog.isPlaced(node, key)) continue;
-    entries += countMissing(replica.engine.vector(key), holdings.get(key) ?? new Map());
+    const vector = replica.engine.vector(key);
+    entries += countMissing(vector, new Expansion(vector, holdings.get(key) ?? new Map()));
   }
   const seconds = entries === 0 || lastSeen === null ? 0 : Math.max(0, nowMs - lastSeen) / 1000;
   return { ...common, lag: { entries, bytes: entries * RECORD_BYTES_ESTIMATE, seconds } };

@@ -19,6 +19,7 @@ import { StorageError } from './errors.ts';
 import { forget } from './forgetting.ts';
 import { isWithin } from './forgotten.ts';
 import type { Holding } from './horizon.ts';
+import { closureOf } from './lineage.ts';
 import { learnOrigin, mergeRow } from './ingest.ts';
 import type { OriginRegistry } from './ingest.ts';
 import {
@@ -345,8 +346,11 @@ export class SnapshotIntake {
 
   /** What a stage is of, unless it is the only one. */
   #donorOf(stage: number, vector: VersionVector): Holding {
+    const { durableVector } = this.#database.parts.log;
     const donor = this.#records.get(stage)?.vector ?? vector;
-    return { get: (origin) => sequenceOf(donor, origin) };
+    // The vector lists all that is not known here, also what follows from that of an earlier moment.
+    const listed = new Map([...donor].map(([origin, { seq }]) => [origin, seq]));
+    return closureOf(listed, (origin) => vector.get(origin)?.base ?? durableVector.get(origin)?.base);
   }
 
   /**

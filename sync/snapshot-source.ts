@@ -15,15 +15,17 @@ import type { OriginRegistry } from './ingest.ts';
 import { isWithin } from './forgotten.ts';
 import type { ForgottenVector } from './forgotten.ts';
 import { compareBytes, documentOf, documentOfName } from './key.ts';
+import type { Holding } from './horizon.ts';
 import { DocumentLookup } from './document-lookup.ts';
+import { expand, wholeOf } from './lineage.ts';
 import { removeEntries } from './log-cutter.ts';
 import type { StoreSnapshot } from './port.ts';
 import { readDocuments } from './stored-document.ts';
 import { encodeSnapshotChunk } from './snapshot.ts';
 import type { SnapshotOptions } from './snapshot-options.ts';
 import type { SnapshotRow } from './snapshot.ts';
-import type { VersionVector } from './version-vector.ts';
-import { dominates, sequenceOf } from './version-vector.ts';
+import type { VectorEntry, VersionVector } from './version-vector.ts';
+import { dominates } from './version-vector.ts';
 
 /** A change costs a read of its own, a scan reads documents in order: it is this many times cheaper per document. */
 const SCAN_ADVANTAGE = 4;
@@ -37,15 +39,24 @@ const SILENT_DOCUMENTS_MAX = 10_000;
 const NO_NAME = new Uint8Array(0);
 const utf8 = new TextEncoder();
 
+/** All documents up to one, as of a moment. */
+interface KeptPart {
+  readonly until: Uint8Array;
+  readonly has: Holding;
+}
+
 /** One snapshot being given. */
 interface Giving {
   readonly options: SnapshotOptions;
   readonly database: Database;
   readonly view: StoreSnapshot;
   readonly vector: VersionVector;
-  readonly since: VersionVector;
+  /** Of the vector what the receiver does not know: it lists everything. */
+  readonly adopted: ReadonlyMap<OriginId, VectorEntry>;
+  /** What the receiver has, as far as it is known here what follows from what it lists. */
+  readonly since: Holding;
   /** What the receiver has of an interrupted transfer, if what is here goes on from there. */
-  readonly held: readonly HeldPart[];
+  readonly held: readonly KeptPart[];
   readonly forgotten: ForgottenVector;
 }
 
@@ -86,13 +97,17 @@ export function snapshotOf(
   const { log, store } = database.parts;
   const forgotten = new Map(database.parts.forgotten.vector);
   const vector = log.durableVector;
+  const has = expand(vector, since);
   const view = store.snapshot();
   // What is held may not be newer than what is adopted in the end.
   const isContinued = held.every((part) => dominates(vector, part.vector));
+  const kept = held.map((part) => ({ until: part.until, has: expand(vector, part.vector) }));
+  // What follows from what is listed, the receiver cannot know before it holds that.
+  const adopted = new Map([...vector, ...has.lacking()]);
+  const giving = { options, database, view, vector, adopted, since: has, held: isContinued ? kept : [], forgotten };
   return {
-    vector,
-    chunks: () =>
-      snapshotChunks({ options, database, view, vector, since, held: isContinued ? held : [], forgotten }, registry),
+    vector: adopted,
+    chunks: () => snapshotChunks(giving, registry),
     close: () => view.close(),
   };
 }
@@ -100,11 +115,11 @@ export function snapshotOf(
 async function* snapshotChunks(giving: Giving, registry: OriginRegistry): AsyncGenerator<Uint8Array> {
   const { vector, database, held, options, since, forgotten } = giving;
   // Who has not seen every delete of which no trace is left here is told the names of all documents that are.
-  const isPruning = [since, ...held.map((part) => part.vector)].some((seen) => !hasSeen(seen, forgotten));
+  const isPruning = [since, ...held.map((part) => part.has)].some((seen) => !isWithin(forgotten, seen));
   const changes = isPruning ? null : await countChanges(giving);
   const isScan = changes === null;
   const begin = { vector, continues: held.length > 0, documents: changes ?? database.documents, forgotten };
-  const origins = ownersOf(vector.keys(), registry);
+  const origins = ownersOf(giving.adopted.keys(), registry);
   yield encodeSnapshotChunk({ begin, until: NO_NAME, presence: null, origins, rows: [] });
   let filling = new Filling();
   let after: Uint8Array = NO_NAME;
@@ -126,10 +141,6 @@ async function* snapshotChunks(giving: Giving, registry: OriginRegistry): AsyncG
   if (filling.rows.length > 0 || isPruning) yield chunk(last, NO_NAME);
 }
 
-function hasSeen(vector: VersionVector, forgotten: ForgottenVector): boolean {
-  return isWithin(forgotten, { get: (origin) => sequenceOf(vector, origin) });
-}
-
 /** Every document, in the order of keys. */
 async function* scanRows(giving: Giving): AsyncGenerator<Step> {
   for await (const { key, record, base } of readDocuments(giving.view, giving.database.parts.db)) {
@@ -143,7 +154,7 @@ async function* scanRows(giving: Giving): AsyncGenerator<Step> {
 /** The receiver has this version of a document, in its database or aside. */
 function isHeld({ since, held }: Giving, name: Uint8Array, version: DocumentVector): boolean {
   if (isCovered(version, since)) return true;
-  return held.some(({ until, vector }) => compareBytes(name, until) <= 0 && isCovered(version, since, vector));
+  return held.some(({ until, has }) => compareBytes(name, until) <= 0 && isCovered(version, since, has));
 }
 
 /**
@@ -155,9 +166,9 @@ async function* changedRows(giving: Giving): AsyncGenerator<Step> {
   const versions = new Map<string, DocumentVector>();
   const stale: Uint8Array[] = [];
   const lookup = new DocumentLookup(database, view, vector);
-  for (const origin of vector.keys()) {
-    const after = sequenceOf(since, origin);
-    if (sequenceOf(vector, origin) <= after) continue;
+  for (const [origin, { seq }] of wholeOf(vector)) {
+    const after = since.get(origin) ?? 0;
+    if (seq <= after) continue;
     const isDone = ({ name, seq }: Change): boolean => {
       const known = versions.get(name);
       return known !== undefined && !isTurn(known, since, origin, seq);
@@ -187,9 +198,9 @@ function remember(versions: Map<string, DocumentVector>, name: string, version: 
 }
 
 /** Is `seq` the last change by the origin, and the origin the first of those the peer lacks something of? */
-function isTurn(version: DocumentVector, since: VersionVector, origin: OriginId, seq: number): boolean {
+function isTurn(version: DocumentVector, since: Holding, origin: OriginId, seq: number): boolean {
   if (version.get(origin) !== seq) return false;
-  for (const [other, last] of version) if (other < origin && last > sequenceOf(since, other)) return false;
+  for (const [other, last] of version) if (other < origin && last > (since.get(other) ?? 0)) return false;
   return true;
 }
 
@@ -217,8 +228,8 @@ async function countChanges(giving: Giving): Promise<number | null> {
 /** Changes to be looked up; `null` when there are so many that a scan is cheaper. */
 async function countUpTo({ database, view, vector, since }: Giving, changesMax: number): Promise<number | null> {
   let changes = 0;
-  for (const [origin, { seq }] of vector) {
-    const after = sequenceOf(since, origin);
+  for (const [origin, { seq }] of wholeOf(vector)) {
+    const after = since.get(origin) ?? 0;
     if (seq <= after) continue;
     for await (const _ of changesAfter(view, database.parts.db, origin, after)) if (++changes > changesMax) break;
     if (changes > changesMax) return null;
@@ -226,8 +237,8 @@ async function countUpTo({ database, view, vector, since }: Giving, changesMax: 
   return changes;
 }
 
-function isCovered(document: DocumentVector, ...vectors: readonly VersionVector[]): boolean {
-  for (const [origin, seq] of document) if (vectors.every((vector) => sequenceOf(vector, origin) < seq)) return false;
+function isCovered(document: DocumentVector, ...holdings: readonly Holding[]): boolean {
+  for (const [origin, seq] of document) if (holdings.every((has) => (has.get(origin) ?? 0) < seq)) return false;
   return true;
 }
 

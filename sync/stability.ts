@@ -6,11 +6,14 @@
  */
 import type { OriginId } from './engine.ts';
 import type { Holding } from './horizon.ts';
+import { Expansion } from './lineage.ts';
 import { sequenceOf } from './version-vector.ts';
 import type { VersionVector } from './version-vector.ts';
 
-/** All that a member held of a database at some moment: origin → sequence. */
+/** All that a member held of a database at some moment, as a vector lists it: origin → sequence. */
 export type Word = ReadonlyMap<OriginId, number>;
+
+const NOTHING: Word = new Map();
 
 export interface WaitingFor {
   readonly node: string;
@@ -32,10 +35,9 @@ export function computeStability(own: VersionVector, words: ReadonlyMap<string, 
     else if ([...word].some(([origin, seq]) => seq > sequenceOf(own, origin))) waitsFor.push({ node, reason: 'ahead' });
   }
   if (waitsFor.length > 0) return { vector: null, waitsFor };
-  const vector = new Map<OriginId, number>();
-  for (const [origin, { seq }] of own) {
-    const stable = Math.min(seq, ...[...words.values()].map((word) => word?.get(origin) ?? 0));
-    if (stable > 0) vector.set(origin, stable);
-  }
-  return { vector, waitsFor };
+  // All that they list is here, and so is what that follows from: what they hold is known exactly.
+  const held = [...words.values()].map((word) => new Expansion(own, word ?? NOTHING));
+  const stableOf = (origin: OriginId): number =>
+    Math.min(sequenceOf(own, origin), ...held.map((each) => each.get(origin)));
+  return { vector: { get: stableOf }, waitsFor };
 }

@@ -12,6 +12,7 @@ import type { DocumentVector, ViewRecord } from '../document-record.ts';
 import type { DurableVersion } from '../document-slot.ts';
 import type { DocumentName } from '../equality.ts';
 import type { OriginId } from '../engine.ts';
+import type { Holding } from '../horizon.ts';
 import {
   changeKey,
   changeOf,
@@ -28,7 +29,6 @@ import {
 import type { StoreEntry } from '../port.ts';
 import type { DocumentVersion } from './feed-change.ts';
 import type { PageSize } from './page-size.ts';
-import type { Positions } from '../token.ts';
 
 const INDEX_ENTRIES = 256;
 /** Batches have up to 128 records and about 64 KiB. */
@@ -165,7 +165,7 @@ export async function scanVersions(
   database: Database,
   collection: string | null,
   after: string,
-  since: Positions | null,
+  since: Holding | null,
   size: PageSize,
 ): Promise<ScanPage> {
   const { store, db, table } = database.parts;
@@ -210,7 +210,7 @@ function shown(view: ViewRecord): Shown {
   return { etag: etagOf(view.element), json: view.exists ? jsonOf(view) : null, conflicts: view.conflicts };
 }
 
-function isCovered(vector: DocumentVector, since: Positions): boolean {
+function isCovered(vector: DocumentVector, since: Holding): boolean {
   for (const [origin, seq] of vector) if ((since.get(origin) ?? 0) < seq) return false;
   return true;
 }

@@ -14,6 +14,7 @@ import { SyncError } from '../errors.ts';
 import { isWithin } from '../forgotten.ts';
 import type { OriginId } from '../engine.ts';
 import type { Timers } from '../port.ts';
+import { Expansion, inOrder } from '../lineage.ts';
 import { sequenceOf } from '../version-vector.ts';
 import { readReferences, readVersions, scanVersions } from './backlog.ts';
 import type { Reference } from './backlog.ts';
@@ -43,6 +44,8 @@ export interface FeedOptions {
 /** A way through the backlog, up to where the tail began. */
 interface Round {
   readonly target: Positions;
+  /** Origins of which something is to be told: an epoch after all that it began with, so that a position never says too much. */
+  readonly behind: { readonly origin: OriginId; after: number; readonly last: number }[];
   /** The same position in the tail. */
   readonly end: number;
   readonly told: Set<string>;
@@ -162,18 +165,15 @@ export class ChangeFeed {
 
   /** Null when nothing is left. */
   async #readBacklog(): Promise<FeedPage | null> {
-    const round = (this.#round ??= {
-      target: this.#tail.vector,
-      end: this.#tail.end,
-      told: new Set(),
-      scanned: null,
-    });
+    const round = (this.#round ??= this.#beginRound());
     if (round.scanned !== null) return this.#readAll(round, round.scanned);
-    for (const [origin, last] of round.target) {
-      const after = this.#vector.get(origin) ?? 0;
-      if (after >= last) continue;
+    const next = round.behind[0];
+    if (next !== undefined) {
       try {
-        return await this.#readOrigin(round, origin, after, last);
+        const page = await this.#readOrigin(round, next.origin, next.after, next.last);
+        next.after = this.#vector.get(next.origin)!;
+        if (next.after >= next.last) round.behind.shift();
+        return page;
       } catch (error) {
         if (!isLogDamage(error)) throw error;
         round.scanned = '';
@@ -183,6 +183,35 @@ export class ChangeFeed {
     this.#round = null;
     this.#position = round.end;
     return null;
+  }
+
+  #beginRound(): Round {
+    const { vector: target, end } = this.#tail;
+    const told = this.#told();
+    const wanted = new Expansion(this.#database.parts.log.durableVector, target);
+    const isInStep = [...target].every(([origin, last]) => told.get(origin) >= last);
+    const behind = (isInStep ? [] : inOrder(wanted.origins(), (origin) => this.#baseOf(origin)))
+      .map((origin) => ({ origin, after: told.get(origin), last: wanted.get(origin) }))
+      .filter(({ after, last }) => after < last);
+    return { target, behind, end, told: new Set(), scanned: null };
+  }
+
+  /** Everything up to the position. */
+  #told(): Expansion {
+    return new Expansion(this.#database.parts.log.durableVector, this.#vector);
+  }
+
+  #baseOf(origin: OriginId): Positions | undefined {
+    return this.#database.parts.log.durableVector.get(origin)?.base;
+  }
+
+  /** Of an epoch something was told, and so all that it began with. */
+  #moveTo(origin: OriginId, seq: number): void {
+    const vector = new Map(this.#vector);
+    if (!vector.has(origin)) {
+      for (const [other, last] of this.#baseOf(origin) ?? []) if ((vector.get(other) ?? Infinity) <= last) vector.delete(other);
+    }
+    this.#vector = vector.set(origin, seq);
   }
 
   async #readOrigin(round: Round, origin: OriginId, after: number, last: number): Promise<FeedPage> {
@@ -207,7 +236,7 @@ export class ChangeFeed {
     const page = this.#pageOf(told);
     for (const { name } of wanted.slice(0, told.length)) remember(round.told, name);
     const isWhole = told.length === wanted.length;
-    this.#vector = new Map(this.#vector).set(origin, isWhole ? end : wanted[told.length - 1]!.seq);
+    this.#moveTo(origin, isWhole ? end : wanted[told.length - 1]!.seq);
     return page;
   }
 
@@ -225,9 +254,10 @@ export class ChangeFeed {
 
   /** A log that cannot be read does not tell what changed, but each document tells its version. */
   async #readAll(round: Round, after: string): Promise<FeedPage> {
-    if (!isWithin(this.#database.parts.forgotten.vector, this.#vector)) throw expired();
+    const told = this.#told();
+    if (!isWithin(this.#database.parts.forgotten.vector, told)) throw expired();
     const { collection } = this.#options;
-    const { versions, next } = await scanVersions(this.#database, collection, after, this.#vector, this.#size);
+    const { versions, next } = await scanVersions(this.#database, collection, after, told, this.#size);
     const page = this.#pageOf(versions.map((version) => [version, {}]));
     round.scanned = next;
     if (next === null) {

@@ -8,9 +8,9 @@ import { recordNames } from '../batch.ts';
 import type { Database } from '../database.ts';
 import type { SealedDocuments } from '../document-table.ts';
 import type { DurableBatch, OriginId } from '../engine.ts';
+import type { SealedLog } from '../log.ts';
 import type { Timers } from '../port.ts';
 import type { VersionVector } from '../version-vector.ts';
-import { sequenceOf } from '../version-vector.ts';
 import { isLate } from '../late-views.ts';
 import type { Positions } from '../token.ts';
 import { versionOf } from './backlog.ts';
@@ -123,16 +123,16 @@ export class ChangeTail {
   }
 
   /** Takes what a commit made durable. `ahead`: documents may be newer than the vector, which will be told when it moves. */
-  append(batches: readonly DurableBatch[], slots: Slots, durable: VersionVector, ahead: boolean): void {
-    const { changes, vector } = this.#changesOf(batches, slots, ahead);
-    if (isAt(vector, durable) && !slots.some(([, version]) => isLate(version))) {
-      this.#add(changes, vector);
+  append({ batches, vector, isAdopted }: SealedLog, slots: Slots, ahead: boolean): void {
+    const durable = positionsOf(vector);
+    if (!isAdopted && !slots.some(([, version]) => isLate(version))) {
+      this.#add(this.#changesOf(batches, slots, ahead), durable);
     } else {
       // A snapshot was adopted: what it brought is in the index, and feeds read it there. Or a view was sealed before there were feeds.
       this.#groups = [];
       this.#bytes = 0;
       this.#first = ++this.#end;
-      this.#vector = positionsOf(durable);
+      this.#vector = durable;
     }
     this.#wake();
   }
@@ -156,11 +156,7 @@ export class ChangeTail {
   }
 
   /** Every document once, where the commit changed it last: what it shows includes the changes before. */
-  #changesOf(
-    batches: readonly DurableBatch[],
-    slots: Slots,
-    ahead: boolean,
-  ): { changes: FeedChange[]; vector: Positions } {
+  #changesOf(batches: readonly DurableBatch[], slots: Slots, ahead: boolean): FeedChange[] {
     const names = batches.map(({ bytes }) => recordNames(bytes));
     const last = new Map<string, number>();
     let record = 0;
@@ -186,7 +182,7 @@ export class ChangeTail {
           changes.push(changeOf(sealed, { database: this.#database, base, scan: null }));
       }
     }
-    return { changes, vector: base };
+    return changes;
   }
 
   /** The changes after a position: at least one, or an empty page at the end. `null`: they are not kept any more. */
@@ -256,10 +252,4 @@ export function positionsOf(vector: VersionVector): Positions {
   const positions = new Map<OriginId, number>();
   for (const [origin, { seq }] of vector) positions.set(origin, seq);
   return positions;
-}
-
-function isAt(positions: Positions, vector: VersionVector): boolean {
-  if (positions.size !== vector.size) return false;
-  for (const [origin, seq] of positions) if (sequenceOf(vector, origin) !== seq) return false;
-  return true;
 }

@@ -1,12 +1,14 @@
 /**
  * @module
- * Owns positions in the changes of a database, and their text form, the cursor. A position is a version vector, so it means the
- * same on every node, and its text is that of a session token: who sends a cursor as one reads at least what the feed told. While a
+ * Owns positions in the changes of a database, and their text form, the cursor. A position is a version vector, of which what follows
+ * from what is listed is left out (lineage.ts), so it means the same on every node, and its text is that of a session token: who sends a cursor as one reads at least what the feed told. While a
  * feed begins with all documents, `~` and the name of the last one told follow (base64url). Opaque to clients.
  */
 import * as buffer from 'lib0/buffer';
 import type { Database } from '../database.ts';
+import type { OriginId } from '../engine.ts';
 import { SyncError } from '../errors.ts';
+import { foldPositions } from '../lineage.ts';
 import { CLUSTER_UNKNOWN, decodeToken, encodeToken } from '../token.ts';
 import type { Positions, SeenPosition } from '../token.ts';
 
@@ -18,12 +20,31 @@ export interface FeedPosition {
 }
 
 const NO_POSITIONS: Positions = new Map();
+/** Positions that a cursor has more than it needs: about 500 characters. */
+const BASES_MAX = 48;
 
 export function encodeCursor(database: Database, { vector, scan }: FeedPosition): string {
-  const { catalog } = database.parts;
+  const { catalog, log } = database.parts;
   const cluster = catalog.clusterIds[0] ?? CLUSTER_UNKNOWN;
-  const token = encodeToken({ cluster, database: database.key, vector, system: NO_POSITIONS });
+  const listed = withBases(vector, (origin) => log.durableVector.get(origin)?.base);
+  const token = encodeToken({ cluster, database: database.key, vector: listed, system: NO_POSITIONS });
   return scan === null ? token : `${token}~${buffer.toBase64UrlEncoded(new TextEncoder().encode(scan))}`;
+}
+
+/**
+ * What follows from an epoch that has just begun, a node that has nothing of it yet cannot know, and would tell all of it again. So
+ * the cursor also says what that began with.
+ */
+function withBases(vector: Positions, baseOf: (origin: OriginId) => Positions | undefined): Positions {
+  const listed = foldPositions(vector, baseOf);
+  const all = new Map(listed);
+  for (const origin of listed.keys()) {
+    for (const [other, seq] of baseOf(origin) ?? []) {
+      if (all.size >= listed.size + BASES_MAX) return all;
+      all.set(other, Math.max(seq, all.get(other) ?? 0));
+    }
+  }
+  return all;
 }
 
 /** @throws SyncError `SYNC_CURSOR_INVALID`, `SYNC_CURSOR_FOREIGN` */

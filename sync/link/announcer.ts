@@ -56,6 +56,12 @@ export class Announcer {
     this.#told.get(database)?.delete(origin);
   }
 
+  /** The peer lists origins that we hold and do not list: should it not know what they follow from, it needs to be told. */
+  noteAsked(database: string, origins: readonly OriginId[]): void {
+    for (const origin of origins) this.noteForgotten(database, origin);
+    this.noteChanged(database, origins);
+  }
+
   noteLinks(): void {
     this.#areLinksChanged = true;
     this.#arm();
@@ -93,8 +99,8 @@ export class Announcer {
   /** Sends our whole vector. */
   announceAll(): void {
     this.#isAnnounced = true;
-    this.#changed.clear();
     this.#announce(this.#context.engine.databases(), true);
+    this.#changed.clear();
   }
 
   /** The heartbeat: our whole vector, or of many databases those that moved lately and some of the rest in turn. */
@@ -118,7 +124,10 @@ export class Announcer {
     for (const database of this.#context.engine.unwanted()) this.#declined.add(database);
     for (const database of held) {
       const vector = this.#context.engine.vector(database);
-      databases.push(this.#describe(database, 'full', vector, vector.keys()));
+      const asked = [...(this.#changed.get(database) ?? [])].filter((origin) => vector.folded?.has(origin) === true);
+      // What was told of origins that are not listed any more is not worth remembering.
+      this.#told.delete(database);
+      databases.push(this.#describe(database, 'full', vector, [...vector.keys(), ...asked]));
     }
     for (const database of this.#declined) databases.push({ database, kind: 'declined', positions: [] });
     this.#areLinksChanged = true;

@@ -5,6 +5,8 @@
  */
 import type { OriginId } from '../engine.ts';
 import type { Holding } from '../horizon.ts';
+import { Expansion, foldPositions } from '../lineage.ts';
+import type { VersionVector } from '../version-vector.ts';
 import type { Word } from '../stability.ts';
 import type { Donor } from './donor.ts';
 import type { OutgoingBatch } from './ring.ts';
@@ -32,10 +34,23 @@ export class Cursor {
   /** Batches read from the log that continue `position`. */
   ahead: OutgoingBatch[] = [];
   behindSinceMs = 0;
+  /** The peer named it, or it began during this link: nothing of it follows from what we do not know. */
+  isTold = false;
+  readonly #database: PeerDatabase;
 
-  constructor(origin: OriginId, sweepsMin: number) {
+  constructor(origin: OriginId, sweepsMin: number, database: PeerDatabase) {
     this.origin = origin;
     this.sweepsMin = sweepsMin;
+    this.#database = database;
+  }
+
+  /**
+   * The peer may hold it although it does not list it: it lists something that we know nothing of. Either we get that, or the peer
+   * says so, because we list it; should neither happen, we deliver it.
+   */
+  get isDoubtful(): boolean {
+    const isGivenUp = this.sweeps >= this.sweepsMin || this.position < this.pulledTo;
+    return !this.isTold && !isGivenUp && this.#database.unknown.size > 0;
   }
 
   /** What has not to be sent again. */
@@ -83,6 +98,8 @@ export class PeerDatabase {
   isDeclined = false;
   /** As far as we know the peer holds nothing here but its own writes. */
   isFresh = true;
+  /** Origins that the peer holds something of, and we nothing: what follows from them is not known. */
+  readonly unknown: Set<OriginId> = new Set<OriginId>();
   /** Origins of which the peer is not known to hold all we hold. */
   readonly behind: Set<OriginId> = new Set<OriginId>();
   readonly cursors: Map<OriginId, Cursor> = new Map<OriginId, Cursor>();
@@ -102,14 +119,28 @@ export class PeerDatabase {
   offers = 0;
   /** What the peer is known to hold; null before it said so. Follows what becomes known. */
   get holding(): Holding | null {
-    return this.isKnown ? { get: (origin) => this.cursors.get(origin)?.has } : null;
+    return this.isKnown ? { get: (origin) => this.#holds(origin) } : null;
   }
 
+  readonly #ours: () => VersionVector;
+  readonly #isOfPeer: (origin: OriginId) => boolean;
   readonly #drawSweeps: () => number;
+  #expansion: Expansion | null = null;
 
-  /** @param drawSweeps - Patience of a new cursor: random, so that lazy neighbours do not all jump in at once. */
-  constructor(name: string, drawSweeps: () => number) {
+  /**
+   * @param ours - What we hold.
+   * @param isOfPeer - Is an origin an epoch of the peer?
+   * @param drawSweeps - Patience of a new cursor: random, so that lazy neighbours do not all jump in at once.
+   */
+  constructor(
+    name: string,
+    ours: () => VersionVector,
+    isOfPeer: (origin: OriginId) => boolean,
+    drawSweeps: () => number,
+  ) {
     this.name = name;
+    this.#ours = ours;
+    this.#isOfPeer = isOfPeer;
     this.#drawSweeps = drawSweeps;
   }
 
@@ -121,7 +152,9 @@ export class PeerDatabase {
     this.word = null;
     this.isFresh = true;
     this.behind.clear();
+    this.unknown.clear();
     this.cursors.clear();
+    this.#expansion = null;
     this.donor?.cancel();
     this.donor = null;
     this.choice = 'records';
@@ -129,7 +162,77 @@ export class PeerDatabase {
 
   cursor(origin: OriginId): Cursor {
     let cursor = this.cursors.get(origin);
-    if (cursor === undefined) this.cursors.set(origin, (cursor = new Cursor(origin, this.#drawSweeps())));
+    if (cursor === undefined) {
+      cursor = new Cursor(origin, this.#drawSweeps(), this);
+      cursor.has = this.isKnown ? this.#expanded().get(origin) : 0;
+      this.cursors.set(origin, cursor);
+    }
     return cursor;
+  }
+
+  /**
+   * The peer holds `seq` of an origin.
+   *
+   * @returns True when that is news.
+   */
+  advance(origin: OriginId, seq: number): boolean {
+    const ours = this.#ours().get(origin)?.seq ?? 0;
+    if (seq > 0 && ours === 0) this.unknown.add(origin);
+    const cursor = this.cursor(origin);
+    const isNew = cursor.has === 0;
+    if (!cursor.advance(seq)) return false;
+    if (isNew) this.#expansion = null;
+    if (!this.#isOfPeer(origin)) this.isFresh = false;
+    if (cursor.has >= ours) {
+      this.behind.delete(origin);
+      cursor.settle();
+    }
+    return true;
+  }
+
+  /** We hold `seq` of an origin. */
+  noteOurs(origin: OriginId, seq: number, nowMs: number): void {
+    const cursor = this.cursor(origin);
+    cursor.isStarved = false;
+    if (cursor.has >= seq || this.behind.has(origin)) return;
+    cursor.behindSinceMs = nowMs;
+    this.behind.add(origin);
+  }
+
+  /** Finds every origin of which the peer lacks something. */
+  compare(nowMs: number): void {
+    this.isUnjudged = true;
+    this.#expansion = null;
+    const ours = this.#ours();
+    for (const origin of this.unknown) if (ours.get(origin) !== undefined) this.unknown.delete(origin);
+    for (const [origin, { seq }] of ours) this.noteOurs(origin, seq, nowMs);
+    if (!this.isKnown) return;
+    if (this.behind.size === 0) return this.#dropFolded(ours);
+    for (const origin of this.behind) {
+      if (this.word?.has(origin) !== true) this.advance(origin, this.#expanded().get(origin));
+    }
+    for (const [origin, { seq }] of this.#expanded().lacking()) this.noteOurs(origin, seq, nowMs);
+    if (this.isFresh) this.isFresh = !this.#expanded().origins().some((origin) => !this.#isOfPeer(origin));
+  }
+
+  /** What the peer is known to hold, as a vector lists it. */
+  positions(): ReadonlyMap<OriginId, number> {
+    const ours = this.#ours();
+    const held = [...this.cursors].filter(([, { has }]) => has > 0).map(([origin, { has }]) => [origin, has] as const);
+    return foldPositions(new Map(held), (origin) => ours.get(origin)?.base);
+  }
+
+  #expanded(): Expansion {
+    return (this.#expansion ??= new Expansion(this.#ours(), this.positions()));
+  }
+
+  #holds(origin: OriginId): number {
+    return Math.max(this.cursors.get(origin)?.has ?? 0, this.#expanded().get(origin));
+  }
+
+  /** The peer holds all of them: that follows from what is listed. */
+  #dropFolded({ folded }: VersionVector): void {
+    if (folded === undefined) return;
+    for (const origin of this.cursors.keys()) if (folded.has(origin)) this.cursors.delete(origin);
   }
 }

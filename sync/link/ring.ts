@@ -5,6 +5,7 @@
  */
 import type { DurableBatch, OriginId } from '../engine.ts';
 import { decodeBatchHeader, lastSeqOf } from '../batch.ts';
+import type { Dependency } from '../batch.ts';
 
 /** A batch on its way out, from the ring or from the log. */
 export class OutgoingBatch {
@@ -12,7 +13,7 @@ export class OutgoingBatch {
   readonly firstSeq: number;
   readonly lastSeq: number;
   readonly bytes: Uint8Array;
-  #deps: readonly (readonly [OriginId, number])[] | undefined;
+  #deps: readonly Dependency[] | undefined;
 
   constructor(batch: DurableBatch) {
     this.origin = batch.origin;
@@ -31,7 +32,7 @@ export class OutgoingBatch {
   }
 
   /** Decoded when first asked for, then shared by all links. */
-  get deps(): readonly (readonly [OriginId, number])[] {
+  get deps(): readonly Dependency[] {
     return (this.#deps ??= decodeBatchHeader(this.bytes).deps);
   }
 }

@@ -27,6 +27,8 @@ const RECORD_BYTES_ESTIMATE = 100;
 export interface SenderHooks {
   /** The peer will know from this message that we hold `seq` of `origin`. */
   noteTold(database: string, origin: OriginId, seq: number): void;
+  /** The peer lists origins that we hold and do not list. */
+  noteAsked(database: string, origins: readonly OriginId[]): void;
   /** Asks the peer whether all we sent arrived; the answer comes to `handleProbed`. */
   probe(): void;
 }
@@ -76,13 +78,20 @@ export class Sender {
 
   handleDurable(name: string, batches: readonly DurableBatch[]): void {
     const database = this.#database(name);
-    for (const batch of batches) this.#noteOurs(database, batch.origin, batch.lastSeq);
+    const nowMs = this.#context.clock.now();
+    const isNews = batches.some(({ origin, firstSeq }) => firstSeq === 1 || database.unknown.has(origin));
+    for (const { origin, firstSeq, lastSeq } of batches) {
+      database.noteOurs(origin, lastSeq, nowMs);
+      if (firstSeq === 1) database.cursor(origin).isTold = true;
+    }
+    // An epoch says what follows from it.
+    if (isNews) database.compare(nowMs);
     this.#pump();
   }
 
   /** Our vector moved without batches: a snapshot was adopted. */
   handleVectorMoved(name: string): void {
-    this.#compare(this.#database(name));
+    this.#database(name).compare(this.#context.clock.now());
     this.#pump();
   }
 
@@ -98,11 +107,11 @@ export class Sender {
       if (entry.kind === 'declined') database.decline();
       if (entry.kind === 'declined') continue;
       database.isDeclined = false;
-      this.#joinPositions(database, entry.positions);
+      this.#joinPositions(database, entry.positions, entry.kind === 'full');
       if (entry.kind !== 'full') continue;
       database.isKnown = true;
       database.word = new Map(entry.positions.map(({ origin, seq }) => [origin, seq]));
-      this.#compare(database);
+      database.compare(this.#context.clock.now());
     }
     this.#pump();
   }
@@ -127,7 +136,7 @@ export class Sender {
 
   handlePull(message: PullMessage): void {
     const database = this.#database(message.database);
-    this.#joinPositions(database, message.positions);
+    this.#joinPositions(database, message.positions, true);
     database.isKnown = true;
     if (message.ranges.length === 0) {
       for (const cursor of database.cursors.values()) cursor.rewind(cursor.has);
@@ -137,7 +146,7 @@ export class Sender {
       cursor.rewind(Math.max(0, from - 1));
       cursor.pulledTo = Math.max(cursor.pulledTo, to);
     }
-    this.#compare(database);
+    database.compare(this.#context.clock.now());
     this.#pump();
   }
 
@@ -208,7 +217,7 @@ export class Sender {
       for (const origin of database.behind) {
         const cursor = database.cursor(origin);
         const missing = sequenceOf(vector, origin) - cursor.has;
-        if (missing <= 0) continue;
+        if (missing <= 0 || cursor.isDoubtful) continue;
         const recent = this.#context.ring.summarize(database.name, origin, cursor.has);
         entries += missing;
         bytes += recent.bytes + Math.max(0, missing - recent.records) * RECORD_BYTES_ESTIMATE;
@@ -230,8 +239,13 @@ export class Sender {
   #database(name: string): PeerDatabase {
     let database = this.#databases.get(name);
     if (database === undefined) {
-      const { options, random } = this.#context;
-      database = new PeerDatabase(name, () => options.lazySweepsMin + (random.bytes(1)[0]! % 3));
+      const { engine, options, random } = this.#context;
+      database = new PeerDatabase(
+        name,
+        () => engine.vector(name),
+        (origin) => this.#isOfPeer(origin),
+        () => options.lazySweepsMin + (random.bytes(1)[0]! % 3),
+      );
       this.#databases.set(name, database);
       this.#assumeEmpty(database);
     }
@@ -241,39 +255,24 @@ export class Sender {
   #assumeEmpty(database: PeerDatabase): void {
     if (!this.#isComplete || database.isKnown) return;
     database.isKnown = true;
-    this.#compare(database);
+    database.compare(this.#context.clock.now());
   }
 
-  /** Finds every origin of which the peer lacks something. */
-  #compare(database: PeerDatabase): void {
-    database.isUnjudged = true;
-    for (const [origin, { seq }] of this.#context.engine.vector(database.name)) this.#noteOurs(database, origin, seq);
-  }
-
-  #noteOurs(database: PeerDatabase, origin: OriginId, seq: number): void {
-    const cursor = database.cursor(origin);
-    cursor.isStarved = false;
-    if (cursor.has >= seq || database.behind.has(origin)) return;
-    cursor.behindSinceMs = this.#context.clock.now();
-    database.behind.add(origin);
-  }
-
-  #joinPositions(database: PeerDatabase, positions: readonly Position[]): void {
+  #joinPositions(database: PeerDatabase, positions: readonly Position[], isFull: boolean): void {
     const vector = this.#context.engine.vector(database.name);
     for (const position of positions) {
       this.#advance(database, position.origin, position.seq);
       inspectPosition(this.#context, database.name, vector, position);
     }
+    // What the peer lists and we do not, it cannot know that we hold.
+    const unlisted = positions.filter(({ origin }) => vector.folded?.has(origin) === true);
+    if (isFull && unlisted.length > 0) this.#hooks.noteAsked(database.name, unlisted.map(({ origin }) => origin));
   }
 
   #advance(database: PeerDatabase, origin: OriginId, seq: number): void {
-    const cursor = database.cursor(origin);
-    if (!cursor.advance(seq)) return;
-    this.#context.onProgress?.();
-    if (seq > 0 && !this.#isOfPeer(origin)) database.isFresh = false;
-    if (cursor.has < sequenceOf(this.#context.engine.vector(database.name), origin)) return;
-    database.behind.delete(origin);
-    cursor.settle();
+    const isNews = database.advance(origin, seq);
+    database.cursor(origin).isTold = true;
+    if (isNews) this.#context.onProgress?.();
   }
 
   peerLinks(): readonly string[] {
@@ -288,8 +287,8 @@ export class Sender {
   /** Database → origin → sequence that the peer is known to hold. */
   holdings(): ReadonlyMap<string, ReadonlyMap<OriginId, number>> {
     const holdings = new Map<string, ReadonlyMap<OriginId, number>>();
-    for (const { name, isKnown, cursors } of this.#databases.values()) {
-      if (isKnown) holdings.set(name, new Map([...cursors].map(([origin, { has }]) => [origin, has])));
+    for (const database of this.#databases.values()) {
+      if (database.isKnown) holdings.set(database.name, database.positions());
     }
     return holdings;
   }
@@ -305,6 +304,7 @@ export class Sender {
   #isEligible(cursor: Cursor): boolean {
     if (cursor.isFloored || cursor.isStarved) return false;
     if (cursor.position < cursor.pulledTo || cursor.sweeps >= cursor.sweepsMin) return true;
+    if (cursor.isDoubtful) return false;
     const { selfNode, peer } = this.#context;
     if (cursor.origin === this.#context.ownOrigin()) return true;
     const owner = cursor.origin === peer.origin ? peer.nodeId : this.#context.nodeOf(cursor.origin);
@@ -431,7 +431,7 @@ export class Sender {
     for (const origin of database.behind) {
       const cursor = database.cursor(origin);
       const records = sequenceOf(vector, origin) - cursor.position;
-      if (records <= 0) continue;
+      if (records <= 0 || cursor.isDoubtful) continue;
       missing += records;
       if (cursor.isFloored) floored += records;
       isInRing &&= this.#context.ring.next(database.name, origin, cursor.position) !== undefined;
@@ -443,8 +443,10 @@ export class Sender {
   #countMissing(database: PeerDatabase): number {
     const vector = this.#context.engine.vector(database.name);
     let missing = 0;
-    for (const origin of database.behind)
-      missing += Math.max(0, sequenceOf(vector, origin) - database.cursor(origin).position);
+    for (const origin of database.behind) {
+      const cursor = database.cursor(origin);
+      if (!cursor.isDoubtful) missing += Math.max(0, sequenceOf(vector, origin) - cursor.position);
+    }
     return missing;
   }
 
@@ -459,7 +461,7 @@ export class Sender {
     if (database.isFresh || database.choice === 'documents' || missing < database.chosenAt * 2) return;
     database.choice = 'asking';
     engine
-      .prefersDocuments(database.name, (origin) => database.cursors.get(origin)?.position ?? 0)
+      .prefersDocuments(database.name, (origin) => database.cursors.get(origin)?.position ?? database.holding?.get(origin) ?? 0)
       .then(
         (prefers) => {
           this.#choose(database, prefers ? 'documents' : 'records', missing);

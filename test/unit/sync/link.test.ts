@@ -463,7 +463,7 @@ async function countMessages(lost: number): Promise<number> {
   }
   const isDone = (): boolean =>
     [...cluster.nodes.values()].every(
-      ({ engine }) => [...engine.vector(DATABASE).values()].filter(({ seq }) => seq === 4).length === 3,
+      ({ engine }) => [...engine.vector(DATABASE)].filter(([, { seq }]) => seq === 4).length === 3,
     );
   await cluster.time.until(isDone, 30_000).catch((error: unknown) => {
     throw new Error(`message ${lost} lost: ${String(error)}`);
