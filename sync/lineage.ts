@@ -185,7 +185,8 @@ export function expand(own: VersionVector, vector: VersionVector): Expansion {
 export function foldPositions(positions: ReadonlyMap<OriginId, number>, baseOf: BaseOf): Map<OriginId, number> {
   const listed = new Map(positions);
   for (const origin of positions.keys()) {
-    for (const [other, seq] of baseOf(origin) ?? []) if ((positions.get(other) ?? Infinity) <= seq) listed.delete(other);
+    for (const [other, seq] of baseOf(origin) ?? [])
+      if ((positions.get(other) ?? Infinity) <= seq) listed.delete(other);
   }
   return listed;
 }

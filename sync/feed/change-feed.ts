@@ -209,7 +209,8 @@ export class ChangeFeed {
   #moveTo(origin: OriginId, seq: number): void {
     const vector = new Map(this.#vector);
     if (!vector.has(origin)) {
-      for (const [other, last] of this.#baseOf(origin) ?? []) if ((vector.get(other) ?? Infinity) <= last) vector.delete(other);
+      for (const [other, last] of this.#baseOf(origin) ?? [])
+        if ((vector.get(other) ?? Infinity) <= last) vector.delete(other);
     }
     this.#vector = vector.set(origin, seq);
   }

@@ -7,14 +7,16 @@ import type { OriginId } from '../engine.ts';
 import { fromHex } from '../protocol/authentication.ts';
 import { CHAIN_PREFIX_BYTES } from '../protocol/limit.ts';
 import type { DatabasePositions, Position } from '../protocol/message.ts';
-import { sequenceOf } from '../version-vector.ts';
-import type { VersionVector } from '../version-vector.ts';
+import { GENESIS_CHAIN, sequenceOf } from '../version-vector.ts';
+import type { VectorEntry, VersionVector } from '../version-vector.ts';
 import type { LinkContext } from './context.ts';
 
 /** Databases that a heartbeat lists in turn, beside those that moved lately. */
 const BEAT_DATABASES = 64;
 /** Heartbeats that list a database after it moved: should a message about it be lost, the next one heals it. */
 const BEATS_AFTER_CHANGE = 6;
+
+const NOTHING: VectorEntry = { seq: 0, chain: GENESIS_CHAIN };
 
 export class Announcer {
   readonly #context: LinkContext;
@@ -56,10 +58,10 @@ export class Announcer {
     this.#told.get(database)?.delete(origin);
   }
 
-  /** The peer lists origins that we hold and do not list: should it not know what they follow from, it needs to be told. */
-  noteAsked(database: string, origins: readonly OriginId[]): void {
-    for (const origin of origins) this.noteForgotten(database, origin);
-    this.noteChanged(database, origins);
+  /** The peer lists origins that we do not list: it is told at once what we hold of them, also that it is nothing. */
+  answer(database: string, origins: readonly OriginId[]): void {
+    const vector = this.#context.engine.vector(database);
+    this.#send({ complete: false, databases: [this.#describe(database, 'changed', vector, origins)] });
   }
 
   noteLinks(): void {
@@ -99,8 +101,8 @@ export class Announcer {
   /** Sends our whole vector. */
   announceAll(): void {
     this.#isAnnounced = true;
-    this.#announce(this.#context.engine.databases(), true);
     this.#changed.clear();
+    this.#announce(this.#context.engine.databases(), true);
   }
 
   /** The heartbeat: our whole vector, or of many databases those that moved lately and some of the rest in turn. */
@@ -124,10 +126,9 @@ export class Announcer {
     for (const database of this.#context.engine.unwanted()) this.#declined.add(database);
     for (const database of held) {
       const vector = this.#context.engine.vector(database);
-      const asked = [...(this.#changed.get(database) ?? [])].filter((origin) => vector.folded?.has(origin) === true);
       // What was told of origins that are not listed any more is not worth remembering.
       this.#told.delete(database);
-      databases.push(this.#describe(database, 'full', vector, [...vector.keys(), ...asked]));
+      databases.push(this.#describe(database, 'full', vector, vector.keys()));
     }
     for (const database of this.#declined) databases.push({ database, kind: 'declined', positions: [] });
     this.#areLinksChanged = true;
@@ -163,10 +164,9 @@ export class Announcer {
     const positions: Position[] = [];
     this.#declined.delete(database);
     for (const origin of origins) {
-      const entry = vector.get(origin);
-      if (entry === undefined) continue;
-      positions.push({ origin, seq: entry.seq, chainPrefix: entry.chain.subarray(0, CHAIN_PREFIX_BYTES) });
-      this.noteTold(database, origin, entry.seq);
+      const { seq, chain } = vector.get(origin) ?? NOTHING;
+      positions.push({ origin, seq, chainPrefix: chain.subarray(0, CHAIN_PREFIX_BYTES) });
+      this.noteTold(database, origin, seq);
     }
     return { database, kind, positions };
   }

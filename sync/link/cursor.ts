@@ -6,6 +6,7 @@
 import type { OriginId } from '../engine.ts';
 import type { Holding } from '../horizon.ts';
 import { Expansion, foldPositions } from '../lineage.ts';
+import type { Position } from '../protocol/message.ts';
 import type { VersionVector } from '../version-vector.ts';
 import type { Word } from '../stability.ts';
 import type { Donor } from './donor.ts';
@@ -212,7 +213,23 @@ export class PeerDatabase {
       if (this.word?.has(origin) !== true) this.advance(origin, this.#expanded().get(origin));
     }
     for (const [origin, { seq }] of this.#expanded().lacking()) this.noteOurs(origin, seq, nowMs);
-    if (this.isFresh) this.isFresh = !this.#expanded().origins().some((origin) => !this.#isOfPeer(origin));
+    if (this.isFresh)
+      this.isFresh = !this.#expanded()
+        .origins()
+        .some((origin) => !this.#isOfPeer(origin));
+  }
+
+  /**
+   * What the peer lists and we do not. It has to be told what we hold of that, also that it is nothing, when it cannot know: when it
+   * is folded here, and when we list something of which the peer may not know what it follows from.
+   */
+  unlisted(positions: readonly Position[]): OriginId[] {
+    const ours = this.#ours();
+    const listed = new Set(ours.keys());
+    const unlisted = positions.map(({ origin }) => origin).filter((origin) => !listed.has(origin));
+    const named = new Set(positions.map(({ origin }) => origin));
+    const isDoubted = (): boolean => [...listed].some((origin) => !named.has(origin) && this.cursor(origin).has === 0);
+    return unlisted.some((origin) => ours.get(origin) !== undefined) || isDoubted() ? unlisted : [];
   }
 
   /** What the peer is known to hold, as a vector lists it. */

@@ -18,7 +18,7 @@ export function inspectPosition(
 ): void {
   const ours = vector.get(origin);
   const held = ours?.seq ?? 0;
-  if (seq < held) return;
+  if (seq < held || seq === 0) return;
   const isForked = seq === held && !chainPrefix.every((byte, i) => byte === ours?.chain[i]);
   if (seq === held && !isForked) return;
   // Of a database that was dropped here, others know more for a while.

@@ -407,7 +407,7 @@ export class Link {
     const announcer = new Announcer(context, () => flow.take());
     const sender = new Sender(context, {
       noteTold: (database, origin, seq) => announcer.noteTold(database, origin, seq),
-      noteAsked: (database, origins) => announcer.noteAsked(database, origins),
+      answer: (database, origins) => announcer.answer(database, origins),
       probe: () => this.#ping(true),
     });
     const receiver = new Receiver(context, flow, announcer, {

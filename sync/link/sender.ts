@@ -27,8 +27,8 @@ const RECORD_BYTES_ESTIMATE = 100;
 export interface SenderHooks {
   /** The peer will know from this message that we hold `seq` of `origin`. */
   noteTold(database: string, origin: OriginId, seq: number): void;
-  /** The peer lists origins that we hold and do not list. */
-  noteAsked(database: string, origins: readonly OriginId[]): void;
+  /** The peer lists origins that we do not list. */
+  answer(database: string, origins: readonly OriginId[]): void;
   /** Asks the peer whether all we sent arrived; the answer comes to `handleProbed`. */
   probe(): void;
 }
@@ -260,13 +260,12 @@ export class Sender {
 
   #joinPositions(database: PeerDatabase, positions: readonly Position[], isFull: boolean): void {
     const vector = this.#context.engine.vector(database.name);
+    const asked = isFull ? database.unlisted(positions) : [];
+    if (asked.length > 0) this.#hooks.answer(database.name, asked);
     for (const position of positions) {
       this.#advance(database, position.origin, position.seq);
       inspectPosition(this.#context, database.name, vector, position);
     }
-    // What the peer lists and we do not, it cannot know that we hold.
-    const unlisted = positions.filter(({ origin }) => vector.folded?.has(origin) === true);
-    if (isFull && unlisted.length > 0) this.#hooks.noteAsked(database.name, unlisted.map(({ origin }) => origin));
   }
 
   #advance(database: PeerDatabase, origin: OriginId, seq: number): void {
@@ -461,7 +460,10 @@ export class Sender {
     if (database.isFresh || database.choice === 'documents' || missing < database.chosenAt * 2) return;
     database.choice = 'asking';
     engine
-      .prefersDocuments(database.name, (origin) => database.cursors.get(origin)?.position ?? database.holding?.get(origin) ?? 0)
+      .prefersDocuments(
+        database.name,
+        (origin) => database.cursors.get(origin)?.position ?? database.holding?.get(origin) ?? 0,
+      )
       .then(
         (prefers) => {
           this.#choose(database, prefers ? 'documents' : 'records', missing);

@@ -21,6 +21,7 @@ import {
   intentionKey,
   logKey,
   rangeOf,
+  baseOriginOf,
   vectorOriginOf,
   viewKey,
 } from '../../sync/key.ts';
@@ -28,7 +29,7 @@ import { decodePosition } from '../../sync/log.ts';
 import type { Store, StoreEntry } from '../../sync/port.ts';
 import { portableSha256 } from '../../sync/sha256.ts';
 import { decodeIntention } from '../../sync/snapshot-intake.ts';
-import { GENESIS_CHAIN, sequenceOf } from '../../sync/version-vector.ts';
+import { GENESIS_CHAIN, decodeBase, sequenceOf } from '../../sync/version-vector.ts';
 import type { VersionVector } from '../../sync/version-vector.ts';
 
 export interface DocumentOnDisk {
@@ -105,6 +106,12 @@ async function auditDatabase(
   const intention = await options.store.get(intentionKey(db));
   const covered = { vector, intended: intention === undefined ? new Map() : decodeIntention(intention).vector };
   const changes = await readChangeIndex(options.store, db);
+  for (const [key, value] of await readAll(options.store, rangeOf('h', db))) {
+    for (const [origin, seq] of decodeBase(value)) {
+      if (isCovered(covered, origin, seq)) continue;
+      complain(`[GC10] ${name} has the epoch ${baseOriginOf(key)}, which began with ${origin}:${seq}, and not that`);
+    }
+  }
   for (const entry of entries) await auditLog(options, { name, db, covered, changes }, entry, complain);
   const documents = await auditDocuments(options, db, complain);
   auditChangeIndex(changes, documents, complain);

@@ -5,6 +5,7 @@
 import type { Change, JsonObject } from '../../crdt/index.ts';
 import { defineIndex, dropIndex } from '../../sync/index.ts';
 import type { CollectionConfig, Database, Replica, WriteOptions } from '../../sync/index.ts';
+import { wholeOf } from '../../sync/lineage.ts';
 import type { Cluster } from './cluster.ts';
 import type { Attempt } from './history.ts';
 import type { SeededRandom } from './seeded-random.ts';
@@ -128,7 +129,7 @@ export class SimClient implements Client {
       tag,
       isRepeatable: options.operation !== undefined,
       calledAt: time.now,
-      vectorAtCall: database?.digest().vector ?? {},
+      vectorAtCall: database === null ? {} : heldBy(database),
     });
     trace.count('writes attempted');
     try {
@@ -136,7 +137,7 @@ export class SimClient implements Client {
       const outcome = await database.write(collection, document, change, options);
       attempt.status = 'acknowledged';
       attempt.outcome = outcome.status;
-      attempt.vectorAtReply = database.digest().vector;
+      attempt.vectorAtReply = heldBy(database);
       // Written as the one or the other: nothing can be told from its number.
       if (this.#replica.origin !== attempt.origin) attempt.status = 'indeterminate';
       attempt.isAhead = this.#replica.engine.isMerging(database.key);
@@ -205,4 +206,9 @@ export class SimClient implements Client {
 
 function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : String(error);
+}
+
+/** Everything that is durable of a database, listed or not. */
+function heldBy(database: Database): Record<string, number> {
+  return Object.fromEntries([...wholeOf(database.parts.log.durableVector)].map(([origin, { seq }]) => [origin, seq]));
 }
