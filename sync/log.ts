@@ -23,6 +23,14 @@ const BATCH_BYTES_TARGET = 64 * 1024;
 /** … and this many records, because a receiver merges a batch in one go and its clients wait meanwhile. */
 const BATCH_RECORDS_MAX = 128;
 
+/** Epochs that have written. */
+export interface EpochStatus {
+  /** Listed in vectors, tokens and cursors. */
+  readonly listed: number;
+  /** Not listed any more, because all that they wrote was seen by one that began later. */
+  readonly folded: number;
+}
+
 export interface SealedLog {
   readonly operations: readonly StoreOperation[];
   readonly batches: readonly DurableBatch[];
@@ -203,6 +211,10 @@ export class DatabaseLog {
 
   get durableVector(): FoldedVector {
     return this.#durable;
+  }
+
+  get epochs(): EpochStatus {
+    return { listed: this.#durable.size, folded: this.#durable.folded.size };
   }
 
   /** Is a position held, durably? */

@@ -20,9 +20,9 @@ export interface DoctorCheck {
    * `storage`: writes are taken. `digest`: the documents on disk add up to the digest. `documents`: all can be read. `indexes`: all
    * are built or being built. `peers`: who
    * has the same vector has the same digest. `scrub`: stored documents can be checked. `tombstones`: deleted documents are
-   * forgotten in time.
+   * forgotten in time. `epochs`: vectors, and so tokens and cursors, are short.
    */
-  readonly check: 'storage' | 'digest' | 'documents' | 'indexes' | 'peers' | 'scrub' | 'tombstones';
+  readonly check: 'storage' | 'digest' | 'documents' | 'indexes' | 'peers' | 'scrub' | 'tombstones' | 'epochs';
   readonly database: string | null;
   readonly ok: boolean;
   readonly detail: string;
@@ -41,6 +41,9 @@ export interface DoctorReport {
   readonly alarmsTotal: number;
   readonly scrub: ScrubStatus;
 }
+
+/** More make tokens that do not fit the headers of a request. */
+const EPOCHS_LISTED_MAX = 512;
 
 export interface ProofDependencies {
   readonly clock: Clock;
@@ -129,6 +132,7 @@ export class Proof {
       ...this.#checkIndexes(database),
       this.#checkPeers(database),
       this.#checkTombstones(database),
+      this.#checkEpochs(database),
     ];
   }
 
@@ -146,6 +150,13 @@ export class Proof {
     const why = who.length === 0 ? '' : `: ${who.join(', ')}`;
     const detail = kept === 0 ? forgotten : `${kept} kept${sinceWhen}${why}; ${forgotten}`;
     return { check: 'tombstones', database: database.key, ok: true, detail };
+  }
+
+  #checkEpochs(database: Database): DoctorCheck {
+    const { listed, folded } = database.parts.log.epochs;
+    const ok = listed <= EPOCHS_LISTED_MAX;
+    const why = ok ? '' : ': the next write of a node that is started anew covers them';
+    return { check: 'epochs', database: database.key, ok, detail: `${listed} listed, ${folded} folded${why}` };
   }
 
   #checkDigest({ key }: Database): DoctorCheck {

@@ -11,6 +11,7 @@ import type { Horizon } from './horizon.ts';
 import { Expansion } from './lineage.ts';
 import type { Incident } from './incident.ts';
 import type { PeersStatus } from './link/status.ts';
+import type { EpochStatus } from './log.ts';
 import type { Membership } from './membership.ts';
 import type { Alarm } from './alarm.ts';
 import type { Proof } from './proof.ts';
@@ -74,7 +75,7 @@ export interface DatabaseStatus {
   readonly documents: number;
   readonly bytes: number;
   readonly digest: string;
-  /** Origin → sequence held. */
+  /** Origin → sequence held. What follows from these is not listed. */
   readonly vector: Readonly<Record<string, number>>;
   /** A snapshot on its way in; `null` when there is none. */
   readonly snapshot: SnapshotProgress | null;
@@ -83,6 +84,7 @@ export interface DatabaseStatus {
   /** A snapshot is being merged: some documents are newer than the vector says, and the digest proves nothing. */
   readonly merging: boolean;
   readonly horizon: HorizonStatus;
+  readonly epochs: EpochStatus;
   readonly tombstones: TombstoneStatus;
 }
 
@@ -141,6 +143,7 @@ export function describeReplica(view: ReplicaView): ReplicaStatus {
           snapshot: database.snapshot,
           ...database.digest(),
           horizon,
+          epochs: database.parts.log.epochs,
           tombstones,
         },
       ];

@@ -120,6 +120,7 @@ export class Replica {
       stable: this.stable,
       epoch,
       renewEpoch: () => this.#guard.renewEpoch(),
+      members: () => this.#membership.others().length + 1,
       isOwn: (origin) => owners.get(origin) === this.nodeId,
       onFailure: (error) => this.#handleWriteFailure(error),
       retention: log,

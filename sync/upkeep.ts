@@ -1,12 +1,13 @@
 /**
  * @module
  * Owns what a replica does in the background to stay small, put together: cutting logs, forgetting tombstones and what is
- * remembered of operations; and completing views.
+ * remembered of operations, keeping vectors short; and completing views.
  */
 import { Collector } from './collector.ts';
 import type { CollectionOptions } from './collector.ts';
 import type { Database } from './database.ts';
 import type { OriginId } from './engine.ts';
+import { EpochRenewal } from './epoch-renewal.ts';
 import type { Epoch } from './identity.ts';
 import { LateViewSweep } from './late-view-sweep.ts';
 import { LogCutter } from './log-cutter.ts';
@@ -22,6 +23,8 @@ export interface UpkeepParts {
   readonly stable: StableView;
   readonly epoch: Epoch;
   readonly renewEpoch: () => void;
+  /** Members that may write. */
+  readonly members: () => number;
   /** Is the origin an epoch of this node? */
   readonly isOwn: (origin: OriginId) => boolean;
   readonly onFailure: (error: unknown) => void;
@@ -34,12 +37,14 @@ export class Upkeep {
   readonly #cutter: LogCutter;
   readonly #sweep: OperationSweep;
   readonly #views: LateViewSweep;
+  readonly #renewal: EpochRenewal;
 
   constructor(parts: UpkeepParts) {
     const { stable, retention, collection } = parts;
     this.#cutter = new LogCutter({ ...parts, stable: (database) => stable.horizon(database).vector, retention });
     this.#sweep = new OperationSweep(parts);
     this.#views = new LateViewSweep(parts);
+    this.#renewal = new EpochRenewal(parts);
     this.collector = new Collector({ ...parts, options: collection });
   }
 
@@ -47,6 +52,7 @@ export class Upkeep {
     this.#cutter.start();
     this.#sweep.start();
     this.#views.start();
+    this.#renewal.start();
     this.collector.start();
   }
 
@@ -54,6 +60,7 @@ export class Upkeep {
     this.#cutter.close();
     this.#sweep.close();
     this.#views.close();
+    this.#renewal.close();
     this.collector.close();
   }
 }

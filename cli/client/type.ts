@@ -297,6 +297,8 @@ export interface ClusterDatabase {
   readonly snapshot?: ClusterSnapshot | null;
   /** Deleted documents of which a trace is kept until every member has seen the delete. Absent in answers of older nodes. */
   readonly tombstones?: ClusterTombstones;
+  /** Process starts that wrote: how many tokens and cursors list, and how many follow from those. Absent in answers of older nodes. */
+  readonly epochs?: { readonly listed: number; readonly folded: number };
   /** What keeps it from forgetting: records that some member is not known to hold, and which members. */
   readonly horizon: {
     readonly entries: number;

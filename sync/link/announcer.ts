@@ -64,6 +64,13 @@ export class Announcer {
     this.#send({ complete: false, databases: [this.#describe(database, 'changed', vector, origins)] });
   }
 
+  /** Lists origins besides, so that the peer says what it holds of them. */
+  ask(database: string, origins: Iterable<OriginId>): void {
+    const vector = this.#context.engine.vector(database);
+    const asked = new Set([...vector.keys(), ...origins]);
+    this.#send({ complete: false, databases: [this.#describe(database, 'full', vector, asked)] });
+  }
+
   noteLinks(): void {
     this.#areLinksChanged = true;
     this.#arm();

@@ -49,7 +49,7 @@ export interface InboxHooks {
   handleForgotten(database: string): void;
   /** A snapshot is merged. */
   handleFetched(fetch: SnapshotFetch): void;
-  handleFailure(error: unknown): void;
+  handleFailure(database: string, error: unknown): void;
 }
 
 /** Ranges per PULL. */
@@ -155,7 +155,7 @@ export class Inbox {
       },
       (error: unknown) => {
         this.#isBusy = false;
-        if (!this.#isClosed) this.#hooks.handleFailure(error);
+        if (!this.#isClosed) this.#hooks.handleFailure(this.#database, error);
       },
     );
   }

@@ -413,6 +413,7 @@ export class Link {
     const receiver = new Receiver(context, flow, announcer, {
       noteReceived: (database, origin, seq) => sender.noteReceived(database, origin, seq),
       holding: (database) => this.holding(database),
+      isInDoubt: (database) => (sender.peerDatabase(database)?.unknown.size ?? 0) > 0,
     });
     const relay = new Relay(context, () => sender.peerLinks());
     return { sender, receiver, announcer, reconciler: new Reconciler(context), relay };

@@ -5,6 +5,8 @@
  */
 import type { OriginId } from '../engine.ts';
 import { isWithin } from '../forgotten.ts';
+import { wholeOf } from '../lineage.ts';
+import type { VersionVector } from '../version-vector.ts';
 import type { Holding } from '../horizon.ts';
 import { AtollError } from '../../crdt/index.ts';
 import { lastSeqOf } from '../batch.ts';
@@ -24,6 +26,8 @@ export interface ReceiverHooks {
   noteReceived(database: string, origin: OriginId, seq: number): void;
   /** What the peer is known to hold. */
   holding(database: string): Holding;
+  /** It holds something of which we do not know what follows from it. */
+  isInDoubt(database: string): boolean;
 }
 
 export class Receiver {
@@ -104,7 +108,11 @@ export class Receiver {
     const { fetches, engine } = this.#context;
     if (fetches.has(database) || engine.isMerging(database)) return;
     // What was forgotten here, who has not seen it deleted would bring back.
-    if (!isWithin(engine.forgotten(database), this.#hooks.holding(database))) return;
+    const forgotten = engine.forgotten(database);
+    if (!isWithin(forgotten, this.#hooks.holding(database))) {
+      if (this.#hooks.isInDoubt(database)) this.#announcer.ask(database, forgotten.keys());
+      return;
+    }
     fetches.set(database, this);
     const fetch = new SnapshotFetch(database, this.#nextTransfer++, engine.receiveSnapshot(database));
     this.#fetches.set(database, fetch);
@@ -114,9 +122,17 @@ export class Receiver {
       type: 'snapshot-request',
       database,
       transfer: fetch.transfer,
-      since: engine.vector(database),
+      since: this.#vectorFor(database),
       held: fetch.held,
     });
+  }
+
+  /** A peer that does not know what follows from what we list, as it may be when both have begun epochs, is told all of it. */
+  #vectorFor(database: string): VersionVector {
+    const vector = this.#context.engine.vector(database);
+    const holding = this.#hooks.holding(database);
+    const isKnown = [...vector.keys()].every((origin) => (holding.get(origin) ?? 0) > 0);
+    return isKnown ? vector : new Map(wholeOf(vector));
   }
 
   handleChunk(message: SnapshotChunkMessage): void {
@@ -197,7 +213,7 @@ export class Receiver {
         this.#forgotten.delete(fetch.database);
         this.#endFetch(fetch);
       },
-      handleFailure: (error) => this.#handleFailure(error),
+      handleFailure: (database, error) => this.#handleFailure(database, error),
     };
   }
 
@@ -283,9 +299,12 @@ export class Receiver {
     this.#context.send({ type: 'pull', database, positions, ranges });
   }
 
-  #handleFailure(error: unknown): void {
+  #handleFailure(database: string, error: unknown): void {
     const code = error instanceof AtollError ? error.code : '';
     const reason = error instanceof Error ? error.message : String(error);
+    const forked = error instanceof AtollError && code === 'SYNC_CHAIN_FORKED' ? error.details['origin'] : undefined;
+    // Whose origin that is has to learn of it, and may not list it.
+    if (typeof forked === 'number') this.#announcer.answer(database, [forked]);
     if (code === 'SYNC_CLOSED') this.#context.close(CLOSE_CODES.GOING_AWAY, reason);
     else if (code === 'SYNC_CHAIN_FORKED') this.#context.close(CLOSE_CODES.CHAIN_FORKED, reason);
     else if (code.startsWith('SYNC_') || code.startsWith('CRDT_'))

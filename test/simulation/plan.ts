@@ -161,6 +161,7 @@ export function makePlan(seed: number, options: PlanOptions = {}): Plan {
   const faults = [
     ...makeFaults(random, nodeCount, activeMs),
     ...makeEpochs(seed, nodeCount, activeMs),
+    ...makeManyEpochs(seed, nodeCount, activeMs),
     ...makeStrobes(seed, nodeCount, activeMs),
     ...makeRemovals(seed, nodeCount, activeMs),
   ];
@@ -298,6 +299,20 @@ function makeEpochs(seed: number, nodes: number, activeMs: number): Action[] {
   const count = random.chance(0.3) ? random.int(1, 4) : 0;
   return Array.from({ length: count }, () => {
     const fault = { type: 'new-epoch', node: random.int(0, nodes - 1) } as const;
+    return { at: random.float() * activeMs, type: 'fault', fault };
+  });
+}
+
+/** Nodes that begin epochs again and again, most of them at one time, so that vectors fold while everything else happens. */
+function makeManyEpochs(seed: number, nodes: number, activeMs: number): Action[] {
+  const random = new SeededRandom(seed).fork('many epochs');
+  if (!random.chance(0.15)) return [];
+  const busy = random.int(0, nodes - 1);
+  return Array.from({ length: random.int(15, 40) }, () => {
+    const node = random.chance(0.6) ? busy : random.int(0, nodes - 1);
+    const isRestart = random.chance(0.2);
+    const forMs = random.float() * 0.02 * activeMs;
+    const fault = isRestart ? ({ type: 'stop', node, forMs } as const) : ({ type: 'new-epoch', node } as const);
     return { at: random.float() * activeMs, type: 'fault', fault };
   });
 }

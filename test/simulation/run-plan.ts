@@ -41,18 +41,22 @@ export interface RunReport {
   readonly recent: readonly string[];
 }
 
-/** @param onConverged - Called with the cluster once all nodes are equal. */
+/**
+ * @param onConverged - Called with the cluster once all nodes are equal.
+ * @param onActed - Called after the last action, while faults last.
+ */
 export async function runPlan(
   plan: Plan,
   isVerbose = false,
   onConverged: (cluster: Cluster) => void = () => {},
+  onActed: (cluster: Cluster) => void = () => {},
 ): Promise<RunReport> {
   const cluster = new Cluster(plan, isVerbose);
   const onRejection = (error: unknown): void => cluster.complain(`unhandled rejection: ${describeError(error)}`);
   process.on('unhandledRejection', onRejection);
   let convergenceMs = 0;
   try {
-    convergenceMs = await run(cluster, onConverged);
+    convergenceMs = await run(cluster, onConverged, onActed);
   } catch (error) {
     cluster.complain(`the run broke: ${describeError(error)}`);
   } finally {
@@ -70,12 +74,17 @@ export async function runPlan(
   };
 }
 
-async function run(cluster: Cluster, onConverged: (cluster: Cluster) => void): Promise<number> {
+async function run(
+  cluster: Cluster,
+  onConverged: (cluster: Cluster) => void,
+  onActed: (cluster: Cluster) => void,
+): Promise<number> {
   const { plan, time, nodes } = cluster;
   const workloads = createWorkloads(plan);
   for (const node of nodes) time.after(plan.nodes[node.index]!.startsAt, () => node.start());
   for (const action of plan.actions) time.after(action.at, () => perform(cluster, workloads, action));
   await time.run(plan.activeMs, () => isBroken(cluster));
+  if (!isBroken(cluster)) onActed(cluster);
   cluster.heal();
   const healedAt = time.now;
   const isDone = await waitForConvergence(cluster);
