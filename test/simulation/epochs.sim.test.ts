@@ -58,12 +58,12 @@ function writes(fromMs: number, toMs: number, nodes: readonly number[], workload
 }
 
 /** Epochs that begin and processes that are started anew, one of them every so often. */
-function epochs(seed: number, fromMs: number, toMs: number, nodes: readonly number[]): Action[] {
+function epochs(seed: number, fromMs: number, toMs: number, nodes: readonly number[], restarts = 0.3): Action[] {
   const random = new SeededRandom(seed).fork('epochs');
   const actions: Action[] = [];
   for (let at = fromMs; at < toMs; at += 120 + random.float() * 200) {
     const node = random.pick(nodes);
-    const fault = random.chance(0.3)
+    const fault = random.chance(restarts)
       ? ({ type: 'stop', node, forMs: random.float() * 300 } as const)
       : ({ type: 'new-epoch', node } as const);
     actions.push({ at, type: 'fault', fault });
@@ -134,10 +134,10 @@ for (const seed of SEEDS) {
       cut(2, 4000, NEVER),
       { at: 6000, type: 'fault', fault: { type: 'stop', node: 2, forMs: NEVER } } as const,
       ...writes(5000, 9000, [0, 1], ['lifecycles', 'sets', 'chaos']),
-      ...epochs(seed, 6000, 9000, [0, 1]),
-      // Nobody is given up in the first minute.
-      ...writes(64_000, 68_000, [0, 1], ['lifecycles', 'chaos']),
-      ...epochs(seed, 64_000, 68_000, [0, 1]),
+      ...epochs(seed, 6000, 9000, [0, 1], 0),
+      // A process gives nobody up in its first minute.
+      ...writes(74_000, 77_000, [0, 1], ['lifecycles', 'chaos']),
+      ...epochs(seed, 74_000, 77_000, [0, 1], 0),
     ];
     let forgotten = 0;
     let state: string | undefined;
@@ -147,7 +147,7 @@ for (const seed of SEEDS) {
       forgotten = Math.max(...databases.map(({ tombstones }) => tombstones.collected));
       state = members.find((member) => member.state === 'stale')?.state;
     };
-    const plan = planFor(seed, actions, { staleAfterMs: 3000, activeMs: 72_000 });
+    const plan = planFor(seed, actions, { staleAfterMs: 3000, activeMs: 80_000 });
     const { problems } = await runPlan(plan, false, () => {}, before);
     expect(problems).toEqual([]);
     expect(state).toBe('stale');
