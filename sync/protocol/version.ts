@@ -1,12 +1,13 @@
 /**
  * @module
- * Owns the versions of the wire and their negotiation. History: 1 = first.
+ * Owns the versions of the wire and their negotiation. History: 1 = first; 2 = vectors list
+ * only what does not follow from epochs that began later.
  */
 
 /** First byte of every frame. Changes only with the frame itself; HELLO is readable by every version for ever. */
 export const FRAME_FORMAT = 1;
-export const PROTOCOL_VERSION_MIN = 1;
-export const PROTOCOL_VERSION_MAX = 1;
+export const PROTOCOL_VERSION_MIN = 2;
+export const PROTOCOL_VERSION_MAX = 2;
 
 /** Capability bits in HELLO. Unknown bits in `supports` are ignored, unknown bits in `requires` refused. */
 export const CAPABILITY_DEFLATE = 1;

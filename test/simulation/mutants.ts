@@ -157,6 +157,18 @@ const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: 'hasty-fold',
+    invariant: 'I9',
+    bug: 'an origin is listed no more although nobody who began later has seen all of it',
+    edits: [
+      {
+        file: 'sync/lineage.ts',
+        find: 'if (entry === undefined || entry.seq > seq) continue;',
+        replace: 'if (entry === undefined) continue;',
+      },
+    ],
+  },
+  {
     name: 'unsummed-write',
     invariant: 'I9',
     bug: 'a write is left out of the digest',

@@ -5,7 +5,9 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Database } from '../../../sync/index.ts';
 import { decodeCursor } from '../../../sync/feed/cursor.ts';
 import { ChangeFeed } from '../../../sync/feed/change-feed.ts';
+import { EpochRenewal, LISTED_MAX } from '../../../sync/epoch-renewal.ts';
 import { wholeOf } from '../../../sync/lineage.ts';
+import { GENESIS_CHAIN } from '../../../sync/version-vector.ts';
 import { ReplicaCluster, isLinked, stateOf } from './replica-fixture.ts';
 import type { Member } from './replica-fixture.ts';
 
@@ -232,6 +234,61 @@ test('[ID60] a history that forked under an epoch which both sides have folded i
   await cluster.until(() => isLinked(a, forked) && areEqual(a, forked));
   const ids = (await databaseOf(a).list('c', { limit: 10 })).items.map(({ id }) => id);
   expect(ids).toEqual(['first', 'folded', 'same', 'true 1']);
+});
+
+test('[GC15] where many origins are listed, a node that writes there begins an epoch, once an hour at most', async () => {
+  const [a] = await startPair();
+  const { log, epoch } = databaseOf(a).parts;
+  let renewals = 0;
+  const renewal = new EpochRenewal({
+    clock: cluster.time,
+    timers: cluster.time,
+    databases: () => [databaseOf(a)],
+    members: () => 2,
+    epoch,
+    renewEpoch: () => {
+      renewals++;
+      databaseOf(a).parts.renewEpoch();
+    },
+  });
+  const meet = (count: number): void => {
+    const strangers = Array.from(
+      { length: count },
+      (_, i) => [2 ** 41 + renewals * 1000 + i, { seq: 1, chain: GENESIS_CHAIN }] as const,
+    );
+    log.adopt(new Map(strangers));
+  };
+  meet(LISTED_MAX);
+  await write(a, 'x');
+  renewal.look();
+  expect(renewals).toBe(0);
+  meet(LISTED_MAX + 2);
+  await write(a, 'y');
+  renewal.look();
+  expect([renewals, listedBy(a).length > LISTED_MAX]).toEqual([1, true]);
+  await write(a, 'z');
+  expect(listedBy(a)).toEqual([a.replica.origin]);
+  meet(LISTED_MAX + 2);
+  await write(a, 'z');
+  renewal.look();
+  expect(renewals).toBe(1);
+  await cluster.time.advance(3_600_000);
+  renewal.look();
+  expect(renewals).toBe(2);
+});
+
+test('[GC16] status and doctor tell how many epochs are listed, and how many follow from those', async () => {
+  const [a] = await startPair();
+  for (let n = 1; n <= 5; n++) await renew(a, `d${n}`);
+  const { epochs } = a.replica.status().databases.find(({ name }) => name === 'app')!;
+  expect(epochs).toEqual({ listed: 1, folded: heldBy(a).length - 1 });
+  const check = a.replica.doctor().checks.find((each) => each.check === 'epochs' && each.database === 'app.0');
+  expect(check).toEqual({
+    check: 'epochs',
+    database: 'app.0',
+    ok: true,
+    detail: `1 listed, ${heldBy(a).length - 1} folded`,
+  });
 });
 
 test('[GC14] a cursor from before tells what came since, and one from afterwards goes on at a node that lacks the last epoch', async () => {

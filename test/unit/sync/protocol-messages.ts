@@ -72,7 +72,7 @@ export const EXAMPLES: { readonly [T in Message['type']]: Extract<Message, { typ
     type: 'snapshot-request',
     database: 'app.0',
     transfer: 2,
-    since: new Map([[ORIGIN, { seq: 3, chain: bytes(16) }]]),
+    since: new Map([[ORIGIN, { seq: 3, chain: bytes(16), base: new Map([[ORIGIN + 5, 9]]) }]]),
     held: [{ until: bytes(3, 97), vector: new Map([[ORIGIN, { seq: 700, chain: bytes(16) }]]) }],
   },
   'snapshot-chunk': {
