@@ -88,7 +88,7 @@ describe('the handshake', () => {
 
   test('[SY5] a version or a required capability we lack is refused for good', () => {
     let stranger = meet();
-    stranger.say({ ...hello, versionMin: 2, versionMax: 9 });
+    stranger.say({ ...hello, versionMin: 3, versionMax: 9 });
     expect(stranger.code).toBe(CLOSE_CODES.VERSION_UNSUPPORTED);
     stranger = meet();
     stranger.say({ ...hello, requires: 8 });

@@ -10,8 +10,8 @@ const ORIGIN = 2 ** 32 + 5;
 export const EXAMPLES: { readonly [T in Message['type']]: Extract<Message, { type: T }> } = {
   hello: {
     type: 'hello',
-    versionMin: 1,
-    versionMax: 1,
+    versionMin: 2,
+    versionMax: 2,
     nodeId: 'node-a',
     name: 'Ähre',
     url: 'https://a.example:7400',
