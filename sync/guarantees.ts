@@ -51,7 +51,7 @@ export class Guarantees {
 
 /** What all others that may hold a database say that they hold; null when one of them does not say so now. */
 function holdingsOf(
-  { catalog, epoch }: ReplicaParts,
+  { catalog, epoch, set }: ReplicaParts,
   membership: Membership,
   database: string,
   { links }: PeersStatus,
@@ -60,7 +60,11 @@ function holdingsOf(
   const holdings: Holding[] = [];
   for (const [node, { state }] of catalog.members) {
     if (node === epoch.nodeId || state === 'removed' || !catalog.isPlaced(node, database)) continue;
-    if (!linked.has(node) || membership.wordOf(node, database) === null) return null;
+    const word = membership.wordOf(node, database);
+    if (!linked.has(node) || word === null) return null;
+    // What follows from an epoch that is not here yet is not known.
+    const vector = set.get(database)?.parts.log.durableVector;
+    if ([...word].some(([origin, seq]) => seq > 0 && vector?.get(origin) === undefined)) return null;
     holdings.push(membership.holdingOf(node, database));
   }
   return holdings;
