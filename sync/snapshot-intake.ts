@@ -39,7 +39,7 @@ import { decodeSnapshotChunk } from './snapshot.ts';
 import type { Presence } from './snapshot.ts';
 import { NO_CHAIN, Stage, chainOf, decodeStageRecord, encodeStageRecord, reachOf } from './snapshot-stage.ts';
 import type { Chain, StageRecord } from './snapshot-stage.ts';
-import { dominates, readVector, sequenceOf, writeVector } from './version-vector.ts';
+import { dominates, readVector, writeVector } from './version-vector.ts';
 import type { VersionVector } from './version-vector.ts';
 
 const INTENTION_FORMAT = 1;

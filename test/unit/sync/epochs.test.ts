@@ -270,7 +270,7 @@ test('[GC15] where many origins are listed, a node that writes there begins an e
   await write(a, 'z');
   expect(listedBy(a)).toEqual([a.replica.origin]);
   meet(LISTED_MAX + 2);
-  await write(a, 'z');
+  await write(a, 'again');
   renewal.look();
   expect(renewals).toBe(1);
   now = 3_600_000;
