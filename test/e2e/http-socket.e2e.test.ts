@@ -1,7 +1,8 @@
+import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { AtollNode } from '../../server/index.ts';
 import { sendRaw } from '../helper/raw-http.ts';
-import { createTestNodes } from '../helper/test-node.ts';
+import { createTestNodes, waitFor } from '../helper/test-node.ts';
 
 const nodes = createTestNodes();
 let node: AtollNode;
@@ -21,6 +22,45 @@ const isAlive = async (): Promise<void> => {
 function codeOf(body: string): string {
   return (JSON.parse(body) as { code: string }).code;
 }
+
+test('[HT6] as many connections as the limit are served, one more is closed, and there is room again when one goes', async () => {
+  const connections = 5;
+  const small = await nodes.open({ connections });
+  const { hostname, port } = new URL(small.url);
+  const sockets: { readonly socket: Socket; text: string; isClosed: boolean }[] = [];
+  const open = (): void => {
+    const socket = connect(Number(port), hostname);
+    const each = { socket, text: '', isClosed: false };
+    socket.on('data', (chunk: Buffer) => (each.text += chunk.toString()));
+    socket.on('close', () => (each.isClosed = true)).on('error', () => undefined);
+    socket.write('GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n');
+    sockets.push(each);
+  };
+  const isServed = ({ text }: { readonly text: string }): boolean => text.startsWith('HTTP/1.1 200');
+  for (let i = 0; i < connections; i++) open();
+  await waitFor(() => sockets.every(isServed));
+  open();
+  await waitFor(() => sockets.at(-1)!.isClosed);
+  expect([sockets.at(-1)!.text, sockets.filter(({ isClosed }) => isClosed).length]).toEqual(['', 1]);
+  sockets[0]!.socket.destroy();
+  await waitFor(async () => {
+    open();
+    const last = sockets.at(-1)!;
+    await waitFor(() => last.isClosed || isServed(last));
+    return isServed(last);
+  });
+  for (const { socket } of sockets) socket.destroy();
+});
+
+test.each([5_000, 100_000])('[HT6] a body nested %d deep is a 400 with the name of the limit', async (depth) => {
+  const bodies = ['{"a":'.repeat(depth) + '1' + '}'.repeat(depth), `{"a":${'['.repeat(depth)}${']'.repeat(depth)}}`];
+  for (const body of bodies) {
+    const headers = { 'content-type': 'application/json' };
+    const answer = await fetch(`${node.url}/v1/app/x/docs/deep`, { method: 'PUT', headers, body });
+    expect([answer.status, ((await answer.json()) as { code: string }).code]).toEqual([400, 'CRDT_LIMIT_EXCEEDED']);
+  }
+  await isAlive();
+});
 
 describe('bytes on the socket', () => {
   test.each(['.', '..', '%2e%2e%2f%2e%2e%2fetc', '..%2F..%2Fetc%2Fpasswd'])(
