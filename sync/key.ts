@@ -302,14 +302,23 @@ export function compareBytes(a: Uint8Array, b: Uint8Array): number {
 function prefixed(letter: string, db: number, extraBytes: number): Uint8Array {
   const key = new Uint8Array(5 + extraBytes);
   key[0] = tag(letter);
-  new DataView(key.buffer).setUint32(1, db);
+  // A DataView for four bytes would cost more than the key.
+  key[1] = db >>> 24;
+  key[2] = db >>> 16;
+  key[3] = db >>> 8;
+  key[4] = db;
   return key;
 }
 
 function writeUint48(bytes: Uint8Array, offset: number, value: number): void {
-  const view = new DataView(bytes.buffer, bytes.byteOffset);
-  view.setUint16(offset, Math.floor(value / 2 ** 32));
-  view.setUint32(offset + 2, value % 2 ** 32);
+  const high = Math.floor(value / 2 ** 32);
+  const low = value % 2 ** 32;
+  bytes[offset] = high >>> 8;
+  bytes[offset + 1] = high;
+  bytes[offset + 2] = low >>> 24;
+  bytes[offset + 3] = low >>> 16;
+  bytes[offset + 4] = low >>> 8;
+  bytes[offset + 5] = low;
 }
 
 function readUint48(bytes: Uint8Array, offset: number): number {

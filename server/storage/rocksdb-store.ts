@@ -3,7 +3,7 @@
  * Owns the store on RocksDB: checksummed values, one write at a time, no write after a failed one. Nothing above this folder
  * knows which engine it is. SPEC.md section ST.
  */
-import type { BatchOperation, Database, NativeIterator } from 'rocksdb';
+import type { ChainedBatch, Database, NativeIterator } from 'rocksdb';
 import { assert } from '../../crdt/index.ts';
 import {
   type RangeOptions,
@@ -95,11 +95,13 @@ export class RocksDbStore implements Store {
   }
 
   batch(operations: readonly StoreOperation[], options: { readonly sync: boolean }): Promise<void> {
-    const frames = operations.map(encodeOperation);
-    if (!options.sync) return this.#enqueue((done) => this.#db.batch(frames, { sync: false }, done));
+    if (this.#closing !== null) return Promise.reject(closedStore());
+    const batch = this.#db.batch();
+    for (const operation of operations) addOperation(batch, operation);
+    if (!options.sync) return this.#enqueue((done) => batch.write({ sync: false }, done));
     return this.#enqueue((done) => {
       const startMs = performance.now();
-      this.#db.batch(frames, { sync: true }, (error) => {
+      batch.write({ sync: true }, (error) => {
         this.#onSynced((performance.now() - startMs) / 1000);
         done(error);
       });
@@ -232,10 +234,10 @@ export class RocksDbStore implements Store {
   }
 }
 
-function encodeOperation(operation: StoreOperation): BatchOperation {
+function addOperation(batch: ChainedBatch, operation: StoreOperation): void {
   const key = keyBuffer(operation.key);
-  if (operation.type === 'del') return { type: 'del', key };
-  return { type: 'put', key, value: encodeFrame(key, operation.value) };
+  if (operation.type === 'del') batch.del(key);
+  else batch.put(key, encodeFrame(key, operation.value));
 }
 
 function decodeOutcome(key: Buffer, frame: Buffer | undefined): ReadOutcome<Uint8Array> {

@@ -18,6 +18,13 @@ declare module 'rocksdb' {
     readonly value?: Buffer;
   }
 
+  /** Operations are handed to RocksDB one by one, which costs half of what an array of objects does. */
+  interface ChainedBatch {
+    put(key: Buffer, value: Buffer): ChainedBatch;
+    del(key: Buffer): ChainedBatch;
+    write(options: { readonly sync: boolean }, callback: Done): void;
+  }
+
   interface RangeBounds {
     readonly gte: Buffer;
     readonly lt: Buffer;
@@ -49,6 +56,7 @@ declare module 'rocksdb' {
       options: object,
       callback: (error: Error | null, values: (Buffer | undefined)[]) => void,
     ): void;
+    batch(): ChainedBatch;
     batch(operations: readonly BatchOperation[], options: { readonly sync: boolean }, callback: Done): void;
     clear(bounds: RangeBounds, callback: Done): void;
     /** The empty string for a property that there is none of. Only of an open database. */
@@ -57,5 +65,5 @@ declare module 'rocksdb' {
   }
 
   export default function rocksdb(location: string): Database;
-  export type { BatchOperation, Database, NativeIterator, OpenOptions };
+  export type { BatchOperation, ChainedBatch, Database, NativeIterator, OpenOptions };
 }
