@@ -86,8 +86,8 @@ const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'sync/ingest.ts',
-        find: '  applyRecords(database, registry, batch, slots);',
-        replace: '  if (batch.firstSeq % 5 !== 3) applyRecords(database, registry, batch, slots);',
+        find: '  if (!applyRecords(database, registry, batch, slots))',
+        replace: '  if (batch.firstSeq % 5 !== 3 && !applyRecords(database, registry, batch, slots))',
       },
     ],
   },
@@ -107,7 +107,13 @@ const MUTANTS: readonly Mutant[] = [
     name: 'forgotten-dependencies',
     invariant: 'I6',
     bug: 'a batch does not say what it builds on',
-    edits: [{ file: 'sync/log.ts', find: 'deps: [...this.#deps]', replace: 'deps: []' }],
+    edits: [
+      {
+        file: 'sync/log.ts',
+        find: 'const deps = firstSeq === 1 ? this.#beginning() : [...this.#deps];',
+        replace: "const deps: BatchHeader['deps'] = [];",
+      },
+    ],
   },
   {
     name: 'rewritten-batch',
@@ -130,11 +136,11 @@ const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'sync/ingest.ts',
-        find: '  applyRecords(database, registry, batch, slots);',
+        find: '  if (!applyRecords(database, registry, batch, slots))',
         replace:
           "  if (batch.records.some((record) => record.kind === 'update' && record.update.length > 900))\n" +
           "    throw new SyncError('SYNC_BATCH_MALFORMED', 'too long for this node');\n" +
-          '  applyRecords(database, registry, batch, slots);',
+          '  if (!applyRecords(database, registry, batch, slots))',
       },
     ],
   },
@@ -175,10 +181,10 @@ const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'sync/document-table.ts',
-        find: '    this.sums.replace(slot.viewKey.subarray(5), slot.durable?.element ?? null, element);',
+        find: '    this.sums.replace(slot.viewKey.subarray(5), countedIn(durable), counted);',
         replace:
           '    if (slot.vector.size !== 2)\n' +
-          '      this.sums.replace(slot.viewKey.subarray(5), slot.durable?.element ?? null, element);',
+          '      this.sums.replace(slot.viewKey.subarray(5), countedIn(durable), counted);',
       },
     ],
   },
