@@ -17,11 +17,15 @@ export interface ClientAdmission {
   readonly isReadOnly: boolean;
   /** Client ids that other connected clients write as: an update may repeat what they wrote, not continue it. */
   readonly isTaken?: (client: number) => boolean;
+  /** The ids that a leaf has proved to be its own. Left out: those of editors. */
+  readonly writers?: ReadonlySet<number>;
+  /** A leaf held nothing of the document: if it was deleted here, it begins anew. */
+  readonly isBeginning?: boolean;
   /** Bytes of an update, and of the whole document. */
   readonly bytesMax: number;
 }
 
-/** Ids from here on are those of nodes; Yjs draws below. */
+/** Ids from here on are those of nodes and leaves; Yjs draws below. */
 const CLIENT_ID_MAX = 2 ** 32 - 1;
 /** Clocks that an update may take without bringing content: of what was written and deleted before it was sent. */
 const BLANK_CLOCKS_MAX = 500_000;
@@ -62,7 +66,7 @@ export function checkClientUpdate(doc: Y.Doc, update: Uint8Array, admission: Cli
     const known = clocks.get(client) as number;
     if (to <= known) continue;
     if (client === 0) throw forbidden('client id 0 is nobody', client, false);
-    if (client > CLIENT_ID_MAX) throw unheard(client, known);
+    if (!isWritable(client, admission)) throw unheard(client, known);
     writers.push(client);
   }
   checkClocks(inspection);
@@ -71,6 +75,26 @@ export function checkClientUpdate(doc: Y.Doc, update: Uint8Array, admission: Cli
   const taken = writers.find((client) => admission.isTaken?.(client) === true);
   if (taken !== undefined) throw forbidden('another client writes with this id', taken, true);
   return { writers, touch: touchOf(doc, decoded, clocks) };
+}
+
+/** @throws CrdtError `CRDT_UPDATE_FORBIDDEN` for what a leaf may not write as. */
+function isWritable(client: number, { writers }: ClientAdmission): boolean {
+  if (writers === undefined) return client <= CLIENT_ID_MAX;
+  if (!writers.has(client)) throw forbidden('it may not write with this client id', client, false);
+  return true;
+}
+
+/**
+ * Does a document begin anew with an update? Not with one of somebody who had it and had not seen the delete: what becomes of both is a
+ * rule (CR11). A leaf says whether it had it.
+ */
+export function beginsAnew(
+  { writers, isBeginning }: ClientAdmission,
+  { continues }: RootTouch,
+  { isDeleted, isEmpty }: { readonly isDeleted: boolean; readonly isEmpty: boolean },
+): boolean {
+  if (writers !== undefined) return isDeleted && isBeginning === true;
+  return isEmpty || (isDeleted && !continues);
 }
 
 /** Clocks that nobody can have reached are not on their way either. */

@@ -7,7 +7,7 @@ import * as Y from 'yjs';
 import { assert } from './assert.ts';
 import { canonicalJson, canonicalOrder } from './canonical-json.ts';
 import type { Author, Change, Conflict, DocumentOutline, DocumentView, DuplicateWrite } from './change.ts';
-import { checkClientUpdate, checkLimit, deletesAnything, type ClientAdmission } from './client-update.ts';
+import { beginsAnew, checkClientUpdate, checkLimit, deletesAnything, type ClientAdmission } from './client-update.ts';
 import { checkBytes, checkDocument, checkSize } from './document-check.ts';
 import { conflictsOf, viewOf } from './document-view.ts';
 import { edit } from './edit.ts';
@@ -18,7 +18,7 @@ import type { JsonObject } from './json-value.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import { mayKeep, UPDATES_MAX } from './kept-updates.ts';
 import { createModel, type Model } from './model.ts';
-import { checkRegisters } from './register-check.ts';
+import { checkRegisters, type RegisterAdmission } from './register-check.ts';
 import { retract } from './retract.ts';
 import type { RootTouch } from './root-touch.ts';
 import { plainOrder, readPlainState } from './plain-state.ts';
@@ -194,7 +194,7 @@ export class CrdtDocument {
   }
 
   /**
-   * Merges an update of a Yjs client, who need not be trusted. A deleted document begins anew with it.
+   * Merges an update of a Yjs client or leaf, who need not be trusted. A deleted document may begin anew with it.
    *
    * @returns Updates for other replicas, in order: what was new. None when nothing was.
    * @throws CrdtError as `checkClientUpdate` does; nothing was applied.
@@ -207,13 +207,14 @@ export class CrdtDocument {
     if (!isNew && !deletesAnything(doc, inspectUpdate(update).deletes)) return [];
     if (admission.isReadOnly) throw new CrdtError('CRDT_UPDATE_FORBIDDEN', 'this client may read only');
     const isDeleted = hasTombstone(doc) && !(this.outline ?? this.view()).exists;
-    // Who had the document and had not seen the delete does not begin it anew: what becomes of both is a rule (CR11).
-    const isAnew = doc.store.clients.size === 0 || (isDeleted && !touch.continues);
+    const isAnew = beginsAnew(admission, touch, { isDeleted, isEmpty: doc.store.clients.size === 0 });
     if (isAnew && !isNew) return [];
     const restore = this.#checkpoint();
     try {
-      const before = isAnew ? this.change({ kind: 'merge-patch', patch: {} }, author) : this.#mark(author, isDeleted);
-      const effect = this.#mergeEffect(update, touch, author.stamp + CLIENT_ADVANCE_STAMPS);
+      const before = isAnew
+        ? this.change({ kind: 'merge-patch', patch: {} }, author)
+        : this.#mark(author, isDeleted || admission.writers !== undefined);
+      const effect = this.#mergeEffect(update, touch, { ...admission, stampMax: author.stamp + CLIENT_ADVANCE_STAMPS });
       return [before, effect].filter((part) => part !== null);
     } catch (error) {
       restore();
@@ -232,8 +233,8 @@ export class CrdtDocument {
   }
 
   /** Updates of clients do not say when they were made: once in a while a write without content does. */
-  #mark(author: Author, isDeleted: boolean): Uint8Array | null {
-    if (isDeleted || author.stamp - this.#markedAt < MARK_STAMPS) return null;
+  #mark(author: Author, isNeedless: boolean): Uint8Array | null {
+    if (isNeedless || author.stamp - this.#markedAt < MARK_STAMPS) return null;
     this.#markedAt = author.stamp;
     const { known } = this.#outline;
     this.#model ??= readOwn(this.#merge());
@@ -244,7 +245,7 @@ export class CrdtDocument {
   }
 
   /** Merges a checked update and returns what was new in it: what others need is seldom all that a client sends. */
-  #mergeEffect(update: Uint8Array, { isTouched }: RootTouch, stampMax: number): Uint8Array | null {
+  #mergeEffect(update: Uint8Array, { isTouched }: RootTouch, may: RegisterAdmission): Uint8Array | null {
     const [before, doc] = [isTouched ? this.#read() : null, this.#merge()];
     let effect: Uint8Array | null = null;
     try {
@@ -254,7 +255,7 @@ export class CrdtDocument {
     }
     if (effect === null) return null;
     this.#discardModel();
-    if (before !== null) checkRegisters(doc, before, (this.#model = readDoc(doc)), stampMax);
+    if (before !== null) checkRegisters(doc, before, (this.#model = readDoc(doc)), may);
     this.#keep(effect);
     this.#view = null;
     return effect;

@@ -4,6 +4,7 @@
  * as over REST; nobody may change what others have written without taking its place, nor what others have counted (SPEC VW).
  */
 import * as Y from 'yjs';
+import { checkClaims } from './claim-check.ts';
 import { talliesKnown } from './counter.ts';
 import { CrdtError } from './errors.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
@@ -28,20 +29,30 @@ import { exists } from './tombstone.ts';
 /** Client ids from here on are those of nodes. */
 const NODE_MIN = 2 ** 32;
 
+/** What one who writes in the root array may do there. */
+export interface RegisterAdmission {
+  /** Writes may not come from further in the future. */
+  readonly stampMax: number;
+  /** The ids of a leaf, which may delete documents, and take back what it has seen deleted. Left out: of an editor, who may not. */
+  readonly writers?: ReadonlySet<number>;
+}
+
 /**
  * @param doc - With the update in it.
- * @throws CrdtError `CRDT_UPDATE_FORBIDDEN`
+ * @throws CrdtError `CRDT_UPDATE_FORBIDDEN`; of a leaf `CRDT_UPDATE_GAP` when it has seen what is not here.
  */
-export function checkRegisters(doc: Y.Doc, before: Model, after: Model, stampMax: number): void {
-  checkForms(doc, before, after, stampMax);
+export function checkRegisters(doc: Y.Doc, before: Model, after: Model, admission: RegisterAdmission): void {
+  const { writers } = admission;
+  if (writers !== undefined) checkClaims(after, writers);
+  checkForms(doc, before, after, admission);
   checkSurvivors(doc, before, after);
-  if (!exists(before)) checkTombstones(doc, before);
+  if (writers === undefined && !exists(before)) checkTombstones(doc, before);
   checkCounters(before, after);
   checkTexts(before, after);
 }
 
 /** Everything new in the root array is of a form that clients may write. */
-function checkForms(doc: Y.Doc, before: Model, after: Model, stampMax: number): void {
+function checkForms(doc: Y.Doc, before: Model, after: Model, { stampMax, writers }: RegisterAdmission): void {
   const root = doc.getArray(ROOT);
   const added = new Map<number, Y.Item[]>();
   for (let item = root._start; item !== null; item = item.right) note(item);
@@ -51,7 +62,8 @@ function checkForms(doc: Y.Doc, before: Model, after: Model, stampMax: number): 
   for (const [client, items] of added) {
     const from = before.clocks.get(client) ?? 0;
     const end = after.clocks.get(client) ?? 0;
-    const reader = new FormReader({ stampMax, end, keyBytesMax, segmentsMax: depthMax + 1 });
+    const mayDelete = writers !== undefined;
+    const reader = new FormReader({ stampMax, end, keyBytesMax, segmentsMax: depthMax + 1, mayDelete });
     for (const { id, content } of items.sort((a, b) => a.id.clock - b.id.clock)) {
       if (!(content instanceof Y.ContentAny)) throw forbidden('only elements belong in the root array', client);
       (content.arr as readonly unknown[]).forEach((value, index) => {

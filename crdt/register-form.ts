@@ -18,6 +18,8 @@ export interface FormLimits {
   readonly end: number;
   readonly keyBytesMax: number;
   readonly segmentsMax: number;
+  /** Delete whole documents. */
+  readonly mayDelete: boolean;
 }
 
 const ELEMENT = /^~e(?:[0-9a-z]{1,11})?\.[0-9a-z]{1,11}$/;
@@ -44,6 +46,7 @@ export class FormReader {
       return stamp > this.#limits.stampMax ? 'its clock is too far ahead of the clock of this node' : null;
     }
     if (!this.#hasHeader) return 'what is written has no stamp';
+    if (this.#limits.mayDelete && isTombstone(value)) return null;
     if (!Array.isArray(value) || typeof value[0] !== 'string') return 'it is no element that a client may write';
     return this.#refusePath(value[0]) ?? this.#refuseEntry(clock, value);
   }
@@ -81,6 +84,14 @@ export class FormReader {
     this.#slotsEnd = clock + 1 + (slots as number);
     return this.#slotsEnd > this.#limits.end ? 'an array has fewer elements than it says' : null;
   }
+}
+
+function isTombstone(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 2 && isPolicy(value[0]) && value[1] instanceof Uint8Array;
+}
+
+function isPolicy(value: unknown): boolean {
+  return value === 0 || value === 1;
 }
 
 function mayName(text: string): boolean {

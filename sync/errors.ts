@@ -39,7 +39,10 @@ export type SyncErrorCode =
   | 'SYNC_FRAME_MALFORMED'
   | 'SYNC_FRAME_TOO_LARGE'
   | 'SYNC_VERSION_UNSUPPORTED'
-  | 'SYNC_AUTH_FAILED';
+  | 'SYNC_AUTH_FAILED'
+  | 'SYNC_LEAF_FORBIDDEN'
+  | 'SYNC_LEAF_NOT_SUBSCRIBED'
+  | 'SYNC_LEAF_GONE';
 
 export class SyncError extends AtollError<SyncErrorCode> {}
 

@@ -4,6 +4,20 @@
  */
 export { createReplica } from './create-replica.ts';
 export type { EmbedOptions } from './create-replica.ts';
+export { createLeaf } from './leaf/create-leaf.ts';
+export type { LeafOptions } from './leaf/create-leaf.ts';
+export { Leaf } from './leaf/leaf.ts';
+export type { LeafParts } from './leaf/leaf.ts';
+export { LeafCollection } from './leaf/leaf-collection.ts';
+export type { HeldDocument, LeafCollectionParts } from './leaf/leaf-collection.ts';
+export type { LeafEvent, LeafStatus } from './leaf/leaf-event.ts';
+export type { LinkState } from './leaf/leaf-link.ts';
+export type { LeafQuery } from './leaf/leaf-query.ts';
+export type { LeafSubscription } from './leaf/subscription.ts';
+export { LeafHost } from './host/leaf-host.ts';
+export type { LeafHostOptions } from './host/leaf-host.ts';
+export type { LeafAuthorise, LeafGrant } from './host/leaf-grant.ts';
+export type { LeafSessionStatus } from './host/leaf-session.ts';
 export { Replica } from './replica.ts';
 export type { ReplicaOptions } from './replica-options.ts';
 export type { Alarm, AlarmKind } from './alarm.ts';
@@ -70,6 +84,7 @@ export { createMemoryChannels, MemoryNetwork } from './transport/memory.ts';
 export type { MemoryChannelOptions } from './transport/memory.ts';
 export { createBrowserWebSocketDialer } from './transport/browser-websocket.ts';
 export type { WebSocketConstructor, WebSocketLike } from './transport/browser-websocket.ts';
+export type { SocketPath } from './transport/socket-url.ts';
 export { createMessagePortChannel, createMessagePortDialer } from './transport/message-port.ts';
 export type { MessagePortLike } from './transport/message-port.ts';
 export { decodeToken, encodeToken } from './token.ts';

@@ -6,6 +6,7 @@ import { CLOSE_CODES } from '../protocol/close-code.ts';
 import type { Dialer } from '../port.ts';
 import { InboundChannel } from './inbound.ts';
 import { toSocketUrl } from './socket-url.ts';
+import type { SocketPath } from './socket-url.ts';
 
 const OPEN_MS_MAX = 5000;
 /** A peer that does not answer a close is not waited for. */
@@ -35,11 +36,12 @@ export interface WebSocketLike {
 export type WebSocketConstructor = new (url: string) => WebSocketLike;
 
 /**
- * Dials `http(s)://host:port[/base]` as `ws(s)://host:port[/base]/sync`.
+ * Dials `http(s)://host:port[/base]` as `ws(s)://host:port[/base]/sync`, or `/leaf`.
  *
  * @param create default: the global `WebSocket`, looked up when it dials
+ * @param path default: `sync`, of members
  */
-export function createBrowserWebSocketDialer(create?: WebSocketConstructor): Dialer {
+export function createBrowserWebSocketDialer(create?: WebSocketConstructor, path: SocketPath = 'sync'): Dialer {
   return {
     dial: (url) =>
       new Promise((resolve, reject) => {
@@ -49,7 +51,7 @@ export function createBrowserWebSocketDialer(create?: WebSocketConstructor): Dia
             new Error('there is no global WebSocket here: pass a transport, in Node createWebSocketDialer of atolldb'),
           );
         }
-        const socket = new (Socket as WebSocketConstructor)(toSocketUrl(url));
+        const socket = new (Socket as WebSocketConstructor)(toSocketUrl(url, path));
         const channel = new BrowserChannel(socket);
         const timer = setTimeout(() => {
           channel.close(CLOSE_CODES.GOING_AWAY, '');

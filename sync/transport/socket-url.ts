@@ -1,13 +1,16 @@
 /**
  * @module
- * Owns where on a node its peers connect.
+ * Owns where on a node its peers and leaves connect.
  */
 
-/** The address of a node as that of its websocket for peers. */
-export function toSocketUrl(url: string): string {
+/** Who connects: other members, or leaves. */
+export type SocketPath = 'sync' | 'leaf';
+
+/** The address of a node as that of one of its websockets. */
+export function toSocketUrl(url: string, path: SocketPath): string {
   const target = new URL(url);
   target.protocol = target.protocol === 'https:' || target.protocol === 'wss:' ? 'wss:' : 'ws:';
-  target.pathname = `${target.pathname.replace(/\/+$/, '')}/sync`;
+  target.pathname = `${target.pathname.replace(/\/+$/, '')}/${path}`;
   target.search = '';
   target.hash = '';
   return target.href;

@@ -8,29 +8,33 @@ import { CLOSE_CODES } from '../protocol/close-code.ts';
 import type { Channel, Dialer } from '../port.ts';
 import { InboundChannel } from './inbound.ts';
 import { toSocketUrl } from './socket-url.ts';
+import type { SocketPath } from './socket-url.ts';
 
-/** Frames end at 256 KiB; the rest is slack for later versions. */
-const PAYLOAD_BYTES_MAX = 1024 * 1024;
+/** Of members: frames end at 256 KiB, the rest is slack for later versions. Leaves are sent whole documents. */
+const PAYLOAD_BYTES_MAX: Readonly<Record<SocketPath, number>> = { sync: 1024 * 1024, leaf: 64 * 1024 * 1024 };
 /** TCP, TLS and upgrade. */
 const OPEN_MS_MAX = 5000;
 /** A peer that does not answer a close is cut after this. */
 const CLOSE_MS_MAX = 2000;
 
 export interface WebSocketDialerOptions {
+  /** Default: `sync`, of members; `leaf` for leaves. */
+  readonly path?: SocketPath;
   /** Extra request headers. */
   readonly headers?: Readonly<Record<string, string>>;
   /** PEM: who vouches for peers, and what this node shows them. */
   readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
 }
 
-/** Dials `http(s)://host:port[/base]` as `ws(s)://host:port[/base]/sync`. */
+/** Dials `http(s)://host:port[/base]` as `ws(s)://host:port[/base]/sync`, or `/leaf`. */
 export function createWebSocketDialer(options: WebSocketDialerOptions = {}): Dialer {
+  const { path = 'sync' } = options;
   return {
     dial: (url) =>
       new Promise((resolve, reject) => {
-        const socket = new WebSocket(toSocketUrl(url), {
+        const socket = new WebSocket(toSocketUrl(url, path), {
           perMessageDeflate: false,
-          maxPayload: PAYLOAD_BYTES_MAX,
+          maxPayload: PAYLOAD_BYTES_MAX[path],
           handshakeTimeout: OPEN_MS_MAX,
           followRedirects: false,
           headers: { ...options.headers },

@@ -1,0 +1,198 @@
+/**
+ * @module
+ * Owns getting the changes of a leaf to a node: in order, a message at a time, marked as sent before they are. What a node cannot take now
+ * waits without holding up other documents; what it refuses is taken back; what was made to a document that is gone begins a new one.
+ */
+import { AtollError } from '../../crdt/index.ts';
+import type { Change, JsonObject, JsonPatchOperation } from '../../crdt/index.ts';
+import { differenceOf } from './json-difference.ts';
+import type { LeafCore } from './leaf-core.ts';
+import type { Fetch, LeafIntake } from './leaf-intake.ts';
+import type { HeldCollection, LeafDocument } from './leaf-table.ts';
+import type { LeafContent, LeafOutcome, LeafPush as Push, LeafPushed } from './message.ts';
+import type { Edit } from './outbox.ts';
+import type { Timers } from '../port.ts';
+
+export interface LeafPushParts {
+  readonly core: LeafCore;
+  readonly intake: LeafIntake;
+  readonly fetch: Fetch;
+  readonly timers: Timers;
+  /** The number of the subscription; null when the node does not serve it now. */
+  readonly subscriptionOf: (held: HeldCollection) => number | null;
+  /** Sends and waits for the answer. Rejects when the connection ends. */
+  readonly push: (message: Omit<Push, 'type' | 'number'>) => Promise<LeafPushed>;
+  /** There is nothing more to send just now. */
+  readonly onSent: () => void;
+}
+
+/** Why a change is taken back. */
+type Loss = Exclude<LeafOutcome, { kind: 'taken' | 'later' }>;
+
+/** Until what a node could not take is sent again. */
+const RETRY_MS = 2000;
+const NOTHING_HELD = new Uint8Array(0);
+const GONE = {
+  code: 'SYNC_LEAF_GONE',
+  message: 'The document was deleted, and the changes may have been seen by whoever deleted it.',
+} as const;
+const GONE_FOR_GOOD = {
+  code: 'SYNC_LEAF_GONE',
+  message: 'The document was deleted, and in its collection a delete wins over changes.',
+} as const;
+
+export class LeafPushing {
+  readonly #parts: LeafPushParts;
+  /** What they build on is not where they were sent. */
+  #waiting = new Set<LeafDocument>();
+  #isRunning = false;
+  #isOnline = false;
+
+  constructor(parts: LeafPushParts) {
+    this.#parts = parts;
+  }
+
+  /** A node takes changes, from now on or no more. */
+  set isOnline(value: boolean) {
+    this.#isOnline = value;
+    this.#waiting.clear();
+    if (value) this.wake();
+  }
+
+  /** There may be something to send. */
+  wake(): void {
+    if (this.#isRunning || !this.#isOnline) return;
+    this.#isRunning = true;
+    this.#run()
+      // The connection ended, and there may be another one; or the store failed, which is told elsewhere.
+      .catch(() => void this.#parts.timers.after(RETRY_MS, () => this.wake()))
+      .finally(() => {
+        this.#isRunning = false;
+        this.#parts.onSent();
+      });
+  }
+
+  async #run(): Promise<void> {
+    const { core, subscriptionOf } = this.#parts;
+    while (this.#isOnline) {
+      const edits = core.outbox.select(
+        (document) => !this.#waiting.has(document) && subscriptionOf(document.collection) !== null,
+      );
+      if (edits.length === 0) return;
+      await this.#send(edits);
+    }
+  }
+
+  async #send(edits: readonly Edit[]): Promise<void> {
+    const { core, push, subscriptionOf } = this.#parts;
+    const inDoubt = new Set(edits.filter(({ isSent }) => isSent));
+    for (const edit of edits) core.outbox.mark(edit, true);
+    await core.commit();
+    const nonces = new Map(edits.map(({ nonce }) => [nonce.join(), nonce]));
+    const { outcomes } = await push({
+      nonces: [...nonces.values()],
+      edits: edits.map(({ document, isBeginning, isAfterDelete, update }) => ({
+        subscription: subscriptionOf(document.collection) ?? 0,
+        id: document.id,
+        isBeginning,
+        isAfterDelete,
+        update,
+      })),
+    });
+    const lost = new Map<LeafDocument, Loss>();
+    const settled = new Set<LeafDocument>();
+    for (const [i, edit] of edits.entries()) {
+      const outcome = outcomes[i] ?? { kind: 'later' };
+      if (outcome.kind === 'taken') {
+        core.outbox.remove(edit);
+        settled.add(edit.document);
+      } else if (outcome.kind === 'later') {
+        core.outbox.mark(edit, inDoubt.has(edit));
+        this.#wait(edit.document);
+      } else if (!lost.has(edit.document)) lost.set(edit.document, outcome);
+    }
+    await core.commit();
+    for (const [document, outcome] of lost) await this.#takeBack(document, outcome, inDoubt);
+    for (const document of settled) await this.#settle(document);
+  }
+
+  #wait(document: LeafDocument): void {
+    if (this.#waiting.size === 0) {
+      this.#parts.timers.after(RETRY_MS, () => {
+        this.#waiting.clear();
+        this.wake();
+      });
+    }
+    this.#waiting.add(document);
+  }
+
+  /** What was told of it while something was unsent may have changed by that. */
+  async #settle(document: LeafDocument): Promise<void> {
+    if (document.unsent > 0 || document.leaving === null) return;
+    await this.#parts.intake.refresh(document.collection, [document.id]);
+    await this.#parts.core.commit();
+  }
+
+  /** Takes the unsent changes of a document back; those that can be made to what is there now are made anew. */
+  async #takeBack(document: LeafDocument, loss: Loss, inDoubt: ReadonlySet<Edit>): Promise<void> {
+    const { core, fetch } = this.#parts;
+    const { collection, id } = document;
+    const { entries } = await fetch(collection, [{ id, stateVector: NOTHING_HELD }]);
+    const entry = entries[0] ?? { kind: 'deleted' };
+    await core.table.use(collection, id, (now) => {
+      const edits = core.outbox.of(now);
+      const [first] = edits;
+      const shown = now.json;
+      for (const edit of edits) core.outbox.remove(edit);
+      core.writer.renew();
+      if (entry.kind === 'content') this.#show(now, entry);
+      else core.leave(now, 'deleted');
+      if (loss.kind === 'refused') core.refuse(now, loss, shown);
+      else if (first === undefined || edits.every((edit) => inDoubt.has(edit))) core.refuse(now, GONE, shown);
+      else this.#begin(collection, id, { base: first.base, shown, isThere: entry.kind === 'content' });
+    });
+    await core.commit();
+  }
+
+  #show(document: LeafDocument, { parts, etag, isMatching }: LeafContent): void {
+    this.#parts.core.table.replace(document, parts as readonly [Uint8Array, ...Uint8Array[]]);
+    document.etag = etag;
+    document.leaving = isMatching ? null : 'unmatched';
+  }
+
+  /** Makes the changes anew: all of the document if it is gone, as the merge of a delete and an update would have it. */
+  #begin(
+    collection: HeldCollection,
+    id: string,
+    {
+      base,
+      shown,
+      isThere,
+    }: { readonly base: string | null; readonly shown: string | null; readonly isThere: boolean },
+  ): void {
+    // Nothing is awaited from here: what the store would be asked for is known to be new.
+    const { core } = this.#parts;
+    const document = core.table.obtain(collection, id);
+    document.crdt ??= core.table.begin();
+    const change = changeOf(base, shown, isThere ? (document.json ?? '{}') : null);
+    if (change === null) return;
+    if (!isThere && collection.config.deletePolicy === 'delete-wins')
+      return core.refuse(document, GONE_FOR_GOOD, shown);
+    try {
+      core.change(document, change);
+    } catch (error) {
+      if (!(error instanceof AtollError)) throw error;
+      core.refuse(document, error, shown);
+    }
+  }
+}
+
+/** @param onto - What is there now; null = nothing. */
+function changeOf(base: string | null, shown: string | null, onto: string | null): Change | null {
+  if (shown === null) return null;
+  const value = JSON.parse(shown) as JsonObject;
+  if (onto === null) return { kind: 'replace', value };
+  const before = JSON.parse(base ?? '{}') as JsonObject;
+  const operations: JsonPatchOperation[] = differenceOf(before, value, JSON.parse(onto) as JsonObject);
+  return operations.length === 0 ? null : { kind: 'json-patch', operations };
+}

@@ -1,0 +1,100 @@
+/**
+ * @module
+ * Owns the changes that were made on a leaf and that no node has acknowledged, in the order in which they were made. They are sent only
+ * when they are durable, and marked as sent before.
+ */
+import type { Store, StoreOperation } from '../port.ts';
+import { PUSH_BYTES_MAX, PUSH_EDITS_MAX } from './limit.ts';
+import { EDIT_KEYS, decodeEdit, editKey, editNumberOf, encodeEdit } from './record.ts';
+import type { EditRecord } from './record.ts';
+import type { LeafDocument, LeafTable } from './leaf-table.ts';
+
+export interface Edit extends Omit<EditRecord, 'database' | 'collection' | 'id' | 'isSent'> {
+  readonly number: number;
+  readonly document: LeafDocument;
+  isSent: boolean;
+  isDurable: boolean;
+}
+
+export class Outbox {
+  readonly #edits = new Map<number, Edit>();
+  #next = 1;
+  #changed = new Set<Edit>();
+  #removed: number[] = [];
+
+  /** Gives documents what is unsent of them. @throws StorageError */
+  static async open(store: Store, table: LeafTable): Promise<Outbox> {
+    const outbox = new Outbox();
+    for await (const entries of store.range(EDIT_KEYS)) {
+      for (const [key, value] of entries) {
+        const { database, collection, id, ...record } = decodeEdit(value);
+        const document = table.obtain(table.collection(database, collection), id);
+        const number = editNumberOf(key);
+        document.unsent++;
+        outbox.#edits.set(number, { ...record, number, document, isDurable: true });
+        outbox.#next = number + 1;
+      }
+    }
+    return outbox;
+  }
+
+  get size(): number {
+    return this.#edits.size;
+  }
+
+  add(edit: Omit<Edit, 'number' | 'isSent' | 'isDurable'>): void {
+    const added: Edit = { ...edit, number: this.#next++, isSent: false, isDurable: false };
+    edit.document.unsent++;
+    this.#edits.set(added.number, added);
+    this.#changed.add(added);
+  }
+
+  /** What may be sent together, the oldest first: of documents that `mayGo`. */
+  select(mayGo: (document: LeafDocument) => boolean): readonly Edit[] {
+    const selected: Edit[] = [];
+    let bytes = 0;
+    for (const edit of this.#edits.values()) {
+      if (!edit.isDurable) break;
+      if (!mayGo(edit.document)) continue;
+      bytes += edit.update.length;
+      if (selected.length > 0 && bytes > PUSH_BYTES_MAX) break;
+      selected.push(edit);
+      if (selected.length === PUSH_EDITS_MAX) break;
+    }
+    return selected;
+  }
+
+  mark(edit: Edit, isSent: boolean): void {
+    if (edit.isSent === isSent) return;
+    edit.isSent = isSent;
+    this.#changed.add(edit);
+  }
+
+  of(document: LeafDocument): readonly Edit[] {
+    return [...this.#edits.values()].filter((edit) => edit.document === document);
+  }
+
+  remove(edit: Edit): void {
+    if (!this.#edits.delete(edit.number)) return;
+    edit.document.unsent--;
+    this.#changed.delete(edit);
+    this.#removed.push(edit.number);
+  }
+
+  /** Turns what changed since the last call into operations. Call what is returned when they are durable. */
+  seal(operations: StoreOperation[]): () => void {
+    const changed = [...this.#changed];
+    this.#changed = new Set();
+    for (const edit of changed) {
+      const { document, ...record } = edit;
+      const { database, collection } = document.collection;
+      const value = encodeEdit({ ...record, database, collection, id: document.id });
+      operations.push({ type: 'put', key: editKey(edit.number), value });
+    }
+    for (const number of this.#removed) operations.push({ type: 'del', key: editKey(number) });
+    this.#removed = [];
+    return () => {
+      for (const edit of changed) edit.isDurable = true;
+    };
+  }
+}
