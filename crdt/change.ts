@@ -33,7 +33,7 @@ export interface DuplicateWrite {
   /** What it added to numbers (`Author.onIncrement`). */
   readonly increments: readonly Increment[];
   /**
-   * Names the operation that was made twice: an integer from 2^43 to 2^53, which is no client. Whoever takes it back takes back the
+   * Names the operation that was made twice: an integer from 2^43 to 2^49, which is no client. Whoever takes it back takes back the
    * same, so that several may.
    */
   readonly operation: number;

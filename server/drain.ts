@@ -7,7 +7,7 @@
 import type { Server, Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
-import type { Replica } from '../sync/index.ts';
+import type { LeafHost, Replica } from '../sync/index.ts';
 import type { Health } from './http/health.ts';
 import type { UpgradeDoors } from './http/upgrade.ts';
 import type { SharedDoors } from './yjs/endpoint.ts';
@@ -21,6 +21,7 @@ export interface DrainParts {
   readonly app: FastifyInstance;
   readonly doors: UpgradeDoors;
   readonly shared: SharedDoors;
+  readonly leaves: LeafHost;
   readonly replica: Replica;
   readonly health: Health;
   readonly log: Logger;
@@ -43,7 +44,7 @@ export interface DrainOptions {
 }
 
 export async function drainNode(
-  { app, doors, shared, replica, health, log, sockets }: DrainParts,
+  { app, doors, shared, leaves, replica, health, log, sockets }: DrainParts,
   options: DrainOptions,
 ): Promise<void> {
   log.info({ inflight: health.inflight }, 'draining');
@@ -54,6 +55,7 @@ export async function drainNode(
   replica.guarantees.end();
   await withDeadline(refused, options.requestMs);
   shared.close();
+  leaves.close();
   try {
     await replica.close();
   } finally {

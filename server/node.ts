@@ -6,7 +6,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { AtollError } from '../crdt/index.ts';
-import { Replica, type PeersEvent, type Store } from '../sync/index.ts';
+import { LeafHost, Replica, type PeersEvent, type Store } from '../sync/index.ts';
 import { createWebSocketDialer } from '../sync/transport/websocket.ts';
 import { completeOptions, type OpenOptions } from './config.ts';
 import type { NodeOptions } from './option.ts';
@@ -22,6 +22,7 @@ import { Health } from './http/health.ts';
 import { createObservability } from './http/observability.ts';
 import { OriginPolicy } from './http/origin.ts';
 import { Overload } from './http/overload.ts';
+import { addLeafDoor } from './http/leaf-endpoint.ts';
 import { addSyncDoor } from './http/sync-endpoint.ts';
 import { addSharedDoors } from './yjs/endpoint.ts';
 import { UpgradeDoors } from './http/upgrade.ts';
@@ -82,6 +83,7 @@ export async function openNode(given: OpenOptions): Promise<AtollNode> {
   trackSockets(app.server, sockets);
   const doors = new UpgradeDoors(app.server, context);
   addSyncDoor(doors, context, options.mutualTls);
+  addLeafDoor(doors, context);
   const shared = addSharedDoors(doors, context, log);
   const { url, firstToken } = await begin(app, options, context).catch(async (error: unknown) => {
     await replica.close();
@@ -96,7 +98,10 @@ export async function openNode(given: OpenOptions): Promise<AtollNode> {
   const close = (): Promise<void> => {
     stopReleasing();
     loop.stop();
-    return (closing ??= drainNode({ app, doors, shared, replica, health, log, sockets }, options));
+    return (closing ??= drainNode(
+      { app, doors, shared, leaves: context.leaves, replica, health, log, sockets },
+      options,
+    ));
   };
   return { url, node: replica.name, replica, firstToken, failed, close };
 }
@@ -178,6 +183,13 @@ function createContext(
   const limits = limitsOf(options);
   const documentLimits = documentLimitsOf(limits);
   const { insecure, slowMs } = options;
+  const leaves = new LeafHost(replica, {
+    clock: systemClock,
+    timers: systemTimers,
+    sha256: nativeSha256,
+    bytesMax: limits.sharedBytes,
+    onError: (error) => log.error({ err: error }, 'a leaf was let go of by mistake'),
+  });
   const overload = new Overload(limits, health, loop);
   const access = new AccessControl(
     { adminTokenHash, insecure, isExposed: isExposed(options), requestsPerSecond: limits.requestsPerSecond },
@@ -194,6 +206,7 @@ function createContext(
     slowMs,
     syncs,
     connections: () => sockets.size,
+    leaves: () => leaves.status().length,
     directory: options.data,
     statistics: () => store.statistics(),
   });
@@ -201,6 +214,7 @@ function createContext(
     replica,
     health,
     feeds: new FeedRegistry(),
+    leaves,
     limits,
     documentLimits,
     clock: systemClock,

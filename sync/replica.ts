@@ -16,6 +16,7 @@ import { SyncError } from './errors.ts';
 import type { GroupCommit } from './group-commit.ts';
 import type { Horizon } from './horizon.ts';
 import { introductionOf, storeSecret } from './identity.ts';
+import { nameOfWriter } from './leaf/writer-id.ts';
 import type { Epoch } from './identity.ts';
 import { IdentityGuard } from './identity-guard.ts';
 import { IncidentList } from './incident.ts';
@@ -378,7 +379,7 @@ export class Replica {
   /** The name of the node that owns an origin: what conflicts show as `replica`. */
   nameOf(origin: number): string {
     const nodeId = this.engine.nodeOf(origin);
-    if (nodeId === undefined) return String(origin);
+    if (nodeId === undefined) return nameOfWriter(origin);
     return nodeId === this.nodeId ? this.name : this.#catalog.members.get(nodeId)?.name || nodeId;
   }
 

@@ -41,7 +41,15 @@ export type {
   MemberStateName,
   UnsentLine,
 } from './member.ts';
-export type { AuditEntry, AuditList, DiagnosticsAnswer, FeedsAnswer, HealthAnswer, Limits } from './node.ts';
+export type {
+  AuditEntry,
+  AuditList,
+  DiagnosticsAnswer,
+  FeedsAnswer,
+  HealthAnswer,
+  LeafAnswer,
+  Limits,
+} from './node.ts';
 export type {
   IndexAnswer,
   IndexList,

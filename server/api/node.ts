@@ -58,6 +58,20 @@ export interface FeedsAnswer {
   readonly bufferedBytes: number;
 }
 
+/** A leaf that is connected, in GET `/v1/_cluster`. */
+export interface LeafAnswer {
+  /** Stays the same for as long as the leaf keeps its data. */
+  readonly leaf: string;
+  /** Id of its token. */
+  readonly token: string;
+  readonly subscriptions: number;
+  /** Bytes that were sent and are not stored by the leaf yet. */
+  readonly unacknowledgedBytes: number;
+  readonly editsTaken: number;
+  /** ISO 8601. */
+  readonly since: string;
+}
+
 /** Answer to GET `/livez` and `/readyz`. */
 export interface HealthAnswer {
   readonly status: 'live' | 'ready';

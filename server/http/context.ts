@@ -3,7 +3,7 @@
  * Owns what every route needs from its node, in one value, so that routes know neither how a node is opened nor configured.
  */
 import type { Limits as DocumentLimits } from '../../crdt/index.ts';
-import type { Clock, Random, Replica } from '../../sync/index.ts';
+import type { Clock, LeafHost, Random, Replica } from '../../sync/index.ts';
 import type { Limits } from '../api/index.ts';
 import type { AccessWatch } from './access-watch.ts';
 import type { AccessControl } from './auth.ts';
@@ -20,6 +20,7 @@ export interface HttpContext {
   readonly documentLimits: DocumentLimits;
   readonly health: Health;
   readonly feeds: FeedRegistry;
+  readonly leaves: LeafHost;
   readonly clock: Clock;
   readonly random: Random;
   readonly access: AccessControl;

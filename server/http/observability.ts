@@ -32,6 +32,7 @@ export interface ObservabilityParts {
   readonly slowMs: number;
   readonly syncs: Histogram;
   readonly connections: () => number;
+  readonly leaves: () => number;
   readonly directory: string | null;
   readonly statistics: () => StoreStatistics | null;
 }

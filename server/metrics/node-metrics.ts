@@ -32,6 +32,8 @@ export interface NodeMetricsParts {
   readonly syncs: Histogram;
   /** Open sockets. */
   readonly connections: () => number;
+  /** Leaves that are connected. */
+  readonly leaves: () => number;
   /** Of which free space is told; null = none. */
   readonly directory: string | null;
   readonly statistics: () => StoreStatistics | null;
@@ -105,7 +107,7 @@ export class NodeMetrics {
   }
 
   #addProcess(): void {
-    const { health, replica, loop, connections } = this.#parts;
+    const { health, replica, loop, connections, leaves } = this.#parts;
     this.#add('atoll_build_info', 'What runs here; always 1.', ['version', 'node', 'name'], (gauge) => {
       gauge.set({ version: ATOLL_VERSION, node: process.version, name: replica.name }, 1);
     });
@@ -128,6 +130,7 @@ export class NodeMetrics {
     this.#add('atoll_http_connections', 'Open connections, websockets included.', [], (gauge) =>
       gauge.set(connections()),
     );
+    this.#add('atoll_leaf_connections', 'Leaves that are connected.', [], (gauge) => gauge.set(leaves()));
     this.#add('atoll_process_memory_bytes', 'Memory of the process, by kind.', ['kind'], (gauge) => {
       const { rss, heapUsed, heapTotal, external, arrayBuffers } = process.memoryUsage();
       const kinds = {

@@ -3,7 +3,15 @@
  * Owns the schemas of what a node tells about its cluster and its integrity.
  */
 import { Type, type TSchema } from 'typebox';
-import type { AlarmAnswer, CheckAnswer, DoctorAnswer, FeedsAnswer, MemberAnswer, MemberList } from '../api/index.ts';
+import type {
+  AlarmAnswer,
+  CheckAnswer,
+  DoctorAnswer,
+  FeedsAnswer,
+  LeafAnswer,
+  MemberAnswer,
+  MemberList,
+} from '../api/index.ts';
 import { of } from './route-doc.ts';
 
 const strict = { additionalProperties: false } as const;
@@ -71,6 +79,18 @@ const member = Type.Object(
 
 const feeds = Type.Object({ open: count, bufferedBytes: count }, strict);
 
+const leaf = Type.Object(
+  {
+    leaf: Type.String(),
+    token: Type.String(),
+    subscriptions: count,
+    unacknowledgedBytes: count,
+    editsTaken: count,
+    since: moment,
+  },
+  strict,
+);
+
 const link = Type.Object({
   node: orNull(Type.String()),
   name: orNull(Type.String()),
@@ -97,6 +117,7 @@ export const CLUSTER_SCHEMAS: Readonly<Record<string, TSchema>> = {
   MemberList: of<MemberList>()(Type.Object({ members: Type.Array(member) }, strict)),
   Member: of<MemberAnswer>()(member),
   Feeds: of<FeedsAnswer>()(feeds),
+  Leaf: of<LeafAnswer>()(leaf),
   Cluster: Type.Object(
     {
       node: Type.String(),

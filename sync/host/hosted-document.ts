@@ -22,7 +22,7 @@ export interface HostedDocument {
  *
  * @param held - The Yjs state vector of the leaf's copy; empty = it has none. A copy that holds what the document does not gets all of it:
  *   it may be of a document that was deleted and forgotten.
- * @throws CrdtError `CRDT_UPDATE_MALFORMED` for what is not a state vector; StorageError
+ * @throws SyncError `SYNC_FRAME_MALFORMED` for what is not a state vector; StorageError
  */
 export async function readHosted(
   database: Database,

@@ -335,7 +335,7 @@ export class LeafSession {
     let entries: LeafContents['entries'][number][] = [];
     let bytes = 0;
     for (const { id, stateVector } of collection === undefined ? [] : documents) {
-      const entry = await this.#read(collection!, id, stateVector);
+      const entry = await collection!.fetch(id, stateVector);
       if (this.#isClosed) return;
       entries.push(entry);
       if (entry.kind === 'content') bytes += entry.parts.reduce((sum, part) => sum + part.length, 0);
@@ -347,16 +347,6 @@ export class LeafSession {
     }
     this.#isFetching = false;
     this.#send({ type: 'contents', isLast: true, isBehind: collection?.isBehind ?? true, entries });
-  }
-
-  async #read(collection: HostedCollection, id: string, held: Uint8Array): Promise<LeafContents['entries'][number]> {
-    try {
-      return await collection.fetch(id, held);
-    } catch (error) {
-      if (error instanceof AtollError && error.code === 'CRDT_UPDATE_MALFORMED')
-        return collection.fetch(id, new Uint8Array(0));
-      throw error;
-    }
   }
 
   /** What was sent has left. */

@@ -3,20 +3,25 @@
  * Owns comparing what two copies of a document have: Yjs state vectors, as Yjs encodes them.
  */
 import * as decoding from 'lib0/decoding';
+import { malformed } from '../protocol/field.ts';
 
 /** Client id → its next clock. */
 export type Clocks = ReadonlyMap<number, number>;
 
-/** Throws a RangeError-like error for what is not a state vector; the caller wraps it. */
+/** @throws SyncError `SYNC_FRAME_MALFORMED` for what is not a state vector. */
 export function decodeClocks(stateVector: Uint8Array): Clocks {
   const clocks = new Map<number, number>();
   if (stateVector.length === 0) return clocks;
-  const from = decoding.createDecoder(stateVector);
-  for (let left = decoding.readVarUint(from); left > 0; left--) {
-    const client = decoding.readVarUint(from);
-    clocks.set(client, decoding.readVarUint(from));
+  try {
+    const from = decoding.createDecoder(stateVector);
+    for (let left = decoding.readVarUint(from); left > 0; left--) {
+      const client = decoding.readVarUint(from);
+      clocks.set(client, decoding.readVarUint(from));
+    }
+    return clocks;
+  } catch {
+    throw malformed('not a state vector');
   }
-  return clocks;
 }
 
 /** Does a copy hold something that the other one does not? */

@@ -206,12 +206,12 @@ export class LeafSync {
 
   async #take(held: HeldCollection, message: LeafChanges): Promise<void> {
     const generation = this.#generation;
+    this.#current.delete(held);
     await this.#intake.take(held, message);
     if (generation !== this.#generation) return;
     this.#link.send({ type: 'acknowledge', page: message.page });
     if (held.mustCompare && !message.isBehind && message.scan === null) return this.#compareAgain(held);
     if (message.isCurrent) this.#current.add(held);
-    else if (message.entries.length > 0 || message.scan !== null) this.#current.delete(held);
     // What could not be taken may be now.
     this.#pushing.wake();
     this.#noteSettled();

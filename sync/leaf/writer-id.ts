@@ -25,6 +25,11 @@ export function leafClientOf(secret: Uint8Array, nonce: Uint8Array, sha256: Sha2
   return LEAF_CLIENT_MIN + (view.getUint32(0) % 2 ** 20) * 2 ** 32 + view.getUint32(4);
 }
 
+/** What somebody who is no node is called in conflicts and history: a leaf, or an editor. */
+export function nameOfWriter(client: number): string {
+  return client >= LEAF_CLIENT_MIN ? `leaf-${client.toString(36)}` : String(client);
+}
+
 /** The name of a leaf; says nothing about its secret. */
 export function leafIdOf(secret: Uint8Array, sha256: Sha256): string {
   const hash = sha256(utf8.encode('atoll leaf 1\n'), secret);

@@ -20,7 +20,7 @@ import { completeOptions } from '../../server/config.ts';
 import { createLog } from '../../server/log.ts';
 import { compileSchema } from '../../server/schema/compile-schema.ts';
 import { cryptoRandom, systemClock, systemTimers } from '../../server/system-ports.ts';
-import { MemoryStore, Replica } from '../../sync/index.ts';
+import { LeafHost, MemoryStore, Replica } from '../../sync/index.ts';
 
 export interface TestApp {
   readonly app: FastifyInstance;
@@ -51,6 +51,7 @@ export async function openTestApp({ access = {}, logging = {}, ...changes }: Tes
     replica,
     health,
     feeds: new FeedRegistry(),
+    leaves: new LeafHost(replica, { clock: systemClock, timers: systemTimers }),
     limits,
     documentLimits: documentLimitsOf(limits),
     clock: systemClock,
@@ -70,6 +71,7 @@ export async function openTestApp({ access = {}, logging = {}, ...changes }: Tes
       slowMs: logging.slowMs ?? 0,
       syncs: new Histogram(),
       connections: () => 0,
+      leaves: () => 0,
       directory: null,
       statistics: () => null,
     }),

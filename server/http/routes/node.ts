@@ -20,6 +20,7 @@ export function nodeRoutes(app: FastifyInstance, context: HttpContext): void {
     ...replica.status(),
     insecure: context.insecure,
     feeds: context.feeds.status(),
+    leaves: context.leaves.status(),
   }));
 
   app.get('/sync', { config: { access: 'token' } }, async (_request, reply) => {

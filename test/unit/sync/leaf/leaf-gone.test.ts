@@ -1,0 +1,244 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { LeafWorld, putOn, putOnLeaf, readOn, shownOn, TODOS } from './leaf-fixture.ts';
+import type { HostNode, TestLeaf } from './leaf-fixture.ts';
+
+let world: LeafWorld;
+beforeEach(() => {
+  world = new LeafWorld();
+});
+afterEach(async () => {
+  await world.close();
+  expect(world.errors).toEqual([]);
+});
+
+/** Tombstones and history are forgotten within seconds. */
+const FORGETFUL = {
+  collection: { intervalMs: 500, epochMs: 1000 },
+  log: { bytesMin: 0, bytesMax: 0, intervalMs: 500 },
+} as const;
+
+async function forgetfulNode(name = 'a'): Promise<HostNode> {
+  const node = await world.node(name, [], FORGETFUL);
+  await node.replica.createDatabase('app');
+  return node;
+}
+
+async function deleteOn({ replica }: HostNode, id: string): Promise<void> {
+  await replica.database('app').write('todos', id, { kind: 'delete' });
+}
+
+/** Nothing is left of what was deleted. */
+async function forgotten({ replica }: HostNode, count = 1): Promise<void> {
+  const isForgotten = ({ kept, collected }: { kept: number; collected: number }): boolean =>
+    kept === 0 && collected >= count;
+  await world.until(() => replica.status().databases.every(({ tombstones }) => isForgotten(tombstones)), 20_000);
+  await world.time.advance(3000);
+}
+
+/** A leaf that has seen the documents and is away. */
+async function away(node: HostNode, ...ids: readonly string[]): Promise<TestLeaf> {
+  for (const id of ids) await putOn(node, id, { title: id, visits: 1 });
+  const leaf = await world.leaf({ nodes: [node.name] });
+  await world.settle(leaf);
+  world.cut(node.name);
+  return leaf;
+}
+
+test('[LF9] what was deleted and forgotten while a leaf was away goes, and what it has is not sent again', async () => {
+  const node = await forgetfulNode();
+  for (let i = 0; i < 100; i++) await putOn(node, `t${i}`, { title: 'x'.repeat(200) });
+  const leaf = await away(node, 'a', 'b');
+  await deleteOn(node, 'a');
+  await forgotten(node);
+  await putOn(node, 'c', { title: 'new' });
+  world.passed.length = 0;
+  world.heal('a');
+  await world.settle(leaf);
+  expect(shownOn(leaf, 'a')).toBe(null);
+  expect(shownOn(leaf, 'b')).toEqual({ title: 'b', visits: 1 });
+  expect(shownOn(leaf, 'c')).toEqual({ title: 'new' });
+  expect(leaf.leaf.collection('app', 'todos').list()).toHaveLength(102);
+  expect(leaf.events).toContainEqual({
+    type: 'left',
+    reason: 'deleted',
+    database: 'app',
+    collection: 'todos',
+    id: 'a',
+  });
+  const told = world.passed.flatMap(({ message }) => (message.type === 'changes' ? message.entries : []));
+  expect(told.filter(({ kind }) => kind === 'announced').length).toBe(102);
+  expect(world.bytesTo('leaf')).toBeLessThan(102 * 60);
+});
+
+test('[LF9] a database that was dropped and created again is another one', async () => {
+  const node = await forgetfulNode();
+  const leaf = await away(node, 'a', 'b');
+  await node.replica.dropDatabase('app');
+  await node.replica.createDatabase('app');
+  await putOn(node, 'c', { title: 'new' });
+  world.heal('a');
+  await world.settle(leaf);
+  expect(
+    leaf.leaf
+      .collection('app', 'todos')
+      .list()
+      .map(({ id }) => id),
+  ).toEqual(['c']);
+});
+
+test('[LF10] unsent changes to a document that was deleted merge as concurrent ones', async () => {
+  const [node] = await world.nodes('a');
+  const leaf = await away(node!, 'a', 'b');
+  await deleteOn(node!, 'a');
+  await deleteOn(node!, 'b');
+  await leaf.leaf.collection('app', 'todos').mergePatch('a', { done: true });
+  world.heal('a');
+  await world.settle(leaf);
+  expect(await readOn(node!, 'a')).toEqual({ done: true, title: 'a', visits: 1 });
+  expect(shownOn(leaf, 'a')).toEqual({ done: true, title: 'a', visits: 1 });
+  expect(shownOn(leaf, 'b')).toBe(null);
+});
+
+test('[LF10] where deletes win, unsent changes go with the document', async () => {
+  const [node] = await world.nodes('a');
+  await node!.replica.database('app').configureCollection('todos', { deletePolicy: 'delete-wins' });
+  const leaf = await away(node!, 'a');
+  await deleteOn(node!, 'a');
+  await leaf.leaf.collection('app', 'todos').mergePatch('a', { done: true });
+  world.heal('a');
+  await world.settle(leaf);
+  expect(await readOn(node!, 'a')).toBe(null);
+  await world.until(() => shownOn(leaf, 'a') === null);
+});
+
+test('[LF10] … when the delete has been forgotten, the document begins anew as the leaf shows it', async () => {
+  const node = await forgetfulNode();
+  const leaf = await away(node, 'a', 'b');
+  await deleteOn(node, 'a');
+  await deleteOn(node, 'b');
+  await forgotten(node, 2);
+  await leaf.leaf.collection('app', 'todos').apply('a', [{ op: 'increment', path: '/visits', value: 1 }]);
+  world.heal('a');
+  await world.settle(leaf);
+  expect(await readOn(node, 'a')).toEqual({ title: 'a', visits: 2 });
+  expect(shownOn(leaf, 'a')).toEqual({ title: 'a', visits: 2 });
+  expect(await readOn(node, 'b')).toBe(null);
+  expect(leaf.events.some(({ type }) => type === 'refused')).toBe(false);
+});
+
+test('[LF10] … or goes, where deletes win, and the program is told what it showed', async () => {
+  const node = await forgetfulNode();
+  await node.replica.database('app').configureCollection('todos', { deletePolicy: 'delete-wins' });
+  const leaf = await away(node, 'a');
+  await deleteOn(node, 'a');
+  await forgotten(node);
+  await leaf.leaf.collection('app', 'todos').mergePatch('a', { done: true });
+  world.heal('a');
+  await world.settle(leaf);
+  expect(await readOn(node, 'a')).toBe(null);
+  expect(shownOn(leaf, 'a')).toBe(null);
+  expect(leaf.events.filter(({ type }) => type === 'refused')).toMatchObject([
+    { id: 'a', code: 'SYNC_LEAF_GONE', document: { done: true, title: 'a', visits: 1 } },
+  ]);
+});
+
+test('[LF10] … and if somebody has begun it anew, only what the leaf changed is changed in that', async () => {
+  const node = await forgetfulNode();
+  const leaf = await away(node, 'a', 'b');
+  for (const id of ['a', 'b']) await deleteOn(node, id);
+  await forgotten(node, 2);
+  await putOn(node, 'a', { title: 'another', extra: { x: 1 } });
+  await putOn(node, 'b', { title: 'another' });
+  await leaf.leaf.collection('app', 'todos').mergePatch('a', { visits: null, done: true });
+  world.heal('a');
+  await world.settle(leaf);
+  const merged = { done: true, extra: { x: 1 }, title: 'another' };
+  expect(await readOn(node, 'a')).toEqual(merged);
+  expect(shownOn(leaf, 'a')).toEqual(merged);
+  // Of what was not changed nothing comes back, neither there nor here.
+  expect(await readOn(node, 'b')).toEqual({ title: 'another' });
+  expect(shownOn(leaf, 'b')).toEqual({ title: 'another' });
+});
+
+test('[LF10] a change that may have been seen by who deleted the document is not made anew', async () => {
+  const node = await forgetfulNode();
+  const leaf = await away(node, 'a');
+  world.heal('a');
+  await world.settle(leaf);
+  world.filter = ({ message }) => message.type !== 'pushed';
+  await leaf.leaf.collection('app', 'todos').mergePatch('a', { done: true });
+  await world.time.advance(100);
+  expect(await readOn(node, 'a')).toEqual({ done: true, title: 'a', visits: 1 });
+  await leaf.leaf.close();
+  await deleteOn(node, 'a');
+  await forgotten(node);
+  world.filter = () => true;
+  const again = await world.leaf({ nodes: ['a'], store: leaf.store.crash() });
+  expect(again.leaf.status().unsent).toBe(1);
+  await world.settle(again);
+  expect(await readOn(node, 'a')).toBe(null);
+  expect(again.events.filter(({ type }) => type === 'refused')).toMatchObject([{ id: 'a', code: 'SYNC_LEAF_GONE' }]);
+});
+
+test('[LF10] a document that a leaf begins where it knew of a delete is empty before', async () => {
+  const [node] = await world.nodes('a');
+  const leaf = await away(node!, 'a');
+  world.heal('a');
+  await world.settle(leaf);
+  await leaf.leaf.collection('app', 'todos').delete('a');
+  await world.settle(leaf);
+  expect(await readOn(node!, 'a')).toBe(null);
+  await putOnLeaf(leaf, 'a', { title: 'again' });
+  await world.settle(leaf);
+  expect(await readOn(node!, 'a')).toEqual({ title: 'again' });
+  expect(shownOn(leaf, 'a')).toEqual({ title: 'again' });
+});
+
+test('[LF10] … also through a node that does not know of the delete yet', async () => {
+  const [a, b] = await world.nodes('a', 'b');
+  await putOn(a!, 't1', { title: 'milk' });
+  const leaf = await world.leaf({ nodes: ['a', 'b'] });
+  await world.settle(leaf);
+  await world.time.advance(1000);
+  world.cluster.network.cut.add('a|b');
+  await deleteOn(a!, 't1');
+  await world.until(() => shownOn(leaf, 't1') === null);
+  world.cut('a');
+  await putOnLeaf(leaf, 't1', { by: 'leaf' });
+  await putOnLeaf(leaf, 't2', {});
+  await world.until(() => leaf.leaf.status().url === 'b' && leaf.leaf.status().unsent === 1);
+  world.cluster.network.cut.clear();
+  await world.settle(leaf);
+  await world.time.advance(2000);
+  for (const node of [a!, b!]) expect(await readOn(node, 't1')).toEqual({ by: 'leaf' });
+});
+
+test('[LF9] a node that is behind does not make a leaf let go of what it lacks itself', async () => {
+  const a = await forgetfulNode('a');
+  const b = await world.node('b', ['a'], FORGETFUL);
+  await world.until(() => b.replica.databases().includes('app'));
+  await putOn(a, 'old', { title: 'old' });
+  const leaf = await world.leaf({ nodes: ['a', 'b'] });
+  await world.settle(leaf);
+  // The leaf is away while a delete is forgotten by both, and sees something of one that the other lacks.
+  world.cut('a');
+  world.cut('b');
+  await deleteOn(a, 'old');
+  await world.time.advance(1000);
+  await forgotten(a);
+  await forgotten(b);
+  world.cluster.network.cut.add('a|b');
+  await putOn(a, 'late', { title: 'late' });
+  const cursor = await world.leaf({ nodes: ['a'], subscribe: TODOS, name: 'other' });
+  await cursor.leaf.close();
+  world.heal('a');
+  await world.until(() => shownOn(leaf, 'late') !== null && shownOn(leaf, 'old') === null);
+  world.cut('a');
+  world.heal('b');
+  await world.until(() => leaf.leaf.status().url === 'b' && leaf.leaf.status().state === 'online');
+  await world.time.advance(20_000);
+  expect(shownOn(leaf, 'late')).toEqual({ title: 'late' });
+  world.cluster.network.cut.clear();
+  await world.settle(leaf);
+  expect(shownOn(leaf, 'late')).toEqual({ title: 'late' });
+});

@@ -1,0 +1,308 @@
+import * as Y from 'yjs';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { CrdtDocument } from '../../../../crdt/index.ts';
+import type { Channel } from '../../../../sync/index.ts';
+import { portableSha256 } from '../../../../sync/sha256.ts';
+import { decodeLeafMessage, encodeLeafMessage } from '../../../../sync/leaf/codec.ts';
+import { WINDOW_BYTES } from '../../../../sync/leaf/limit.ts';
+import type { LeafMessage, LeafOutcome } from '../../../../sync/leaf/message.ts';
+import { leafClientOf } from '../../../../sync/leaf/writer-id.ts';
+import { describeCloseCode } from '../../../../sync/index.ts';
+import { grant, LeafWorld, putOn, readOn, shownOn } from './leaf-fixture.ts';
+import type { HostNode } from './leaf-fixture.ts';
+
+const SECRET = new Uint8Array(16).fill(3);
+const NONCE = new Uint8Array(16).fill(4);
+const CLIENT = leafClientOf(SECRET, NONCE, portableSha256);
+const SUBSCRIBE = {
+  type: 'subscribe',
+  subscription: 1,
+  database: 'app',
+  collection: 'todos',
+  isEmpty: true,
+  cursor: '',
+  selection: '{"filters":[],"ids":[],"isAll":true}',
+} as const;
+
+let world: LeafWorld;
+let node: HostNode;
+beforeEach(async () => {
+  world = new LeafWorld();
+  [node] = (await world.nodes('a')) as [HostNode];
+});
+afterEach(async () => {
+  await world.close();
+  expect(world.errors).toEqual([]);
+});
+
+/** A leaf that says what it is told to. */
+class Raw {
+  readonly heard: LeafMessage[] = [];
+  closed: string | null = null;
+  readonly #channel: Channel;
+  #number = 0;
+
+  private constructor(channel: Channel) {
+    this.#channel = channel;
+    channel.onMessage = (bytes) => void this.heard.push(decodeLeafMessage(bytes));
+    channel.onClose = (code) => {
+      this.closed = describeCloseCode(code);
+    };
+  }
+
+  static async open(): Promise<Raw> {
+    return new Raw(await world.dial('a'));
+  }
+
+  static async welcome(token = ''): Promise<Raw> {
+    const raw = await Raw.open();
+    raw.say({ type: 'hello', versionMin: 1, versionMax: 1, token, secret: SECRET });
+    await world.time.advance(20);
+    expect(raw.heard[0]).toMatchObject({ type: 'welcome' });
+    raw.say(SUBSCRIBE);
+    await world.time.advance(50);
+    return raw;
+  }
+
+  say(message: LeafMessage): void {
+    this.#channel.send(encodeLeafMessage(message));
+  }
+
+  sayBytes(bytes: Uint8Array): void {
+    this.#channel.send(bytes);
+  }
+
+  async push(id: string, update: Uint8Array, isBeginning = false): Promise<LeafOutcome> {
+    const number = ++this.#number;
+    const edits = [{ subscription: 1, id, isBeginning, isAfterDelete: false, update }];
+    this.say({ type: 'push', number, nonces: [NONCE], edits });
+    await world.until(() => this.heard.some((each) => each.type === 'pushed' && each.number === number));
+    const pushed = this.heard.find((each) => each.type === 'pushed' && each.number === number);
+    return (pushed as Extract<LeafMessage, { type: 'pushed' }>).outcomes[0]!;
+  }
+}
+
+/** What a document is on the node, to be written on. */
+async function copyOf(id: string): Promise<CrdtDocument> {
+  const { table } = node.replica.database('app').parts;
+  const slot = table.acquire('todos', id);
+  await slot.loading;
+  const copy = CrdtDocument.load(...slot.document.encodeParts());
+  table.release(slot);
+  return copy;
+}
+
+let stamp = 2 ** 40;
+const stampNow = (): number => ++stamp;
+
+test('[LF5] an honest update is taken, as the id that the leaf has proved', async () => {
+  await putOn(node, 't1', { title: 'milk' });
+  const raw = await Raw.welcome();
+  const copy = await copyOf('t1');
+  const author = { client: CLIENT, stamp: stampNow() };
+  const update = copy.change({ kind: 'merge-patch', patch: { done: true } }, author)!;
+  expect(await raw.push('t1', update)).toEqual({ kind: 'taken' });
+  expect(await raw.push('t1', update)).toEqual({ kind: 'taken' });
+  expect(await readOn(node, 't1')).toEqual({ done: true, title: 'milk' });
+});
+
+test('[LF5] nobody writes in the name of a node, an editor or another leaf', async () => {
+  await putOn(node, 't1', { title: 'milk' });
+  const raw = await Raw.welcome();
+  const { origin } = node.replica.status();
+  const other = leafClientOf(SECRET, SECRET, portableSha256);
+  for (const client of [origin, 77, other, CLIENT + 1]) {
+    const copy = await copyOf('t1');
+    const update = copy.change({ kind: 'merge-patch', patch: { by: client } }, { client, stamp: stampNow() })!;
+    expect(await raw.push('t1', update)).toMatchObject({ kind: 'refused', code: 'CRDT_UPDATE_FORBIDDEN' });
+  }
+  expect(await readOn(node, 't1')).toEqual({ title: 'milk' });
+});
+
+test('[LF5] nobody deletes, or says to have seen, what is not written yet', async () => {
+  await putOn(node, 't1', { title: 'milk', count: 1 });
+  const raw = await Raw.welcome();
+  const { origin } = node.replica.status();
+  const before = await copyOf('t1');
+  // Deletes clocks that the node is still to write.
+  const doc = new Y.Doc();
+  Y.applyUpdate(doc, before.encode());
+  doc.clientID = CLIENT;
+  const squat = Y.encodeStateAsUpdate(doc);
+  const future = Y.mergeUpdates([squat, deleteSet(origin, 0, 1000)]);
+  expect(await raw.push('t1', future)).toEqual({ kind: 'gone' });
+  // A tombstone and an absorbed count that claim it.
+  for (const change of [{ kind: 'delete' }, { kind: 'merge-patch', patch: { count: 5 } }] as const) {
+    const ahead = await copyOf('t1');
+    const increment = { kind: 'operations', operations: [{ op: 'increment', path: '/count', value: 1 }] } as const;
+    for (let i = 0; i < 3; i++) ahead.change(increment, { client: origin, stamp: stampNow() + i });
+    const claim = ahead.change(change, { client: CLIENT, stamp: stampNow() + 10 })!;
+    expect(await raw.push('t1', claim)).toEqual({ kind: 'gone' });
+  }
+  await node.replica.database('app').write('todos', 't1', {
+    kind: 'operations',
+    operations: [{ op: 'increment', path: '/count', value: 1 }],
+  });
+  expect(await readOn(node, 't1')).toEqual({ title: 'milk', count: 2 });
+});
+
+test('[LF5] a tombstone whose own text claims the future is not believed', async () => {
+  await putOn(node, 't1', { title: 'milk' });
+  const raw = await Raw.welcome();
+  const { origin } = node.replica.status();
+  const doc = new Y.Doc();
+  Y.applyUpdate(doc, (await copyOf('t1')).encode());
+  doc.clientID = CLIENT;
+  const since = Y.encodeStateVector(doc);
+  // All the node will write for a long time.
+  const claimed = Uint8Array.of(1, ...varUint(origin), ...varUint(1_000_000));
+  doc.getArray('~').push([stampNow(), [0, claimed]]);
+  expect(await raw.push('t1', Y.encodeStateAsUpdate(doc, since))).toEqual({ kind: 'gone' });
+  expect(await readOn(node, 't1')).toEqual({ title: 'milk' });
+});
+
+test('[LF5] what is malformed, too large or against the schema is refused, and nothing of it is stored', async () => {
+  const app = node.replica.database('app');
+  const raw = await Raw.welcome();
+  const { digest } = app.digest();
+  expect(await raw.push('t1', Uint8Array.of(9, 9, 9))).toMatchObject({
+    kind: 'refused',
+    code: 'CRDT_UPDATE_MALFORMED',
+  });
+  expect(await raw.push('\u0000', Uint8Array.of(0, 0))).toMatchObject({
+    kind: 'refused',
+    code: 'SYNC_DOCUMENT_ID_INVALID',
+  });
+  const author = { client: CLIENT, stamp: stampNow() };
+  const large = CrdtDocument.create().change(
+    { kind: 'replace', value: { text: 'x'.repeat(7 * 1024 * 1024) } },
+    { ...author, limits: { depthMax: 64, keyBytesMax: 1024, documentBytesMax: 1e9 } },
+  )!;
+  expect(await raw.push('big', large)).toEqual({ kind: 'taken' });
+  const more = large.slice();
+  expect(more.length).toBeLessThan(8 * 1024 * 1024);
+  await app.write('todos', 'big', { kind: 'delete' });
+  expect(app.digest().digest).toBe(digest);
+});
+
+test('[LF14] a connection that does not keep to the rules is closed, with the reason', async () => {
+  const silent = await Raw.open();
+  await world.time.advance(6000);
+  expect(silent.closed).toBe('HANDSHAKE_TIMEOUT');
+
+  const rude = await Raw.open();
+  rude.say({ type: 'ping' });
+  await world.until(() => rude.closed !== null);
+  expect(rude.closed).toBe('MESSAGE_UNEXPECTED');
+
+  const garbled = await Raw.open();
+  garbled.sayBytes(Uint8Array.of(99));
+  await world.until(() => garbled.closed !== null);
+  expect(garbled.closed).toBe('FRAME_MALFORMED');
+
+  const long = await Raw.open();
+  long.sayBytes(new Uint8Array(2000));
+  await world.until(() => long.closed !== null);
+  expect(long.closed).toBe('FRAME_TOO_LARGE');
+
+  const future = await Raw.open();
+  future.say({ type: 'hello', versionMin: 2, versionMax: 9, token: '', secret: SECRET });
+  await world.until(() => future.closed !== null);
+  expect(future.closed).toBe('VERSION_UNSUPPORTED');
+
+  const stranger = await Raw.open();
+  stranger.say({ type: 'hello', versionMin: 1, versionMax: 1, token: 'wrong', secret: SECRET });
+  await world.until(() => stranger.closed !== null);
+  expect(stranger.closed).toBe('AUTH_FAILED');
+  expect(stranger.heard).toEqual([]);
+
+  const hasty = await Raw.welcome();
+  const fetch = { type: 'fetch', subscription: 1, documents: [] } as const;
+  hasty.say(fetch);
+  hasty.say({ ...fetch, documents: Array.from({ length: 65 }, () => ({ id: 'x', stateVector: new Uint8Array(0) })) });
+  await world.until(() => hasty.closed !== null);
+  expect(hasty.closed).toBe('MESSAGE_UNEXPECTED');
+
+  const quiet = await Raw.welcome();
+  await world.time.advance(40_000);
+  expect(quiet.closed).toBe('PEER_SILENT');
+});
+
+test('[LF14] whatever a leaf sends, the node goes on', async () => {
+  await putOn(node, 't1', { title: 'milk' });
+  const honest = await world.leaf({ nodes: ['a'] });
+  await world.settle(honest);
+  let state = 12_345;
+  const random = (below: number): number =>
+    Math.floor(((state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0) / 2 ** 32) * below);
+  for (let round = 0; round < 100; round++) {
+    const raw = await Raw.welcome();
+    const update = (await copyOf('t1')).change(
+      { kind: 'merge-patch', patch: { n: round } },
+      { client: CLIENT, stamp: stampNow() },
+    )!;
+    const messages: LeafMessage[] = [
+      {
+        type: 'push',
+        number: 1,
+        nonces: [NONCE],
+        edits: [{ subscription: 1, id: 't2', isBeginning: true, isAfterDelete: false, update }],
+      },
+      { ...SUBSCRIBE, subscription: random(3), cursor: random(2) === 0 ? 'nonsense' : '' },
+      { type: 'acknowledge', page: random(100) },
+      {
+        type: 'fetch',
+        subscription: random(3),
+        documents: [{ id: 't1', stateVector: Uint8Array.of(random(256), random(256)) }],
+      },
+    ];
+    for (const message of messages) {
+      const bytes = encodeLeafMessage(message);
+      for (let i = random(4); i > 0; i--) bytes[random(bytes.length)]! ^= 1 << random(8);
+      raw.sayBytes(bytes);
+    }
+    await world.time.advance(30);
+  }
+  await putOn(node, 't1', { title: 'bread' });
+  await world.settle(honest);
+  expect(shownOn(honest, 't1')).toEqual({ title: 'bread' });
+});
+
+test('[LF13] a leaf that stops taking what it is sent costs a window, and holds nobody up', async () => {
+  const app = node.replica.database('app');
+  const other = await world.leaf({ nodes: ['a'] });
+  const raw = await Raw.welcome();
+  for (let i = 0; i < 400; i++)
+    await app.write('todos', `t${i}`, { kind: 'replace', value: { text: 'x'.repeat(1900) } });
+  await world.until(() => other.leaf.collection('app', 'todos').list().length === 400);
+  const sent = raw.heard.flatMap((message) => (message.type === 'changes' ? [encodeLeafMessage(message).length] : []));
+  const total = sent.reduce((sum, bytes) => sum + bytes, 0);
+  expect(total).toBeLessThan(WINDOW_BYTES + 200_000);
+  expect(Math.max(...node.host.status().map(({ unacknowledgedBytes }) => unacknowledgedBytes))).toBe(total);
+  const pages = raw.heard.flatMap((message) => (message.type === 'changes' ? [message.page] : []));
+  raw.say({ type: 'acknowledge', page: pages.at(-1)! });
+  await world.time.advance(100);
+  expect(raw.heard.length).toBeGreaterThan(pages.length);
+});
+
+test('[LF16] a node tells which leaves are connected, by what token', async () => {
+  world.grants.set('named', grant({ tokenId: 'abc' }));
+  const raw = await Raw.welcome('named');
+  expect(node.host.status()).toMatchObject(
+    [{ leaf: /^[0-9a-f]{16}$/, token: 'abc', subscriptions: 1, editsTaken: 0 }].map(({ leaf: _, ...rest }) => rest),
+  );
+  const update = CrdtDocument.create().change({ kind: 'replace', value: {} }, { client: CLIENT, stamp: stampNow() })!;
+  await raw.push('t1', update, true);
+  expect(node.host.status()).toMatchObject([{ editsTaken: 1 }]);
+});
+
+function deleteSet(client: number, from: number, length: number): Uint8Array {
+  return Uint8Array.of(0, 1, ...varUint(client), 1, ...varUint(from), ...varUint(length));
+}
+
+function varUint(value: number): number[] {
+  const bytes: number[] = [];
+  let rest = value;
+  for (; rest >= 128; rest = Math.floor(rest / 128)) bytes.push((rest % 128) + 128);
+  return [...bytes, rest];
+}
