@@ -288,9 +288,9 @@ test('[LF13] a leaf that stops taking what it is sent costs a window, and holds 
 test('[LF16] a node tells which leaves are connected, by what token', async () => {
   world.grants.set('named', grant({ tokenId: 'abc' }));
   const raw = await Raw.welcome('named');
-  expect(node.host.status()).toMatchObject(
-    [{ leaf: /^[0-9a-f]{16}$/, token: 'abc', subscriptions: 1, editsTaken: 0 }].map(({ leaf: _, ...rest }) => rest),
-  );
+  const [status] = node.host.status();
+  expect(status).toMatchObject({ token: 'abc', subscriptions: 1, editsTaken: 0 });
+  expect(status!.leaf).toMatch(/^[0-9a-f]{16}$/);
   const update = CrdtDocument.create().change({ kind: 'replace', value: {} }, { client: CLIENT, stamp: stampNow() })!;
   await raw.push('t1', update, true);
   expect(node.host.status()).toMatchObject([{ editsTaken: 1 }]);
