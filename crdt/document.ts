@@ -184,11 +184,7 @@ export class CrdtDocument {
     }
   }
 
-  /**
-   * Checks an update from an untrusted sender (`admitUpdate`) against what is here.
-   *
-   * @throws CrdtError as `admitUpdate` does.
-   */
+  /** Checks an update from an untrusted sender (`admitUpdate`) against what is here. @throws CrdtError as that does. */
   admit(update: Uint8Array, admission: UpdateAdmission): UpdateInspection {
     return admitUpdate(this.#read().clocks, update, admission);
   }

@@ -45,7 +45,10 @@ function start(n: number, joins: readonly string[] = []): Promise<Node> {
 }
 
 function send(n: number, method: string, path: string, body?: object, token = admin): Promise<Response> {
-  const headers = { ...(token !== '' && { authorization: `Bearer ${token}` }), 'content-type': 'application/json' };
+  const headers = {
+    ...(token !== '' && { authorization: `Bearer ${token}` }),
+    ...(body && { 'content-type': 'application/json' }),
+  };
   return fetch(`${nodes[n]!.url}${path}`, { method, headers, ...(body && { body: JSON.stringify(body) }) });
 }
 
