@@ -92,7 +92,7 @@ async function copyOf(id: string): Promise<CrdtDocument> {
   return copy;
 }
 
-let stamp = 2 ** 40;
+let stamp = 1000;
 const stampNow = (): number => ++stamp;
 
 test('[LF5] an honest update is taken, as the id that the leaf has proved', async () => {
