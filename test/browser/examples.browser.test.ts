@@ -94,6 +94,39 @@ async function picture(page: Page, name: string): Promise<void> {
   if (PICTURES !== undefined) await page.screenshot({ path: join(PICTURES, `${name}.png`) });
 }
 
+test('[EX1] the shared editor: two people on two nodes, one of which is killed while they type', async () => {
+  const { origin } = await serve('editor');
+  const first = await Node.start(['--allow-origin', origin]);
+  const second = await Node.start(['--allow-origin', origin, '--join', first.url]);
+  await fetch(`${first.url}/v1/app`, { method: 'PUT' });
+  await eventually(async () => (await fetch(`${second.url}/v1/app`)).status === 200);
+  const hosts = [first, second].map(({ url }) => new URL(url).host) as [string, string];
+  const ada = await open(`${origin}/?name=Ada&nodes=${hosts[0]}`);
+  const bob = await open(`${origin}/?name=Bob&nodes=${hosts[1]},${hosts[0]}`);
+  const textOf = (page: Page): Promise<string> => page.locator('.cm-content').innerText();
+  await ada.locator('.cm-content').click();
+  await ada.keyboard.type('Ada was here.');
+  await eventually(async () => (await textOf(bob)).includes('Ada was here.'));
+  await bob.locator('.cm-content').click();
+  await bob.keyboard.press('Control+End');
+  await bob.keyboard.type(' Bob, too.');
+  await eventually(async () => (await textOf(ada)).includes('Ada was here. Bob, too.'));
+  await ada.locator('.cm-ySelectionInfo', { hasText: 'Bob' }).waitFor({ state: 'attached' });
+  await picture(ada, 'editor');
+
+  await second.kill();
+  await bob.keyboard.type(' And still.');
+  await ada.keyboard.press('Control+Home');
+  await ada.keyboard.type('Yes: ');
+  const expected = 'Yes: Ada was here. Bob, too. And still.';
+  await eventually(async () => (await textOf(ada)) === expected && (await textOf(bob)) === expected);
+  await second.restart();
+  for (const node of [first, second])
+    await eventually(
+      async () => JSON.stringify(await node.read('notes/docs/welcome')) === JSON.stringify({ body: expected }),
+    );
+});
+
 test('[EX2] the to-do list: two browsers, both offline and loaded anew, come to the same list', async () => {
   const { origin } = await serve('todo');
   const node = await Node.start(['--allow-origin', origin]);
