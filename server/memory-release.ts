@@ -5,9 +5,9 @@
  */
 import { performance } from 'node:perf_hooks';
 
-/** How long the event loop must have rested. */
+/** How long the process must have rested. */
 export const REST_MS = 5_000;
-/** Share of the time in which it worked although it rests: heartbeats, probes, scrapes, cutting the log, the scrub. */
+/** Share of one processor that it uses although it rests: heartbeats, probes, scrapes, cutting the log, the scrub. */
 const RESTING_UTILIZATION_MAX = 0.1;
 /** Less growth than this is not worth the pause of a collection, which is tens of milliseconds. */
 const GROWTH_BYTES_MIN = 33_554_432;
@@ -19,7 +19,10 @@ export interface MemoryReleaseOptions {
   readonly releaseCaches: () => void;
   /** Null where the process was started without `--expose-gc`: then only caches are released. */
   readonly collectGarbage: (() => void) | null;
-  /** Share of the time since the last call, 0 to 1, in which the event loop worked. */
+  /**
+   * Share of one processor that was used since the last call. Not of the time in which the event loop was busy: on a machine that has too
+   * much to do, a node that rests is busy all the time, waiting for a processor.
+   */
   readonly utilization: () => number;
   /** Memory of the process, bytes. */
   readonly usedBytes: () => number;
@@ -48,15 +51,17 @@ export class MemoryRelease {
 
 /** Watches this process until the returned function is called. */
 export function releaseMemoryAtRest(releaseCaches: () => void): () => void {
-  let last = performance.eventLoopUtilization();
+  let lastMs = performance.now();
+  let lastUsage = process.cpuUsage();
   const release = new MemoryRelease({
     releaseCaches,
     collectGarbage: typeof globalThis.gc === 'function' ? () => globalThis.gc!() : null,
     utilization: () => {
-      const now = performance.eventLoopUtilization();
-      const { utilization } = performance.eventLoopUtilization(now, last);
-      last = now;
-      return utilization;
+      const { user, system } = process.cpuUsage(lastUsage);
+      const elapsedMs = performance.now() - lastMs;
+      lastUsage = process.cpuUsage();
+      lastMs = performance.now();
+      return (user + system) / 1000 / elapsedMs;
     },
     usedBytes: () => process.memoryUsage.rss(),
   });
