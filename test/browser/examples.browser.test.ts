@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { chromium, type Browser, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import type { NewAccessTokenAnswer } from '../../server/api/index.ts';
 import { eventually, Leftovers } from '../e2e/cli-process.ts';
 import { findChromium } from '../helper/chromium.ts';
 import { EXAMPLES, serveExample, type ExampleSite } from '../helper/example-site.ts';
@@ -139,7 +140,7 @@ test('[EX2] the to-do list: two browsers, both offline and loaded anew, come to 
   const { origin } = await serve('todo');
   const node = await Node.start(['--allow-origin', origin]);
   await fetch(`${node.url}/v1/app`, { method: 'PUT' });
-  const url = `${origin}/#node=${node.url}&secret=${SECRET}`;
+  const url = `${origin}/#node=${node.url}&token=${await writeTokenOf(node)}`;
   const [ada, bob] = [await open(url), await open(url)];
   const titlesOf = (page: Page): Promise<string[]> => page.locator('li label').allInnerTexts();
   const add = async (page: Page, title: string): Promise<void> => {
@@ -164,11 +165,22 @@ test('[EX2] the to-do list: two browsers, both offline and loaded anew, come to 
   await node.restart();
   const expected = 'Buy milk,Water the plants,Call the dentist';
   for (const page of [ada, bob]) {
-    await eventually(async () => (await titlesOf(page)).join() === expected);
+    // It may be some seconds until a page tries again.
+    await eventually(async () => (await titlesOf(page)).join() === expected, 60_000);
     await eventually(async () => (await page.locator('li.done').allInnerTexts()).length === 1);
   }
   await picture(ada, 'todo');
 });
+
+/** What lets a page in; from now on the node asks everybody for a token. */
+async function writeTokenOf(node: Node): Promise<string> {
+  const create = async (request: object, by?: string): Promise<string> => {
+    const headers = { 'content-type': 'application/json', ...(by !== undefined && { authorization: `Bearer ${by}` }) };
+    const options = { method: 'POST', headers, body: JSON.stringify(request) };
+    return ((await (await fetch(`${node.url}/v1/_admin/tokens`, options)).json()) as NewAccessTokenAnswer).token;
+  };
+  return create({ role: 'write', databases: ['app'] }, await create({ role: 'admin' }));
+}
 
 test('[EX3] the service: it counts while the cluster is away, and both have counted when it is back', async () => {
   const node = await Node.start();
