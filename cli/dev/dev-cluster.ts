@@ -6,6 +6,7 @@
 import { mkdtemp, mkdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { AtollClient, type ClusterStatus } from '../client.ts';
 import { CliError } from '../exit-code.ts';
 import { DevNode } from './dev-node.ts';
@@ -30,6 +31,9 @@ export interface DevNodeStatus {
 
 /** The database that every development cluster begins with. */
 export const DEV_DATABASE = 'app';
+/** How long a node may take to hear of it from another. */
+const DATABASE_MS_MAX = 60_000;
+const DATABASE_POLL_MS = 50;
 /** A node that hangs should not make `status` hang. */
 const STATUS_TIMEOUT_MS = 2_000;
 
@@ -52,7 +56,7 @@ export class DevCluster {
     this.#isTemporary = isTemporary;
   }
 
-  /** Starts every node and creates the database. On failure nothing is left running. */
+  /** Starts every node and creates the database, which all of them know afterwards. On failure nothing is left running. */
   static async open(options: DevClusterOptions): Promise<DevCluster> {
     const dataPath = options.dataPath ?? (await mkdtemp(join(tmpdir(), 'atoll-dev-')));
     await mkdir(dataPath, { recursive: true });
@@ -79,11 +83,23 @@ export class DevCluster {
         .client(nodes[0] as DevNode)
         .database(DEV_DATABASE)
         .create();
+      await Promise.all(nodes.map((node) => cluster.#untilKnown(node)));
     } catch (error) {
       await cluster.close();
       throw error;
     }
     return cluster;
+  }
+
+  /** A node that is ready may not have met the others yet. */
+  async #untilKnown(node: DevNode): Promise<void> {
+    const client = this.client(node);
+    for (const deadlineMs = Date.now() + DATABASE_MS_MAX; !(await client.databases()).includes(DEV_DATABASE);) {
+      if (Date.now() > deadlineMs) {
+        throw new CliError('CLI_NODE_FAILED', `${node.name} did not hear of the database ${DEV_DATABASE}`);
+      }
+      await delay(DATABASE_POLL_MS);
+    }
   }
 
   /** @throws CliError `CLI_USAGE` for a name that is not `n1`, `1` and so on. */

@@ -60,7 +60,7 @@ async function linked(dev: Dev, expected: Readonly<Record<string, readonly strin
 test('[CL7] dev starts nodes with the database app, outlives the end of its input, and drains them on SIGTERM', async () => {
   const dev = await startDev('--nodes', '2');
   expect(dev.ready).toMatchObject({ event: 'ready', database: 'app', nodes: [{ name: 'n1' }, { name: 'n2' }] });
-  for (const client of dev.clients) await eventually(async () => (await client.databases()).includes('app'));
+  for (const client of dev.clients) expect(await client.databases()).toContain('app');
   expect(existsSync(dev.ready.data)).toBe(true);
   dev.process.child.stdin?.end();
   await new Promise((resolve) => setTimeout(resolve, 300));
