@@ -30,7 +30,7 @@ export interface UpdateRecord {
   readonly collection: string;
   readonly id: string;
   readonly update: Uint8Array;
-  /** Begins a document of which its author held nothing, where documents are forgotten: `deps` is exactly all its author had seen. */
+  /** Begins a document of which its author held nothing: `deps` is exactly all its author had seen. */
   readonly isAnew?: true;
 }
 

@@ -33,7 +33,7 @@ export type IngestResult =
   | { readonly outcome: 'duplicate' }
   /** A gap in its origin's sequence, or dependencies not covered; nothing happened. */
   | { readonly outcome: 'blocked'; readonly missing: readonly SequenceRange[] }
-  /** It changes a document whose tombstone was forgotten here; nothing happened. A snapshot of the sender brings the document. */
+  /** It may build on a document that was forgotten here; nothing happened. A snapshot of the sender brings the document. */
   | { readonly outcome: 'forgotten' };
 
 /** The documents a peer is missing, as of one moment, in opaque chunks of at most about 200 KiB. */

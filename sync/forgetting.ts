@@ -9,13 +9,9 @@ import type { DocumentSlot } from './document-slot.ts';
 import type { ForgottenVector } from './forgotten.ts';
 
 /** A change that was made here, for the log. */
-export function recordOf(
-  { parts: { forgotten } }: Database,
-  { vector, collection, id }: DocumentSlot,
-  update: Uint8Array,
-): UpdateRecord {
-  // There may have been a tombstone that others still have.
-  const isAnew = vector.size === 0 && forgotten.vector.size > 0;
+export function recordOf({ vector, collection, id }: DocumentSlot, update: Uint8Array): UpdateRecord {
+  // There may have been a tombstone that others still have, and others may have forgotten what a record without this builds on.
+  const isAnew = vector.size === 0;
   return { kind: 'update', collection, id, update, ...(isAnew && { isAnew }) };
 }
 

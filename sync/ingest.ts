@@ -100,9 +100,10 @@ function takeBackRepetitions(database: Database, { records }: Batch, slots: Slot
   }
 }
 
-/** @returns False when a record builds on a document that was forgotten here; then nothing was applied. */
+/** @returns False when a record may build on what was forgotten here; then nothing was applied. */
 function applyRecords(database: Database, registry: OriginRegistry, batch: Batch, slots: Slots): boolean {
   const { table, forgotten } = database.parts;
+  if (isBehind(database, batch, slots)) return false;
   const applied: { slot: DocumentSlot; update: Uint8Array; seq: number }[] = [];
   const undos: (() => void)[] = [];
   try {
@@ -130,6 +131,22 @@ function applyRecords(database: Database, registry: OriginRegistry, batch: Batch
     if (record.kind === 'origin') learnOrigin(database, registry, batch.origin, record.nodeId);
   }
   return true;
+}
+
+/**
+ * Was a record written by somebody who had not seen all that was forgotten here? His version of the document may have a part that has
+ * gone without a trace. One who begins a document says what he had seen, and one who changes it had it. Yjs need not see a gap:
+ * a new field, by a writer who is new to the document, refers to nothing in it.
+ */
+function isBehind({ parts: { log, forgotten } }: Database, batch: Batch, slots: Slots): boolean {
+  if (forgotten.vector.size === 0) return false;
+  const updates = batch.records.filter((record) => record.kind === 'update');
+  const begun = new Set(updates.filter(({ isAnew }) => isAnew).map(({ collection, id }) => `${collection}\0${id}`));
+  if (begun.size > 0 && !isWithin(forgotten.vector, log.seenBy(batch))) return true;
+  return updates.some(({ collection, id }) => {
+    const name = `${collection}\0${id}`;
+    return slots.get(name)!.vector.size === 0 && !begun.has(name);
+  });
 }
 
 /**

@@ -224,7 +224,7 @@ function record(
 ): WriteOutcome {
   const { log, table } = database.parts;
   if (update) {
-    slot.touch(origin, log.append(recordOf(database, slot, update), slot.vector));
+    slot.touch(origin, log.append(recordOf(slot, update), slot.vector));
     table.touch(slot, update);
   }
   return {

@@ -130,7 +130,8 @@ for (const seed of SEEDS) {
   test(`[GC4] [I8] a member that was given up returns when deletes it has not seen were forgotten, seed ${seed}`, async () => {
     const actions = [
       ...writes(400, 5000, [0, 1, 2]),
-      { at: 5000, type: 'fault', fault: { type: 'stop', node: 2, forMs: NEVER } } as const,
+      cut(2, 4000, NEVER),
+      { at: 6000, type: 'fault', fault: { type: 'stop', node: 2, forMs: NEVER } } as const,
       ...writes(5000, 9000, [0, 1], ['lifecycles', 'sets', 'chaos']),
       ...epochs(seed, 6000, 9000, [0, 1], 0),
       // A process gives nobody up in its first minute.

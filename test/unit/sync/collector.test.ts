@@ -2,15 +2,21 @@
  * Tombstones: when they are forgotten, and what becomes of copies and of late writes of what was forgotten.
  */
 import { afterEach, describe, expect, test } from 'vitest';
+import { CrdtDocument } from '../../../crdt/index.ts';
 import type { Change } from '../../../crdt/index.ts';
+import { encodeBatch } from '../../../sync/batch.ts';
+import type { Batch } from '../../../sync/batch.ts';
 import { rangeOf } from '../../../sync/key.ts';
 import type { MemoryStore, ReplicaOptions } from '../../../sync/index.ts';
+import { wholeOf } from '../../../sync/lineage.ts';
+import { portableSha256 } from '../../../sync/sha256.ts';
 import { computeStability } from '../../../sync/stability.ts';
 import { GENESIS_CHAIN } from '../../../sync/version-vector.ts';
 import { ReplicaCluster, isLinked, stateOf } from './replica-fixture.ts';
 import type { Member } from './replica-fixture.ts';
 
 const SECRET = new TextEncoder().encode('secret');
+const OTHER = 2 ** 40 + 1;
 const OFTEN = { intervalMs: 1000, epochMs: 2000 };
 let cluster: ReplicaCluster;
 
@@ -168,6 +174,64 @@ describe('tombstones', () => {
       expect(await read(each, 'edited')).toEqual({ id: 'edited', by: 'c' });
       expect(each.replica.status().alarms).toEqual([]);
     }
+  });
+
+  const cases: Readonly<Record<string, readonly [had: boolean, again: boolean, is: object]>> = {
+    'that it had': [true, false, { a: 1, c: 1 }],
+    'that it did not have': [false, false, { a: 1, c: 1 }],
+    'that it did not have, and others began anew': [false, true, { a: 1, b: 1, c: 1 }],
+  };
+  test.each(Object.entries(cases))(
+    '[GC4] a stale member returns that wrote to a document %s',
+    async (_, [had, again, is]) => {
+      const names = ['a', 'b', 'c'];
+      const options = { staleAfterMs: 70_000 };
+      const [a, b, c] = (await start(names, options)) as [Member, Member, Member];
+      if (had) await put(a, 'x', { a: 1 });
+      await cluster.until(() => isEqual(a, b, c));
+      await stop(c, a, b);
+      const alone = await cluster.start('c', [], { clusterSecret: SECRET, store: c.store.crash(99, {}), ...options });
+      cluster.network.listen('c', (channel) => channel.close(4500, ''));
+      await change(alone, 'x', { kind: 'merge-patch', patch: { c: 1 } });
+      await stop(alone, a, b);
+      if (!had) await put(a, 'x', { a: 1 });
+      await remove(a, 'x');
+      await cluster.until(() => isEqual(a, b));
+      await cluster.until(() => stateOf(a, c) === 'stale' && stateOf(b, c) === 'stale', 1_200_000);
+      await cluster.until(() => tombstones(a).collected === 1 && tombstones(b).collected === 1, 60_000);
+      if (again) await put(b, 'x', { b: 1 });
+      await cluster.until(() => isEqual(a, b));
+      const back = await open('c', names, { store: alone.store.crash(99, {}), ...options });
+      await cluster.until(() => isEqual(a, b, back) && stateOf(a, back) === 'live', 300_000);
+      for (const each of [a, b, back]) {
+        expect(await read(each, 'x')).toEqual(is);
+        expect(each.replica.status().alarms).toEqual([]);
+      }
+    },
+  );
+
+  test('[GC3] a record that may build on what was forgotten is not applied, also where Yjs sees no gap', async () => {
+    const [a] = (await start(['a'])) as [Member];
+    await put(a, 'x', { x: 1 });
+    await remove(a, 'x');
+    await cluster.until(() => tombstones(a).collected === 1, 60_000);
+    const { engine } = a.replica;
+    const change = { kind: 'replace', value: { by: 'other' } } as const;
+    const update = CrdtDocument.create().change(change, { client: OTHER, stamp: 1, deletePolicy: 'update-wins' })!;
+    const all = [...wholeOf(engine.vector('app.0'))].map(([origin, { seq }]) => [origin, seq] as const);
+    const ingest = async (deps: Batch['deps'], isAnew: object): Promise<string> => {
+      const record = { kind: 'update', collection: 'c', id: 'x', update, ...isAnew } as const;
+      const records = [{ kind: 'origin', nodeId: 'other' } as const, record];
+      const batch = encodeBatch({ origin: OTHER, firstSeq: 1, stamp: 1, deps, records }, GENESIS_CHAIN, portableSha256);
+      return (await engine.ingest('app.0', [batch]))[0]!.outcome;
+    };
+    // Its author had the document.
+    expect(await ingest(all, {})).toBe('forgotten');
+    // Its author began it, and had not seen the delete.
+    expect(await ingest([], { isAnew: true })).toBe('forgotten');
+    expect(await read(a, 'x')).toBe(null);
+    expect(await ingest(all, { isAnew: true })).toBe('applied');
+    expect(await read(a, 'x')).toEqual({ by: 'other' });
   });
 
   test('[GC5] are forgotten also by a disk that was set back to before the delete', async () => {
