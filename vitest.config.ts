@@ -10,6 +10,8 @@ const built = { globalSetup: ['test/helper/build.ts'] };
 export default defineConfig({
   test: {
     pool: 'forks',
+    // Vitest leaves one processor to itself, which on two is half of them.
+    maxWorkers: '100%',
     reporters: ['default', new CountReporter()],
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 10_000 } },
