@@ -30,6 +30,9 @@ export interface DuplicateWrite {
   readonly client: number;
   readonly from: number;
   readonly to: number;
+  /** Generation of the document that these are clocks of, and its clocks in others. Default: the first one, and none. */
+  readonly generation?: string;
+  readonly elsewhere?: readonly WritePlace[];
   /** What it added to numbers (`Author.onIncrement`). */
   readonly increments: readonly Increment[];
   /**
@@ -38,6 +41,9 @@ export interface DuplicateWrite {
    */
   readonly operation: number;
 }
+
+/** Clocks that a write took in a generation of a document. */
+export type WritePlace = readonly [generation: string, from: number, to: number];
 
 /** Added to the number at a path, in the notation of the representation (`~e` names elements). */
 export type Increment = readonly [path: string, amount: number];

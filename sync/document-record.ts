@@ -11,7 +11,7 @@
  * origin, varUint seq), sorted.
  */
 import * as decoding from 'lib0/decoding';
-import { assert, ByteWriter, CrdtDocument, restoreFirstState, stampMs } from '../crdt/index.ts';
+import { assert, ByteWriter, GenerationalDocument, restoreFirstState, stampMs } from '../crdt/index.ts';
 import { ELEMENT_BYTES } from './digest.ts';
 import { StorageError } from './errors.ts';
 
@@ -192,10 +192,10 @@ export function partsOf(content: DocumentContent): StateParts {
   return isFirstContent(content) ? [restoreFirstState(utf8.decode(content.json), content)] : content;
 }
 
-export function loadDocument(content: DocumentContent): CrdtDocument {
-  if (!isFirstContent(content)) return CrdtDocument.load(...content);
+export function loadDocument(content: DocumentContent): GenerationalDocument {
+  if (!isFirstContent(content)) return GenerationalDocument.load(...content);
   const { json, stamp, client } = content;
-  return CrdtDocument.restore({ json: utf8.decode(json), stamp, client });
+  return GenerationalDocument.restore({ json: utf8.decode(json), stamp, client });
 }
 
 export function isFirstContent(content: DocumentContent): content is FirstContent {

@@ -2,11 +2,11 @@
  * @module
  * Owns one document in memory: the live CRDT with every change made so far, and the version that is durable and may be shown.
  */
-import { CrdtDocument } from '../crdt/index.ts';
+import { GenerationalDocument } from '../crdt/index.ts';
 import { computeElement } from './digest.ts';
 import { encodeDocumentVector, loadDocument, partsOf } from './document-record.ts';
 import type { DocumentContent, StoredDocument } from './document-record.ts';
-import { conflictKeyOf, stateKeyOf, tombstoneKeyOf, viewKey } from './key.ts';
+import { compactionKeyOf, conflictKeyOf, stateKeyOf, tombstoneKeyOf, viewKey } from './key.ts';
 import type { Sha256 } from './port.ts';
 
 /** What the store holds of a document. */
@@ -30,7 +30,7 @@ export class DocumentSlot {
   readonly id: string;
   readonly viewKey: Uint8Array;
   /** Includes changes of open commit groups. */
-  document: CrdtDocument = CrdtDocument.create();
+  document: GenerationalDocument = GenerationalDocument.create();
   vector: Map<number, number> = new Map();
   /** What readers see. `null` = never written. */
   durable: DurableVersion | null = null;
@@ -44,6 +44,8 @@ export class DocumentSlot {
   pins = 0;
   /** The state as last loaded or sealed; `null` = none. Usually the bytes the document holds anyway. */
   saved: DocumentContent | null = null;
+  /** The store says that the compactor is to look at it (growth.ts). */
+  isMarked = false;
   /** The base that the store holds; null while it holds none. */
   base: Uint8Array | null = null;
   /** Updates since then, of the open group: with `saved` they rebuild the document if a batch has to be undone. */
@@ -77,13 +79,17 @@ export class DocumentSlot {
     return tombstoneKeyOf(this.viewKey);
   }
 
+  get compactionKey(): Uint8Array {
+    return compactionKeyOf(this.viewKey);
+  }
+
   get hasOpenChanges(): boolean {
     return this.unsaved.length > 0 || this.isInFlight;
   }
 
   /** Takes back what a batch that is undone left in the document. Synchronous: nothing may be sealed half-way. */
   restore(): void {
-    this.document = this.saved ? loadDocument(this.saved) : CrdtDocument.create();
+    this.document = this.saved ? loadDocument(this.saved) : GenerationalDocument.create();
     for (const change of this.unsaved) {
       const updates = change instanceof Uint8Array ? [change] : partsOf(change);
       for (const update of updates) this.document.apply(update);
@@ -97,7 +103,7 @@ export class DocumentSlot {
    */
   forget(): () => void {
     const { document, vector, saved, base, unsaved } = this;
-    this.document = CrdtDocument.create();
+    this.document = GenerationalDocument.create();
     this.saved = null;
     this.base = null;
     this.unsaved = [];
@@ -117,7 +123,7 @@ export class DocumentSlot {
 
   /** Takes another state, whatever was here. */
   replace(state: Uint8Array, vector: ReadonlyMap<number, number>): void {
-    this.document = CrdtDocument.load(state);
+    this.document = GenerationalDocument.load(state);
     this.saved = [state];
     this.base = null;
     this.unsaved = [];
@@ -128,7 +134,7 @@ export class DocumentSlot {
   /** Everything up to here is on its way to the disk. */
   seal(): void {
     const isUpdates = !this.#isReplaced && this.unsaved.every((part) => part instanceof Uint8Array);
-    this.sealed = isUpdates ? (this.unsaved as Uint8Array[]) : null;
+    this.sealed = isUpdates ? this.document.forClients(this.unsaved as Uint8Array[]) : null;
     this.#isReplaced = false;
     this.isInFlight = true;
     this.unsaved = [];

@@ -27,6 +27,9 @@ import type { DurableVersion } from './document-slot.ts';
 import { DocumentSlot } from './document-slot.ts';
 import type { DocumentName } from './equality.ts';
 import { StorageError } from './errors.ts';
+import { noteMarks } from './document-mark.ts';
+import { DEFAULT_GROWTH, isDue } from './growth.ts';
+import type { Growth } from './growth.ts';
 import { digestKey, rangeOf, statsCollectionOf, statsKey, viewKey } from './key.ts';
 import { isLate, LATE_BYTES_MIN, LateViews, readLateNames } from './late-views.ts';
 import type { Sha256, Store, StoreOperation } from './port.ts';
@@ -62,6 +65,8 @@ export interface DocumentTableOptions {
   readonly indexes: IndexSet;
   /** Documents with at least so many bytes of JSON may be stored without it while they are edited. */
   readonly lateBytesMin?: number;
+  /** When a document is marked for the compactor. */
+  readonly growth?: Partial<Growth> | undefined;
   /** Runs something at a moment when nothing is in flight. */
   readonly atRest: <T>(run: () => T) => Promise<T>;
   /** Resolves when all that was touched is durable. */
@@ -97,6 +102,7 @@ export class DocumentTable {
   readonly #stats: Map<string, CollectionStats>;
   readonly #indexes: IndexSet;
   readonly #lateBytesMin: number;
+  readonly #growth: Growth;
   #durableDigest: string;
   /** The digest on disk is not the one here, although no document changed. */
   #isCorrected = false;
@@ -120,6 +126,7 @@ export class DocumentTable {
       late,
     );
     this.#lateBytesMin = options.lateBytesMin ?? LATE_BYTES_MIN;
+    this.#growth = { ...DEFAULT_GROWTH, ...options.growth };
     this.#idle = new ByteCache(options.cacheBytesMax);
     this.#views = new ByteCache(options.cacheBytesMax);
     this.#stats = stats;
@@ -213,6 +220,7 @@ export class DocumentTable {
     slot.document = loadDocument(content);
     slot.saved = content;
     slot.base = isFirstContent(content) ? null : content[0];
+    slot.isMarked = isDue(slot, content, record.bytes, this.#growth);
   }
 
   /** The digest element of a document as it is now, open changes included. */
@@ -400,7 +408,7 @@ export class DocumentTable {
     const isSilent = slot.sealed?.length === 0 && !slot.isRestored;
     const version = { ...durableVersionOf(record), isSilent };
     this.#followIndexes(slot, exists ? json : null);
-    noteConflicts(slot, conflicts, operations);
+    noteMarks(slot, conflicts, isDue(slot, content, bytes, this.#growth), operations);
     const { tombstoneKey: key, durable } = slot;
     const counted = countedIn(version);
     if (counted === null) operations.push({ type: 'put', key, value: NO_BYTES });
@@ -435,7 +443,7 @@ export class DocumentTable {
     this.late.seal(slot, false, operations);
     this.sums.replace(slot.viewKey.subarray(5), countedIn(slot.durable), null);
     this.#followIndexes(slot, null);
-    noteConflicts(slot, 0, operations);
+    noteMarks(slot, 0, false, operations);
     slot.saved = null;
     slot.base = null;
     const isSilent = slot.durable?.exists !== true;
@@ -482,14 +490,6 @@ export function durableVersionOf(record: Parameters<typeof toStoredDocument>[0])
 function countedIn(version: DurableVersion | null): Uint8Array | null {
   if (version === null) return null;
   return isCounted(version) ? version.element : null;
-}
-
-/** The list of documents that have losing values follows with the document. */
-function noteConflicts(slot: DocumentSlot, conflicts: number, operations: StoreOperation[]): void {
-  const had = (slot.durable?.conflicts ?? 0) > 0;
-  if (had === conflicts > 0) return;
-  const { conflictKey: key } = slot;
-  operations.push(had ? { type: 'del', key } : { type: 'put', key, value: NO_BYTES });
 }
 
 /** A first state can be left out if the writer is who the document vector says. */

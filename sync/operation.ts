@@ -9,11 +9,12 @@
  * |---|---|---|
  * | `_operations` | 22 characters of the hash of the key | `{origin.stamp: {f: fingerprint, t: wall clock, r: results}}` |
  *
- * A result is `[status, collection, id, etag, first clock, clock after the last, [[path, amount], …]]`.
+ * A result is `[status, collection, id, etag, first clock, clock after the last, [[path, amount], …]]`; of a document with generations
+ * the clocks are 0, and `[[generation, first clock, clock after the last], …]` follows.
  */
 import * as buffer from 'lib0/buffer';
-import { inspectUpdate, stampMs } from '../crdt/index.ts';
-import type { Change, DuplicateWrite, Increment, JsonObject, JsonValue } from '../crdt/index.ts';
+import { placesOf, stampMs } from '../crdt/index.ts';
+import type { Change, DuplicateWrite, Increment, JsonObject, JsonValue, WritePlace } from '../crdt/index.ts';
 import type { Database } from './database.ts';
 import { ready } from './document-slot.ts';
 import type { DocumentSlot } from './document-slot.ts';
@@ -47,6 +48,8 @@ export interface OperationResult {
   readonly from: number;
   readonly to: number;
   readonly increments: readonly Increment[];
+  /** The same in each generation of the document that the change was made for, when there were others than the first. */
+  readonly places?: readonly WritePlace[];
 }
 
 export interface OperationEntry {
@@ -88,10 +91,11 @@ type StoredResult = readonly [
   from: number,
   to: number,
   increments: readonly Increment[],
+  places?: readonly WritePlace[],
 ];
 
-function readResult([status, collection, id, etag, from, to, increments]: StoredResult): OperationResult {
-  return { status, collection, id, etag, from, to, increments };
+function readResult([status, collection, id, etag, from, to, increments, places]: StoredResult): OperationResult {
+  return { status, collection, id, etag, from, to, increments, ...(places && { places }) };
 }
 
 /** The change that remembers an operation. The first of a document is cheaper as a whole; entries of others merge with it either way. */
@@ -102,8 +106,9 @@ export function entryOf(
   fingerprint: string,
   results: readonly OperationResult[],
 ): Change {
-  const r = results.map(({ status, collection, id, etag, from, to, increments }): StoredResult => {
-    return [status, collection, id, etag, from, to, increments];
+  const r = results.map(({ status, collection, id, etag, from, to, increments, places }): StoredResult => {
+    const result = [status, collection, id, etag, from, to, increments] as const;
+    return places === undefined ? result : [...result, places];
   });
   const entry = { f: fingerprint, t: stampMs(stamp), r } as unknown as JsonObject;
   const value = { [`${origin.toString(36)}.${stamp.toString(36)}`]: entry };
@@ -111,8 +116,19 @@ export function entryOf(
 }
 
 /** The clocks that an update takes. */
-export function clocksOfUpdate(update: Uint8Array | null, origin: OriginId): { from: number; to: number } {
-  return (update === null ? undefined : inspectUpdate(update).clients.get(origin)) ?? { from: 0, to: 0 };
+export function clocksOfUpdate(
+  update: Uint8Array | null,
+  origin: OriginId,
+): Pick<OperationResult, 'from' | 'to' | 'places'> {
+  const places = placesOf(update, origin);
+  const [first] = places;
+  if (first === undefined) return { from: 0, to: 0 };
+  return places.length === 1 && first[0] === '' ? { from: first[1], to: first[2] } : { from: 0, to: 0, places };
+}
+
+/** What a result has added to is to be taken back. */
+function isTakeable({ from, to, places = [] }: OperationResult): boolean {
+  return from < to || places.length > 0;
 }
 
 /**
@@ -137,7 +153,7 @@ function repetitionsOf(slot: DocumentSlot): readonly OperationEntry[] {
 
 /** Names of the documents in which there may be something to take back; none in most cases. */
 export function repeatedIn(slot: DocumentSlot): readonly { readonly collection: string; readonly id: string }[] {
-  return repetitionsOf(slot).flatMap(({ results }) => results.filter(({ from, to }) => from < to));
+  return repetitionsOf(slot).flatMap(({ results }) => results.filter(isTakeable));
 }
 
 /**
@@ -152,11 +168,17 @@ export function takeBack(
   const { log, table, clock, epoch } = database.parts;
   if (epoch.end !== null) return;
   for (const { origin: client, results } of repetitionsOf(operation)) {
-    for (const { collection, id, from, to, increments } of results) {
-      if (from === to) continue;
+    for (const result of results) {
+      const { collection, id, increments } = result;
+      if (!isTakeable(result)) continue;
       const slot = slotOf({ collection, id });
       if (slot === undefined) continue;
-      const duplicate: DuplicateWrite = { client, from, to, increments, operation: numberOf(operation.id, client) };
+      const duplicate: DuplicateWrite = {
+        ...placeOf(result),
+        client,
+        increments,
+        operation: numberOf(operation.id, client),
+      };
       const author = { client: log.followEpoch(clock.last), stamp: clock.tick() };
       const update = slot.document.change({ kind: 'retract', duplicate }, author);
       if (update === null) continue;
@@ -164,6 +186,16 @@ export function takeBack(
       table.touch(slot, update);
     }
   }
+}
+
+function placeOf({
+  from,
+  to,
+  places,
+}: OperationResult): Pick<DuplicateWrite, 'generation' | 'from' | 'to' | 'elsewhere'> {
+  const [first, ...elsewhere] = places ?? [];
+  if (first === undefined) return { from, to };
+  return { generation: first[0], from: first[1], to: first[2], elsewhere };
 }
 
 /** The same for what a snapshot brought, once its vector holds. */

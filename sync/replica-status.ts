@@ -4,6 +4,7 @@
  */
 import type { Catalog, MemberEntry, MemberState } from './catalog.ts';
 import type { Database } from './database.ts';
+import type { CompactionStatus } from './compactor.ts';
 import type { DatabaseSet } from './database-set.ts';
 import type { SnapshotProgress } from './engine.ts';
 import { countMissing } from './horizon.ts';
@@ -83,6 +84,7 @@ export interface DatabaseStatus {
   readonly merging: boolean;
   readonly horizon: HorizonStatus;
   readonly tombstones: TombstoneStatus;
+  readonly compaction: CompactionStatus;
 }
 
 export interface ReplicaStatus extends PeersStatus {
@@ -141,6 +143,7 @@ export function describeReplica(view: ReplicaView): ReplicaStatus {
           ...database.digest(),
           horizon,
           tombstones,
+          compaction: replica.upkeep.compactor.status(database),
         },
       ];
     }),

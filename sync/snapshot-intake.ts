@@ -13,7 +13,7 @@ import { isCorrupt, scanThroughDamage } from './damage-scan.ts';
 import type { Database } from './database.ts';
 import { ready } from './document-slot.ts';
 import type { DocumentSlot } from './document-slot.ts';
-import type { SnapshotSink } from './engine.ts';
+import type { SnapshotSink, OriginId } from './engine.ts';
 import type { DocumentName } from './equality.ts';
 import { StorageError } from './errors.ts';
 import { forget } from './forgetting.ts';
@@ -378,7 +378,8 @@ export class SnapshotIntake {
         if (begin !== null) database.extraOperations.push(...forgotten.join(begin.forgotten));
         for (const [origin, nodeId] of origins) learnOrigin(database, this.#registry, origin, nodeId);
       }
-      rows.forEach((row, i) => mergeRow(database, slots[i]!, row, donor));
+      const isOwn = (origin: OriginId): boolean => this.#registry.owners.get(origin) === database.parts.epoch.nodeId;
+      rows.forEach((row, i) => mergeRow(database, slots[i]!, row, donor, isOwn));
       for (const { collection, id, vector } of rows) {
         database.extraOperations.push(...indexDocument(db, collection, id, vector));
       }

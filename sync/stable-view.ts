@@ -14,6 +14,8 @@ import type { VersionVector } from './version-vector.ts';
 export interface StableViewParts {
   readonly catalog: Catalog;
   readonly membership: Membership;
+  /** Of this node, which may change. */
+  readonly nodeId: () => string;
   /** What is durable here. */
   readonly vectorOf: (database: string) => VersionVector;
 }
@@ -41,6 +43,21 @@ export class StableView {
   isComplete(membersMin: number): boolean {
     const { catalog, membership } = this.#parts;
     return membership.ownState === 'live' && catalog.members.size >= membersMin;
+  }
+
+  /** Is every member that was not removed one that counts? */
+  isAllCounted(): boolean {
+    return [...this.#parts.catalog.members.values()].every(({ state }) => state !== 'stale');
+  }
+
+  isRemoved(node: string): boolean {
+    return this.#parts.membership.isRemoved(node);
+  }
+
+  /** Is this node the first, in some order, of those that count? */
+  isFirst(): boolean {
+    const { membership, nodeId } = this.#parts;
+    return membership.others().every((other) => nodeId() < other);
   }
 
   /** The other members that count. */

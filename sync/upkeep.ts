@@ -5,6 +5,8 @@
  */
 import { Collector } from './collector.ts';
 import type { CollectionOptions } from './collector.ts';
+import { Compactor } from './compactor.ts';
+import type { CompactionOptions } from './compactor.ts';
 import type { Database } from './database.ts';
 import type { OriginId } from './engine.ts';
 import type { Epoch } from './identity.ts';
@@ -24,23 +26,27 @@ export interface UpkeepParts {
   readonly renewEpoch: () => void;
   /** Is the origin an epoch of this node? */
   readonly isOwn: (origin: OriginId) => boolean;
+  readonly ownerOf: (origin: OriginId) => string | undefined;
   readonly onFailure: (error: unknown) => void;
   readonly retention: Partial<LogRetention> | undefined;
   readonly collection: Partial<CollectionOptions> | undefined;
+  readonly compaction: Partial<CompactionOptions> | undefined;
 }
 
 export class Upkeep {
   readonly collector: Collector;
+  readonly compactor: Compactor;
   readonly #cutter: LogCutter;
   readonly #sweep: OperationSweep;
   readonly #views: LateViewSweep;
 
   constructor(parts: UpkeepParts) {
-    const { stable, retention, collection } = parts;
+    const { stable, retention, collection, compaction } = parts;
     this.#cutter = new LogCutter({ ...parts, stable: (database) => stable.horizon(database).vector, retention });
     this.#sweep = new OperationSweep(parts);
     this.#views = new LateViewSweep(parts);
     this.collector = new Collector({ ...parts, options: collection });
+    this.compactor = new Compactor({ ...parts, options: compaction });
   }
 
   start(): void {
@@ -48,6 +54,7 @@ export class Upkeep {
     this.#sweep.start();
     this.#views.start();
     this.collector.start();
+    this.compactor.start();
   }
 
   close(): void {
@@ -55,5 +62,6 @@ export class Upkeep {
     this.#sweep.close();
     this.#views.close();
     this.collector.close();
+    this.compactor.close();
   }
 }

@@ -297,6 +297,13 @@ export interface ClusterDatabase {
   readonly snapshot?: ClusterSnapshot | null;
   /** Deleted documents of which a trace is kept until every member has seen the delete. Absent in answers of older nodes. */
   readonly tombstones?: ClusterTombstones;
+  /** Documents much larger than what they show, those being compacted, and what the node has compacted. Absent in answers of older nodes. */
+  readonly compaction?: {
+    readonly grown: number;
+    readonly preparing: number;
+    readonly compacted: number;
+    readonly savedBytes: number;
+  };
   /** What keeps it from forgetting: records that some member is not known to hold, and which members. */
   readonly horizon: {
     readonly entries: number;

@@ -21,6 +21,7 @@ const CHECKS: Readonly<Record<CheckAnswer['check'], true>> = {
   peers: true,
   scrub: true,
   tombstones: true,
+  compaction: true,
 };
 const ALARMS: Readonly<Record<AlarmAnswer['kind'], true>> = {
   difference: true,
@@ -88,6 +89,7 @@ const database = Type.Object({
   vector: Type.Record(Type.String(), Type.Integer()),
   logBytes: count,
   merging: Type.Boolean(),
+  compaction: Type.Object({ grown: count, preparing: count, compacted: count, savedBytes: count }, strict),
   horizon: Type.Object({ entries: count, blockers: Type.Array(Type.Object({ node: Type.String() })) }),
 });
 

@@ -1,0 +1,254 @@
+/**
+ * @module
+ * Owns when documents leave their history behind, in the background and one after the other: one that has grown (growth.ts), that
+ * nobody writes and that every member holds gets a successor (GenerationalDocument). From then on whoever holds that writes for both, so
+ * when all members are known to hold it (stability.ts), whatever was written without knowing of it is here: then its author lets it
+ * take over, or gives it up because something was. Both are records like any other, and what a document is follows from its records.
+ */
+import { AtollError, stampMs } from '../crdt/index.ts';
+import type { Database } from './database.ts';
+import { decodeView } from './document-record.ts';
+import type { DocumentSlot } from './document-slot.ts';
+import { ready } from './document-slot.ts';
+import type { OriginId } from './engine.ts';
+import { recordOf } from './forgetting.ts';
+import { isWithin } from './forgotten.ts';
+import { DEFAULT_GROWTH } from './growth.ts';
+import type { Growth } from './growth.ts';
+import type { Holding } from './horizon.ts';
+import type { Epoch } from './identity.ts';
+import { documentOf, rangeOf, successorOf, viewKey } from './key.ts';
+import type { Clock, Timers } from './port.ts';
+import type { StableView } from './stable-view.ts';
+
+export interface CompactionOptions extends Growth {
+  /** Pause between two looks. Default 30,000. */
+  readonly intervalMs: number;
+  /** A document is compacted when nobody has written it for so long. Default 10 minutes. */
+  readonly quietMs: number;
+  /** A successor that could not be decided on for so long is given up. Default 1 hour. */
+  readonly undecidedMs: number;
+  /** Nothing is compacted before so many members are known. Default 1. */
+  readonly membersMin: number;
+}
+
+export const DEFAULT_COMPACTION_OPTIONS: CompactionOptions = {
+  ...DEFAULT_GROWTH,
+  intervalMs: 30_000,
+  quietMs: 600_000,
+  undecidedMs: 3_600_000,
+  membersMin: 1,
+};
+
+/** Documents looked at in one step. */
+const STEP = 64;
+/** Between two steps, so that requests come first. */
+const STEP_PAUSE_MS = 10;
+
+export interface CompactorParts {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly databases: () => readonly Database[];
+  readonly stable: StableView;
+  readonly epoch: Epoch;
+  /** The node of an origin. */
+  readonly ownerOf: (origin: OriginId) => string | undefined;
+  readonly options?: Partial<CompactionOptions> | undefined;
+}
+
+export interface CompactionStatus {
+  /** Documents that have grown, at the last look. */
+  readonly grown: number;
+  /** … of which so many are being compacted. */
+  readonly preparing: number;
+  /** Documents that this process let leave their history behind, and by how many bytes they shrank. */
+  readonly compacted: number;
+  readonly savedBytes: number;
+}
+
+type Progress = { -readonly [Key in keyof CompactionStatus]: CompactionStatus[Key] };
+
+export class Compactor {
+  readonly #parts: CompactorParts;
+  readonly #options: CompactionOptions;
+  readonly #progress = new WeakMap<Database, Progress>();
+  /** Documents that cannot be copied, as of this version: element in hexadecimal by slot name. */
+  readonly #barred = new WeakMap<Database, Map<string, string>>();
+  /** Successors that are not decided on, and when that was first seen. */
+  readonly #seen = new Map<string, number>();
+  #cancel: () => void = () => {};
+  #isClosed = false;
+
+  constructor(parts: CompactorParts) {
+    this.#parts = parts;
+    this.#options = { ...DEFAULT_COMPACTION_OPTIONS, ...parts.options };
+  }
+
+  start(): void {
+    this.#cancel = this.#parts.timers.after(this.#options.intervalMs, () => {
+      // What failed is the disk, which the commit reports, or a closing database.
+      this.compact()
+        .catch(() => undefined)
+        .finally(() => {
+          if (!this.#isClosed) this.start();
+        });
+    });
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#cancel();
+  }
+
+  status(database: Database): CompactionStatus {
+    return { ...this.#progressOf(database) };
+  }
+
+  /** Does what may be done now. */
+  async compact(): Promise<void> {
+    for (const database of this.#parts.databases()) {
+      try {
+        await this.#look(database);
+      } catch (error) {
+        // What is damaged is replaced first; the others go on.
+        const isHarmless = error instanceof AtollError && ['SYNC_CLOSED', 'STORAGE_CORRUPT'].includes(error.code);
+        if (!isHarmless) throw error;
+      }
+    }
+  }
+
+  #progressOf(database: Database): Progress {
+    let progress = this.#progress.get(database);
+    if (progress === undefined) {
+      progress = { grown: 0, preparing: 0, compacted: 0, savedBytes: 0 };
+      this.#progress.set(database, progress);
+    }
+    return progress;
+  }
+
+  async #look(database: Database): Promise<void> {
+    const { lt, gte: first } = rangeOf('h', database.parts.db);
+    const seen = { grown: 0, preparing: 0 };
+    for (let gte = first; ;) {
+      const keys = await readKeys(database, gte, lt);
+      if (keys.length === 0 || this.#isClosed) break;
+      gte = successorOf(keys.at(-1)!);
+      for (const key of keys) {
+        seen.grown++;
+        if (await this.#lookAt(database, documentOf(key))) seen.preparing++;
+        if (this.#isClosed) return;
+      }
+      if (keys.length < STEP) break;
+      await new Promise<void>((resolve) => void this.#parts.timers.after(STEP_PAUSE_MS, resolve));
+    }
+    Object.assign(this.#progressOf(database), seen);
+  }
+
+  /** What every member that is not removed is known to hold; null = not known, also while one is not waited for. */
+  #stable(database: Database): Holding | null {
+    const { stable, epoch } = this.#parts;
+    const isReady = !database.isMerging && epoch.end === null && stable.isComplete(this.#options.membersMin);
+    return isReady && stable.isAllCounted() ? stable.stability(database.key).vector : null;
+  }
+
+  /** @returns True when the document has a successor that is not decided on. */
+  async #lookAt(database: Database, name: { collection: string; id: string }): Promise<boolean> {
+    const { table, commit, store, db } = database.parts;
+    const barred = this.#barredOf(database);
+    const view = await store.get(viewKey(db, name.collection, name.id));
+    const element = view === undefined ? '' : elementText(decodeView(view).element);
+    if (view !== undefined && barred.get(`${name.collection}\0${name.id}`) === element) return false;
+    const slot = table.acquire(name.collection, name.id);
+    try {
+      await ready([slot]);
+      database.assertOpen();
+      if (slot.hasOpenChanges) return slot.document.successors.length > 0;
+      const update = this.#next(database, slot, element);
+      if (update !== null) {
+        this.#record(database, slot, update);
+        await commit.join(database);
+      }
+      return slot.document.successors.length > 0;
+    } finally {
+      table.release(slot);
+    }
+  }
+
+  /** What is to be written now for a document that is at rest here; it is done already. */
+  #next(database: Database, slot: DocumentSlot, element: string): Uint8Array | null {
+    const { document } = slot;
+    const bound = this.#stable(database);
+    const isStable = bound !== null && isWithin(slot.vector, bound);
+    const successor = document.successors.find((id) => this.#isOurs(id));
+    if (successor !== undefined) {
+      if (!isStable) return this.#isOverdue(successor) ? document.abandon(successor) : null;
+      this.#seen.delete(successor);
+      if (!document.isFollowed(successor)) return document.abandon(successor);
+      return this.#succeed(database, slot, successor);
+    }
+    // One node begins: of successors prepared at the same time none would be of use.
+    const mayBegin = isStable && document.successors.length === 0 && this.#parts.stable.isFirst();
+    if (!mayBegin || this.#isBusy(document.view().modified)) return null;
+    const { log, clock } = database.parts;
+    const origin = log.followEpoch(clock.last);
+    const update = document.prepare(`${origin.toString(36)}.${clock.tick().toString(36)}`, this.#options.ratioMin);
+    if (update === null) this.#barredOf(database).set(slot.name, element);
+    return update;
+  }
+
+  #succeed(database: Database, { document }: DocumentSlot, successor: string): Uint8Array {
+    const before = document.encode().length;
+    const update = document.succeed(successor);
+    const progress = this.#progressOf(database);
+    progress.compacted++;
+    progress.savedBytes += Math.max(0, before - document.encode().length);
+    return update;
+  }
+
+  #record(database: Database, slot: DocumentSlot, update: Uint8Array): void {
+    const { log, table, clock } = database.parts;
+    const origin = log.followEpoch(clock.last);
+    slot.touch(origin, log.append(recordOf(database, slot, update), slot.vector));
+    table.touch(slot, update);
+  }
+
+  /** It waits for longer than a document should be written twice. */
+  #isOverdue(successor: string): boolean {
+    const now = this.#parts.clock.now();
+    const since = this.#seen.get(successor) ?? now;
+    this.#seen.set(successor, since);
+    if (Math.abs(now - since) <= this.#options.undecidedMs || this.#parts.epoch.end !== null) return false;
+    this.#seen.delete(successor);
+    return true;
+  }
+
+  /** Somebody wrote it a short while ago. */
+  #isBusy(modified: number): boolean {
+    return Math.abs(this.#parts.clock.now() - stampMs(modified)) < this.#options.quietMs;
+  }
+
+  /** Who prepared a successor decides on it, and nobody else; in the place of a removed member the first of those that are left. */
+  #isOurs(successor: string): boolean {
+    const { epoch, stable, ownerOf } = this.#parts;
+    const owner = ownerOf(Number.parseInt(successor, 36)) ?? epoch.nodeOf(Number.parseInt(successor, 36));
+    if (owner === epoch.nodeId) return true;
+    return owner !== undefined && stable.isRemoved(owner) && stable.isFirst();
+  }
+
+  #barredOf(database: Database): Map<string, string> {
+    let barred = this.#barred.get(database);
+    if (barred === undefined) this.#barred.set(database, (barred = new Map()));
+    return barred;
+  }
+}
+
+function elementText(element: Uint8Array): string {
+  return Array.from(element.subarray(0, 12), (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+async function readKeys({ parts: { store } }: Database, gte: Uint8Array, lt: Uint8Array): Promise<Uint8Array[]> {
+  const keys: Uint8Array[] = [];
+  for await (const entries of store.range({ gte, lt, limit: STEP, values: false }))
+    for (const [key] of entries) keys.push(key);
+  return keys;
+}
