@@ -8,15 +8,19 @@ import type { Database } from './database.ts';
 import type { DocumentSlot } from './document-slot.ts';
 import type { ForgottenVector } from './forgotten.ts';
 
+const utf8 = new TextEncoder();
+
 /** A change that was made here, for the log. */
 export function recordOf(
   { parts: { forgotten } }: Database,
-  { vector, collection, id }: DocumentSlot,
+  { vector, collection, id, document: { first } }: DocumentSlot,
   update: Uint8Array,
 ): UpdateRecord {
   // There may have been a tombstone that others still have.
   const isAnew = vector.size === 0 && forgotten.vector.size > 0;
-  return { kind: 'update', collection, id, update, ...(isAnew && { isAnew }) };
+  if (isAnew) return { kind: 'update', collection, id, update, isAnew };
+  if (vector.size > 0 || first === null) return { kind: 'update', collection, id, update };
+  return { kind: 'update', collection, id, update, first: { ...first, json: utf8.encode(first.json) } };
 }
 
 /** Forgets documents: they are as if nobody had ever written them, with the next commit. */
