@@ -15,6 +15,7 @@ import { judge, renderLine, renderMarkdown, type SuiteResult } from './report.ts
 import { bulkSuite } from './suite/bulk.ts';
 import { catchUpSuite } from './suite/catch-up.ts';
 import { crdtSuite } from './suite/crdt.ts';
+import { editorsSuite } from './suite/editors.ts';
 import { feedSuite } from './suite/feed.ts';
 import { httpSuite } from './suite/http.ts';
 import { memorySuite } from './suite/memory.ts';
@@ -30,6 +31,7 @@ const SUITES: readonly Suite[] = [
   bulkSuite,
   propagationSuite,
   feedSuite,
+  editorsSuite,
   catchUpSuite,
   replicationSuite,
   crdtSuite,
