@@ -484,6 +484,7 @@ export class Replica {
   async #close(): Promise<void> {
     this.guarantees.end();
     this.upkeep.close();
+    this.#proof.stop();
     this.#membership.stop();
     this.#placement.close();
     this.#set.close();

@@ -64,7 +64,7 @@ export async function loadHistory({ config, progress }: SuiteContext): Promise<M
       timed(() => {
         const doc = new Y.Doc();
         Y.applyUpdate(doc, update);
-        doc.getText('text').toString();
+        doc.getText('text').toJSON();
       }),
   );
   return {

@@ -1,6 +1,6 @@
 // A shared text editor: CodeMirror and y-websocket as they come, on any node of the cluster.
 //
-//   ?nodes=127.0.0.1:7400,127.0.0.1:7401   where to connect, the first that answers
+//   ?nodes=127.0.0.1:7400,127.0.0.1:7401   where to connect, the first that answers; started with --allow-origin of this page
 //   &name=Ada                              what others see beside the cursor
 //   &token=…                               when the cluster asks for one
 import { basicSetup, EditorView } from 'codemirror';
@@ -36,7 +36,7 @@ provider.on('status', ({ status }) => {
 });
 
 new EditorView({
-  doc: text.toString(),
+  doc: text.toJSON(),
   extensions: [basicSetup, EditorView.lineWrapping, yCollab(text, provider.awareness)],
   parent: document.querySelector('#editor'),
 });

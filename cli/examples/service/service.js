@@ -42,7 +42,7 @@ const server = createServer((request, response) => {
   answer(request, response).catch((error) => send(response, 500, { error: error.message }));
 });
 server.listen(Number(port), '127.0.0.1', () => {
-  console.log(JSON.stringify({ ready: true, url: `http://127.0.0.1:${server.address().port}` }));
+  process.stdout.write(`${JSON.stringify({ ready: true, url: `http://127.0.0.1:${server.address().port}` })}\n`);
 });
 
 process.once('SIGTERM', () => {
