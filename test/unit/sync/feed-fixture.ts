@@ -7,6 +7,7 @@ import { ChangeFeed, MemoryStore, Replica, StorageError } from '../../../sync/in
 import type { Database, FeedChange, StoreAccess, Timers } from '../../../sync/index.ts';
 import { ready } from '../../../sync/document-slot.ts';
 import { forget } from '../../../sync/forgetting.ts';
+import { wholeOf } from '../../../sync/lineage.ts';
 import { LogCutter } from '../../../sync/log-cutter.ts';
 import { sequenceOf } from '../../../sync/version-vector.ts';
 import { ManualClock, idleTimers, seededRandom } from '../../helper/manual-ports.ts';
@@ -66,7 +67,7 @@ export async function copySnapshot(from: Replica, to: Replica, key: string): Pro
 export async function bring(from: FeedNode, to: FeedNode): Promise<void> {
   for (;;) {
     let isComplete = true;
-    for (const [origin, { seq }] of from.replica.engine.vector(KEY)) {
+    for (const [origin, { seq }] of wholeOf(from.replica.engine.vector(KEY))) {
       const held = sequenceOf(to.replica.engine.vector(KEY), origin);
       if (held >= seq) continue;
       isComplete = false;
@@ -81,7 +82,7 @@ export async function bring(from: FeedNode, to: FeedNode): Promise<void> {
 /** Cuts the whole log of a node. */
 export async function cutLog({ replica, database, clock }: FeedNode): Promise<void> {
   const stable = (): ReadonlyMap<number, number> =>
-    new Map([...replica.engine.vector(KEY)].map(([origin, { seq }]) => [origin, seq]));
+    new Map([...wholeOf(replica.engine.vector(KEY))].map(([origin, { seq }]) => [origin, seq]));
   const retention = { bytesMin: 0 };
   const cutter = new LogCutter({ clock, timers: immediateTimers, databases: () => [database], stable, retention });
   await cutter.cut(database);
