@@ -23,7 +23,6 @@ await build({
   format: 'esm',
   platform: 'node',
   target: 'node20.19',
-  keepNames: true,
   external: Object.keys(dependencies)
     .filter((name) => !inlined.has(name))
     .flatMap((name) => [name, `${name}/*`]),

@@ -8,6 +8,7 @@ import { CrdtError } from './errors.ts';
 import { formatPointer } from './json-pointer.ts';
 import type { JsonValue } from './json-value.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
+import { readPlainly } from './plain-json.ts';
 import { isWellFormed, utf8Length } from './utf8.ts';
 
 const NUMBER = /-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/y;
@@ -42,7 +43,8 @@ export function parseJson(bytes: Uint8Array, limits: Limits = DEFAULT_LIMITS): J
   } catch (cause) {
     throw new CrdtError('CRDT_VALUE_INVALID', 'JSON text is not well-formed UTF-8', { cause, details: { path: '' } });
   }
-  return new JsonReader(text, limits).read();
+  const plain = readPlainly(text, limits);
+  return plain === undefined ? new JsonReader(text, limits).read() : plain;
 }
 
 class JsonReader {

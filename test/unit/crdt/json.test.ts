@@ -57,6 +57,8 @@ test('[CR14] text that would change silently is refused, with the place', () => 
   const cases: readonly [string, string][] = [
     ['{"a":1,"a":2}', '/a'],
     ['{"x":[{"k":1,"\\u006b":2}]}', '/x/0/k'],
+    // As many colons as if nothing were lost.
+    ['{"a":1,"a":"\\u003a"}', '/a'],
     ['[1e400]', '/0'],
     ['[-1e400]', '/0'],
     ['[9007199254740993]', '/0'],
