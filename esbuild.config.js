@@ -2,7 +2,7 @@
  * @module
  * Owns the bundle of the command line: our modules and TypeBox, some 800 files, in a few. Loading them one by one is half of the processor
  * time in which a node starts and of what `atoll doc get` takes. Everything else of node_modules stays outside, so it is
- * there once, also for who embeds a node.
+ * there once, also for who embeds a node. Names are not kept: that would define a property of every closure whenever one is made.
  */
 import { readFileSync, readdirSync, rmSync } from 'node:fs';
 import { build } from 'esbuild';

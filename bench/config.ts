@@ -133,4 +133,7 @@ export const TARGET = {
   queryPerSecondMin: 5_000,
   indexBuildPerSecondMin: 50_000,
   indexedWriteRatioMin: 0.8,
+  sessionGetRatioMin: 0.65,
+  sessionPutRatioMin: 0.45,
+  keyedCostRatioMax: 1.5,
 } as const;

@@ -22,6 +22,7 @@ import { propagationSuite } from './suite/propagation.ts';
 import { querySuite } from './suite/query.ts';
 import { repairSuite } from './suite/repair.ts';
 import { replicationSuite } from './suite/replication.ts';
+import { sessionSuite } from './suite/session.ts';
 import { storeSuite } from './suite/store.ts';
 import type { Suite } from './suite/suite.ts';
 
@@ -37,6 +38,7 @@ const SUITES: readonly Suite[] = [
   memorySuite,
   repairSuite,
   querySuite,
+  sessionSuite,
 ];
 
 const { values: flags } = parseArgs({

@@ -1,6 +1,6 @@
 /**
  * @module
- * Owns the cache that is bounded in bytes: least recently used entries leave first. Knows nothing of what it holds; the caller
+ * Owns the cache that is bounded in bytes: entries leave that were not used of late. Knows nothing of what it holds; the caller
  * says how much each value weighs.
  */
 import { assert } from '../crdt/index.ts';
@@ -17,16 +17,21 @@ export interface CacheUsage {
 interface Slot<V> {
   readonly value: V;
   readonly weight: number;
+  /** Since it came, or was last passed over. */
+  isUsed: boolean;
 }
 
-/** Every operation is O(1): a `Map` iterates in insertion order, and reading an entry re-inserts it. */
+/**
+ * Every operation is O(1), spread over many: a `Map` iterates in insertion order, and who is oldest but was used gets a second chance, as the
+ * youngest. To move an entry whenever it is read would cost more than all else that a read does.
+ */
 export class ByteCache<V> {
   readonly #slots = new Map<string, Slot<V>>();
   readonly #bytesMax: number;
   #bytes = 0;
   #hits = 0;
   #misses = 0;
-  /** Stands before the least recently used entry. Kept, because a fresh iterator first has to pass all that was deleted. */
+  /** Stands before the oldest entry. Kept, because a fresh iterator first has to pass all that was deleted. */
   #oldest: MapIterator<string>;
 
   /** @param bytesMax - Sum of weights kept at most. 0 keeps nothing. */
@@ -59,18 +64,17 @@ export class ByteCache<V> {
       return undefined;
     }
     this.#hits++;
-    this.#slots.delete(key);
-    this.#slots.set(key, slot);
+    slot.isUsed = true;
     return slot.value;
   }
 
-  /** Keeps `value` as the most recently used; a value heavier than the whole cache is not kept. Replaces an earlier one. */
+  /** Keeps `value` as the youngest; a value heavier than the whole cache is not kept. Replaces an earlier one. */
   set(key: string, value: V, weight: number): void {
     this.delete(key);
     if (weight > this.#bytesMax) return;
-    this.#slots.set(key, { value, weight });
+    while (this.#bytes + weight > this.#bytesMax) this.#passOldest();
+    this.#slots.set(key, { value, weight, isUsed: false });
     this.#bytes += weight;
-    while (this.#bytes > this.#bytesMax) this.#evictOldest();
   }
 
   /** Returns whether it was there. */
@@ -87,12 +91,21 @@ export class ByteCache<V> {
     this.#oldest = this.#slots.keys();
   }
 
-  #evictOldest(): void {
+  /** The oldest entry leaves, or stays as the youngest if it was used. */
+  #passOldest(): void {
     let next = this.#oldest.next();
     if (next.done) {
       this.#oldest = this.#slots.keys();
       next = this.#oldest.next();
     }
-    if (!next.done) this.delete(next.value);
+    if (next.done) return;
+    const slot = this.#slots.get(next.value)!;
+    if (!slot.isUsed) {
+      this.delete(next.value);
+      return;
+    }
+    slot.isUsed = false;
+    this.#slots.delete(next.value);
+    this.#slots.set(next.value, slot);
   }
 }

@@ -75,13 +75,18 @@ export class HttpConnection {
   }
 }
 
-/** The bytes of a request. */
+/**
+ * The bytes of a request.
+ *
+ * @param fields - More headers, each with its line break.
+ */
 export function encodeRequest(
   method: string,
   path: string,
   body?: { readonly type: string; readonly bytes: Buffer },
+  fields: string = '',
 ): Buffer {
-  const head = `${method} ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\n`;
+  const head = `${method} ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\n${fields}`;
   if (body === undefined) return Buffer.from(`${head}\r\n`);
   const entity = `content-type: ${body.type}\r\ncontent-length: ${body.bytes.length}\r\n\r\n`;
   return Buffer.concat([Buffer.from(head + entity), body.bytes]);

@@ -19,8 +19,8 @@ export interface LoadOptions {
   /** What sends the requests. Default `cheap`: as little as possible is taken from the server. */
   readonly client?: LoadClient;
   readonly durationMs: number;
-  /** Makes the bytes of the next request. */
-  readonly next: () => Buffer;
+  /** Makes the bytes of the next request of a connection, whose last answer it is told. */
+  readonly next: (last: RawAnswer | null) => Buffer;
 }
 
 export interface LoadResult {
@@ -43,8 +43,10 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
   const startMs = performance.now();
   const deadlineMs = startMs + durationMs;
   const drive = async (client: Connection): Promise<void> => {
+    let last: RawAnswer | null = null;
     for (let sentMs = performance.now(); sentMs < deadlineMs;) {
-      const { status, head, body } = await client.request(next());
+      last = await client.request(next(last));
+      const { status, head, body } = last;
       if (status < 200 || status > 299) throw new Error(`unexpected answer:\n${head}\n${body.toString()}`);
       const nowMs = performance.now();
       latencies.push(nowMs - sentMs);

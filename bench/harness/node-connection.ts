@@ -31,7 +31,9 @@ export class NodeConnection {
         answer.on('error', reject);
         answer.on('end', () => {
           const status = answer.statusCode ?? 0;
-          resolve({ status, head: `${status} ${answer.statusMessage}`, body: Buffer.concat(chunks) });
+          const token = answer.headers['session-token'];
+          const head = `${status} ${answer.statusMessage}\r\nsession-token: ${String(token ?? '')}\r\n`;
+          resolve({ status, head, body: Buffer.concat(chunks) });
         });
       });
       request.on('error', reject);

@@ -15,6 +15,8 @@ export interface NodeProcessOptions {
   /** URLs it keeps links to. */
   readonly join?: readonly string[];
   readonly secretFile?: string;
+  /** Holds a token, without which nobody is let in. */
+  readonly tokenFile?: string;
 }
 
 export class NodeProcess {
@@ -65,11 +67,12 @@ export class NodeProcess {
 }
 
 function launch(
-  { name, directory, join: peers = [], secretFile }: NodeProcessOptions,
+  { name, directory, join: peers = [], secretFile, tokenFile }: NodeProcessOptions,
   port: number,
 ): Promise<ChildServer> {
   const args = ['start', '--data', join(directory, name), '--listen', `127.0.0.1:${port}`, '--name', name];
   for (const peer of peers) args.push('--join', peer);
   if (secretFile !== undefined) args.push('--cluster-secret-file', secretFile);
+  if (tokenFile !== undefined) args.push('--admin-token-file', tokenFile);
   return ChildServer.start({ program: ATOLL_PROGRAM, args, logFile: join(directory, `${name}.log`) });
 }

@@ -70,7 +70,7 @@ export function jsonBody(
   const bytes = request.body;
   if (!types.includes(type)) {
     if (type === '' && bytes === undefined) throw bodyRequired(types);
-    throw unsupported(type === '' ? 'no Content-Type' : type, types);
+    throw unsupported(type, types);
   }
   if (!Buffer.isBuffer(bytes) || bytes.length === 0) throw bodyRequired(types);
   return parseAround(bytes, limits, levels ?? LEVELS_AROUND[type] ?? 0);
@@ -103,8 +103,13 @@ export function requireArray(value: JsonValue | undefined, pointer: string): rea
   throw new HttpError('HTTP_BODY_INVALID', `must be a JSON array, not ${kindOf(value)}`, { details: { pointer } });
 }
 
+/** @param given - '' when nothing says what the body is. */
 export function unsupported(given: string, types: readonly string[]): HttpError {
-  const message = `${given.slice(0, 100)} is not supported here; send ${types.join(' or ')}`;
+  const wanted = types.join(' or ');
+  const message =
+    given === ''
+      ? `the body has no Content-Type; send ${wanted}`
+      : `${given.slice(0, 100)} is not supported here; send ${wanted}`;
   return new HttpError('HTTP_MEDIA_TYPE_UNSUPPORTED', message, {
     details: { parameter: 'Content-Type', accept: types.join(', ') },
   });

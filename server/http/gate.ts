@@ -28,7 +28,7 @@ export function addGate(app: FastifyInstance, context: HttpContext, methods: Met
     const access = requirePolicy(route);
     if (access === 'protocol') throw new Error(`${route.url}: the policy protocol is for upgrades only`);
     noteRoute(app, route, access);
-    const guard = guardOf(route, access, context);
+    const guard = guardOf(route, access, context, methods);
     route.onRequest = [guard, ...[route.onRequest ?? []].flat()];
   });
 }
@@ -83,6 +83,7 @@ function guardOf(
   route: RouteOptions,
   policy: RouteAccess,
   context: HttpContext,
+  methods: MethodTable,
 ): (request: FastifyRequest, reply: FastifyReply, done: Done) => void {
   const observed = observe(route, policy, context);
   // Probes always get an answer, and add parameters of their own.
@@ -110,6 +111,7 @@ function guardOf(
       // Whoever administers must get in above all when others send too much.
       if (policy !== 'admin') principal.rate?.take(record.startMs);
       if (isShed) overload.requireRoom();
+      if (hasDatabase) requireNames(methods, params as NamedParams, raw.url!);
       requireRight(principal, policy, hasDatabase ? (params as { db: string }).db : undefined);
       if (observed.isLasting) record.release = watch.add(principal, () => reply.raw.destroy());
       requirePlainBody(raw);
@@ -126,6 +128,16 @@ function guardOf(
     if (token === undefined) done();
     else awaitSession(context, request, String(token), done);
   };
+}
+
+interface NamedParams {
+  readonly db: string;
+  readonly collection?: string;
+}
+
+/** `/v1/_admin/nothing` is nothing of the API, and not a collection of a database with a bad name. */
+function requireNames(methods: MethodTable, { db, collection = '' }: NamedParams, url: string): void {
+  if (methods.isOwn(db) || methods.isOwn(collection)) throw notFound(url);
 }
 
 /** What is noted about the requests of a route; methods that a path does not take are one. */
@@ -173,11 +185,13 @@ function requireNoQuery(query: object): void {
   });
 }
 
+function notFound(url: string): HttpError {
+  return new HttpError('HTTP_ROUTE_NOT_FOUND', `there is nothing at ${url.slice(0, 200)}`);
+}
+
 function answerNotFound(methods: MethodTable, request: FastifyRequest, reply: FastifyReply): void {
   const allowed = methods.allowed(request.raw.url!);
-  if (allowed.length === 0) {
-    throw new HttpError('HTTP_ROUTE_NOT_FOUND', `there is nothing at ${request.raw.url!.slice(0, 200)}`);
-  }
+  if (allowed.length === 0) throw notFound(request.raw.url!);
   if (request.method !== 'OPTIONS') throw refusedMethod(allowed);
   reply.code(204).header('allow', allowed.join(', ')).send();
 }

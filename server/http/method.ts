@@ -50,6 +50,11 @@ export class MethodTable {
     }
   }
 
+  /** Is a name, where that of a database or a collection could stand, one of the API's own? They begin with `_`. */
+  isOwn(name: string): boolean {
+    return name.startsWith('_') && [...this.#methods.keys()].some((path) => path.split('/').includes(name));
+  }
+
   /** Methods of the routes that match a raw URL, sorted; empty when none does. */
   allowed(url: string): readonly string[] {
     const segments = url.split(/[?#]/, 1)[0]!.split('/');

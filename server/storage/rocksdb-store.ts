@@ -203,7 +203,8 @@ export class RocksDbStore implements Store {
         yield chunk;
       }
     } finally {
-      if (this.#closing === null) await settle((done) => iterator.end(done));
+      // Nobody waits for it, but closing does.
+      if (this.#closing === null) iterator.end(() => {});
     }
   }
 

@@ -7,7 +7,7 @@ import { recordNames } from '../batch.ts';
 import { isCorrupt, scanThroughDamage } from '../damage-scan.ts';
 import type { Database } from '../database.ts';
 import { readView } from '../database-digest.ts';
-import { decodeView, etagOf, jsonOf } from '../document-record.ts';
+import { decodeView, etagOf } from '../document-record.ts';
 import type { DocumentVector, ViewRecord } from '../document-record.ts';
 import type { DurableVersion } from '../document-slot.ts';
 import type { DocumentName } from '../equality.ts';
@@ -27,6 +27,7 @@ import {
   publicViews,
 } from '../key.ts';
 import type { StoreEntry } from '../port.ts';
+import { LEFT_OUT } from './feed-change.ts';
 import type { DocumentVersion } from './feed-change.ts';
 import type { PageSize } from './page-size.ts';
 
@@ -102,19 +103,22 @@ async function batchAt(store: Database['parts']['store'], db: number, origin: Or
 /**
  * Documents as they are now, in the order of the names. One of which nothing is left counts as deleted.
  *
+ * @param isWhole - With their JSON; without, that of a large one may be left out.
  * @throws StorageError `STORAGE_CORRUPT`, retryable: one of them is damaged, and on its way from a peer.
  */
 export async function readVersions(
   database: Database,
   names: readonly string[],
   size: PageSize,
+  isWhole: boolean,
 ): Promise<readonly DocumentVersion[]> {
   const documents = names.map((name) => documentOfName(encoder.encode(name)));
+  if (!isWhole) return readAll(database, documents, size);
   const collections = new Set(documents.map(({ collection }) => collection));
-  return database.parts.table.late.during([...collections], () => readWhole(database, documents, size));
+  return database.parts.table.late.during([...collections], () => readAll(database, documents, size));
 }
 
-async function readWhole(
+async function readAll(
   { parts: { store, db, table } }: Database,
   documents: readonly DocumentName[],
   size: PageSize,
@@ -160,6 +164,7 @@ export interface ScanPage {
  * The documents after a name, in the order of names, about a page of them.
  *
  * @param since - Only documents with a change that it does not cover, deleted ones included; null = those that exist.
+ * @param isWhole - As in `readVersions`.
  */
 export async function scanVersions(
   database: Database,
@@ -167,6 +172,7 @@ export async function scanVersions(
   after: string,
   since: Holding | null,
   size: PageSize,
+  isWhole: boolean,
 ): Promise<ScanPage> {
   const { store, db, table } = database.parts;
   const whole = rangeOfViews(db, collection);
@@ -176,8 +182,9 @@ export async function scanVersions(
   let seen = 0;
   let bytes = 0;
   let next = after;
+  const read = (): AsyncIterable<readonly StoreEntry[]> => store.range({ gte, lt: whole.lt, limit });
   try {
-    for await (const entries of table.late.reading(collection, () => store.range({ gte, lt: whole.lt, limit }))) {
+    for await (const entries of isWhole ? table.late.reading(collection, read) : read()) {
       for (const [key, value] of entries) {
         seen++;
         bytes += value.length;
@@ -206,8 +213,8 @@ function keyOf(db: number, name: string): Uint8Array {
   return viewKey(db, collection, id);
 }
 
-function shown(view: ViewRecord): Shown {
-  return { etag: etagOf(view.element), json: view.exists ? jsonOf(view) : null, conflicts: view.conflicts };
+function shown({ element, exists, json, conflicts }: ViewRecord): Shown {
+  return { etag: etagOf(element), json: exists ? (json ?? LEFT_OUT) : null, conflicts };
 }
 
 function isCovered(vector: DocumentVector, since: Holding): boolean {
@@ -217,9 +224,10 @@ function isCovered(vector: DocumentVector, since: Holding): boolean {
 
 type Shown = Pick<DocumentVersion, 'etag' | 'json' | 'conflicts'>;
 
-export function versionOf({ element, document, conflicts }: DurableVersion): Shown {
+export function versionOf({ element, exists, document, conflicts }: DurableVersion): Shown {
   // Of what was forgotten there is no version.
-  return { etag: element.length === 0 ? null : etagOf(element), json: document?.json ?? null, conflicts };
+  const etag = element.length === 0 ? null : etagOf(element);
+  return { etag, json: exists ? (document?.json ?? LEFT_OUT) : null, conflicts };
 }
 
 /** Damage that a scan meets is that of a document. */

@@ -21,7 +21,7 @@ import type { Reference } from './backlog.ts';
 import { ChangeTail, positionsOf } from './change-tail.ts';
 import { decodeCursor, encodeCursor } from './cursor.ts';
 import type { Positions } from '../token.ts';
-import { FeedChange } from './feed-change.ts';
+import { FeedChange, LEFT_OUT } from './feed-change.ts';
 import type { DocumentVersion, FeedPage } from './feed-change.ts';
 import { PageSize } from './page-size.ts';
 
@@ -77,7 +77,7 @@ export class ChangeFeed {
     this.#options = options;
     this.#vector = vector;
     this.#scan = scan;
-    this.#unfollow = tail.follow(options.onChange);
+    this.#unfollow = tail.follow(options);
   }
 
   /** @throws SyncError `SYNC_CURSOR_INVALID`, `SYNC_CURSOR_FOREIGN` */
@@ -85,7 +85,6 @@ export class ChangeFeed {
     database.assertOpen();
     const tail = database.tail ?? new ChangeTail(database, database.parts.log.durableVector, timers);
     const feed = new ChangeFeed(database, tail, options);
-    if (database.tail === null) tail.begin();
     database.tail = tail;
     return feed;
   }
@@ -97,7 +96,6 @@ export class ChangeFeed {
     this.#unfollow();
     if (this.#tail.feeds > 0 || this.#database.tail !== this.#tail) return;
     this.#database.tail = null;
-    this.#tail.finish();
   }
 
   /** The database has closed: nothing more will be told. */
@@ -154,8 +152,8 @@ export class ChangeFeed {
 
   /** The documents that a feed begins with. What changes meanwhile is told afterwards. */
   async #readDocuments(after: string): Promise<FeedPage> {
-    const { collection } = this.#options;
-    const { versions, next } = await scanVersions(this.#database, collection, after, null, this.#size);
+    const { collection, documents } = this.#options;
+    const { versions, next } = await scanVersions(this.#database, collection, after, null, this.#size, documents);
     this.#scan = next;
     const isLast = (i: number): boolean => next === null && i === versions.length - 1;
     return this.#pageOf(
@@ -228,6 +226,7 @@ export class ChangeFeed {
         this.#database,
         group.map(({ name }) => name),
         this.#size,
+        this.#options.documents,
       );
       for (const [i, version] of versions.entries()) {
         told.push([version, { origin, seq: group[i]!.seq }]);
@@ -257,8 +256,8 @@ export class ChangeFeed {
   async #readAll(round: Round, after: string): Promise<FeedPage> {
     const told = this.#told();
     if (!isWithin(this.#database.parts.forgotten.vector, told)) throw expired();
-    const { collection } = this.#options;
-    const { versions, next } = await scanVersions(this.#database, collection, after, told, this.#size);
+    const { collection, documents } = this.#options;
+    const { versions, next } = await scanVersions(this.#database, collection, after, told, this.#size, documents);
     const page = this.#pageOf(versions.map((version) => [version, {}]));
     round.scanned = next;
     if (next === null) {
@@ -281,7 +280,7 @@ export class ChangeFeed {
 
   /** A reader that stands still keeps a page: not the documents in it, unless they are to be sent. */
   #trim(version: DocumentVersion): DocumentVersion {
-    return this.#options.documents || version.json === null ? version : { ...version, json: NO_BYTES };
+    return this.#options.documents || version.json === null ? version : { ...version, json: LEFT_OUT };
   }
 
   #readTail(): FeedPage | null {
@@ -302,7 +301,6 @@ export class ChangeFeed {
 }
 
 const NO_CHANGES: FeedPage = { changes: [] };
-const NO_BYTES = new Uint8Array(0);
 
 function remember(told: Set<string>, name: string): void {
   if (told.size >= TOLD_MAX) told.delete(told.values().next().value!);

@@ -11,10 +11,9 @@ import type { DurableBatch, OriginId } from '../engine.ts';
 import type { SealedLog } from '../log.ts';
 import type { Timers } from '../port.ts';
 import type { VersionVector } from '../version-vector.ts';
-import { isLate } from '../late-views.ts';
 import type { Positions } from '../token.ts';
 import { versionOf } from './backlog.ts';
-import { FeedChange } from './feed-change.ts';
+import { FeedChange, LEFT_OUT } from './feed-change.ts';
 import type { FeedPage, Place } from './feed-change.ts';
 
 const BYTES_MAX = 4 * 1024 * 1024;
@@ -68,8 +67,6 @@ export class ChangeTail {
   #first = 0;
   #end = 0;
   #vector: Positions;
-  /** What changes is wanted whole. */
-  #release: () => void = () => {};
   #isClosed = false;
   #isPausing = false;
   #isWanted = false;
@@ -99,12 +96,17 @@ export class ChangeTail {
     return this.#feeds.size;
   }
 
-  /** Calls back some time after changes, and at the end. Returns the unsubscribe. */
-  follow(onChange: () => void): () => void {
+  /** Calls back some time after changes, and at the end. Returns the unsubscribe; call it once. */
+  follow({ collection, documents, onChange }: TailFilter & { readonly onChange: () => void }): () => void {
     // Of its own, should one callback follow twice.
     const wake = (): void => onChange();
     this.#feeds.add(wake);
-    return () => void this.#feeds.delete(wake);
+    // Documents are rendered with their commit, once for all feeds that send them.
+    const release = documents ? this.#database.parts.table.late.hold(collection) : (): void => {};
+    return () => {
+      this.#feeds.delete(wake);
+      release();
+    };
   }
 
   close(): void {
@@ -112,23 +114,13 @@ export class ChangeTail {
     for (const wake of this.#feeds) wake();
   }
 
-  /** There are feeds from now on. */
-  begin(): void {
-    this.#release = this.#database.parts.table.late.hold(null);
-  }
-
-  /** There are none any more. */
-  finish(): void {
-    this.#release();
-  }
-
   /** Takes what a commit made durable. `ahead`: documents may be newer than the vector, which will be told when it moves. */
   append({ batches, vector, isAdopted }: SealedLog, slots: Slots, ahead: boolean): void {
     const durable = positionsOf(vector);
-    if (!isAdopted && !slots.some(([, version]) => isLate(version))) {
+    if (!isAdopted) {
       this.#add(this.#changesOf(batches, slots, ahead), durable);
     } else {
-      // A snapshot was adopted: what it brought is in the index, and feeds read it there. Or a view was sealed before there were feeds.
+      // A snapshot was adopted: what it brought is in the index, and feeds read it there.
       this.#groups = [];
       this.#bytes = 0;
       this.#first = ++this.#end;
@@ -185,7 +177,10 @@ export class ChangeTail {
     return changes;
   }
 
-  /** The changes after a position: at least one, or an empty page at the end. `null`: they are not kept any more. */
+  /**
+   * The changes after a position: at least one, or an empty page at the end. `null`: they are not kept any more, or not with the
+   * documents that are asked for.
+   */
   read(position: number, filter: TailFilter): TailPage | null {
     if (position < this.#first) return null;
     const { collection, documents } = filter;
@@ -193,12 +188,13 @@ export class ChangeTail {
     const known = this.#pages.get(key);
     if (known !== undefined && known.page.changes.length > 0) return known;
     const made = this.#read(position, filter);
+    if (made === null) return null;
     if (this.#pages.size >= PAGES_KEPT) this.#pages.delete(this.#pages.keys().next().value!);
     this.#pages.set(key, made);
     return made;
   }
 
-  #read(position: number, { collection, documents }: TailFilter): TailPage {
+  #read(position: number, { collection, documents }: TailFilter): TailPage | null {
     const changes: FeedChange[] = [];
     let bytes = 0;
     let end = position;
@@ -210,6 +206,9 @@ export class ChangeTail {
         }
         const change = group.changes[end - group.first]!;
         if (collection === null ? isInternalCollection(change.collection) : change.collection !== collection) continue;
+        // It was sealed before somebody followed who wants it.
+        if (documents && change.json === LEFT_OUT)
+          return changes.length === 0 ? null : { page: { changes }, end, vector: group.before };
         changes.push(change);
         if (documents) bytes += change.json?.length ?? 0;
       }

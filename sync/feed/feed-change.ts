@@ -18,12 +18,15 @@ export interface Place {
   readonly seq?: number;
 }
 
+/** In the place of the JSON of a document that exists. */
+export const LEFT_OUT: Uint8Array = new Uint8Array(0);
+
 export interface DocumentVersion {
   readonly collection: string;
   readonly id: string;
   /** Null when nothing is left of the document, not even that it was deleted. */
   readonly etag: string | null;
-  /** Canonical JSON; null when the document is deleted. Do not modify. */
+  /** Canonical JSON; null when the document is deleted, `LEFT_OUT` when nobody asked for it. Do not modify. */
   readonly json: Uint8Array | null;
   /** Losing values. */
   readonly conflicts: number;

@@ -17,6 +17,8 @@ export interface Pattern {
   readonly flags: string;
   /** Every text that matches begins with it; empty = unknown. */
   readonly prefix: string;
+  /** Every text that begins with `prefix` matches. */
+  readonly isPrefix: boolean;
   /** @throws PatternCostError for a long text that the pattern has very many ways through. */
   test(text: string): boolean;
 }
@@ -31,14 +33,14 @@ export function compilePattern(source: string, flags: string = ''): Pattern | st
   const [ignoreCase, multiline] = [flags.includes('i'), flags.includes('m')];
   const node = parsePattern(source, { ignoreCase, dotAll: flags.includes('s') });
   if (typeof node === 'string') return node;
-  const prefix = ignoreCase || multiline ? '' : prefixOf(node);
+  const known = { source, flags, ...(ignoreCase || multiline ? NO_PREFIX : prefixOf(node)) };
   if (isStraight(node)) {
     const native = toNative(source, flags);
-    if (native !== null) return { source, flags, prefix, test: (text) => native.test(text) };
+    if (native !== null) return { ...known, test: (text) => native.test(text) };
   }
   const program = assemble(node, multiline);
   if (program === null) return `it is too complex: more than ${PROGRAM_MAX} steps with its repetitions written out`;
-  return { source, flags, prefix, test: (text) => run(program, text) };
+  return { ...known, test: (text) => run(program, text) };
 }
 
 function toNative(source: string, flags: string): RegExp | null {
@@ -56,14 +58,17 @@ function isStraight(node: PatternNode): boolean {
   return node.kind === 'set' || node.kind === 'assertion';
 }
 
-function prefixOf(node: PatternNode): string {
+const NO_PREFIX = { prefix: '', isPrefix: false };
+
+function prefixOf(node: PatternNode): Pick<Pattern, 'prefix' | 'isPrefix'> {
   const nodes = node.kind === 'sequence' ? node.nodes : [node];
   const [first, ...others] = nodes;
-  if (first?.kind !== 'assertion' || first.what !== 'start') return '';
+  if (first?.kind !== 'assertion' || first.what !== 'start') return NO_PREFIX;
   let prefix = '';
   for (const each of others) {
-    if (each.kind !== 'set' || each.ranges.length !== 1 || each.ranges[0]![0] !== each.ranges[0]![1]) break;
+    if (each.kind !== 'set' || each.ranges.length !== 1 || each.ranges[0]![0] !== each.ranges[0]![1])
+      return { prefix, isPrefix: false };
     prefix += String.fromCodePoint(each.ranges[0]![0]);
   }
-  return prefix;
+  return { prefix, isPrefix: true };
 }

@@ -27,6 +27,8 @@ export type Constraints = ReadonlyMap<string, readonly Constraint[]>;
 
 const NONE: Constraints = new Map();
 const SHOWN_LENGTH = 60;
+/** However it is encoded, such a text is not cut. */
+const PLAIN_LENGTH = 256;
 
 export function constraintsOf(filter: Filter): Constraints {
   switch (filter.kind) {
@@ -39,6 +41,35 @@ export function constraintsOf(filter: Filter): Constraints {
     default:
       return merge(filter.tests.map((test) => ofTest(filter.path, test)));
   }
+}
+
+/** Do the constraints say all that the filter does? Only for paths at which no document has several values. */
+export function isSaidByBounds(filter: Filter): boolean {
+  if (filter.kind === 'field') return filter.tests.every(isTestSaid);
+  return filter.kind === 'and' && filter.filters.every(isSaidByBounds);
+}
+
+function isTestSaid(test: Test): boolean {
+  switch (test.op) {
+    case '$eq':
+    case '$gt':
+    case '$gte':
+    case '$lt':
+    case '$lte':
+      return isPlain(test.value);
+    case '$in':
+      return test.values.every(isPlain);
+    case '$regex':
+      return test.pattern.isPrefix && test.pattern.prefix !== '' && isPlain(test.pattern.prefix);
+    default:
+      return false;
+  }
+}
+
+/** A value that stands in an index as it is, and only for itself. */
+function isPlain(value: JsonValue): boolean {
+  if (typeof value === 'string') return value.length <= PLAIN_LENGTH;
+  return typeof value === 'number' || typeof value === 'boolean';
 }
 
 function merge(parts: readonly Constraints[]): Constraints {

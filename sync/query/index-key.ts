@@ -139,7 +139,7 @@ function textOf(bytes: Uint8Array, start: number, end: number): string {
 }
 
 /** The keys of a document in the index with that prefix. */
-export function keysOf(prefix: Uint8Array, entries: EntryList, id: string): readonly Uint8Array[] {
+export function keysOf(prefix: Uint8Array, entries: EntryList, id: string | Uint8Array): readonly Uint8Array[] {
   const components = entries.isOverflow ? [OVERFLOW] : entries.components;
   return components.map((component) => {
     writer.raw(prefix);

@@ -20,10 +20,18 @@ export interface IndexEntry {
   readonly definition: string;
 }
 
+export interface BuiltDocument {
+  /** UTF-8. */
+  readonly id: Uint8Array;
+  readonly keys: readonly Uint8Array[];
+}
+
 /** Documents read by a build, about to be written. */
 export interface BuiltPortion {
   readonly index: LocalIndex;
-  readonly documents: readonly { readonly id: string; readonly keys: readonly Uint8Array[] }[];
+  readonly documents: readonly BuiltDocument[];
+  /** Documents whose entries were written since, with themselves. */
+  readonly changed: ReadonlySet<string>;
   /** The last document read; null = that was all. */
   readonly until: string | null;
   readonly read: number;
@@ -48,7 +56,7 @@ export class IndexSet {
   /** Indexes whose entries change with the group that is open, and with the one in flight. */
   #touched = new Set<LocalIndex>();
   #inFlight: ReadonlySet<LocalIndex> = new Set();
-  /** Documents that changed since the portion under way was read. */
+  /** Documents that changed since the moment that is being read by a build. */
   readonly #changed = new Map<LocalIndex, Set<string>>();
   /** An index is there to be built. */
   onBuild: (index: LocalIndex) => void = () => {};
@@ -178,12 +186,14 @@ export class IndexSet {
     }
   }
 
-  /** From now on, what changes is newer than what the build reads; call it while nothing is in flight. */
-  beginPortion(index: LocalIndex): void {
-    this.#changed.set(index, new Set());
+  /** What changes from now on is newer than what the build reads; call it while nothing is in flight. */
+  watch(index: LocalIndex): ReadonlySet<string> {
+    const changed = new Set<string>();
+    this.#changed.set(index, changed);
+    return changed;
   }
 
-  /** Leaves with the next group, without the documents that changed since `beginPortion`: their entries were written with them. */
+  /** Leaves with the next group, without the documents that changed: their entries were written with them. */
   stage(portion: BuiltPortion): void {
     this.#portion = portion;
   }
@@ -203,30 +213,33 @@ export class IndexSet {
     const operations = this.#operations;
     this.#operations = [];
     this.#inFlight = this.#touched;
+    for (const index of this.#inFlight) index.isChanging = true;
     if (this.#touched.size > 0) this.#touched = new Set();
     return operations;
   }
 
   /** What was sealed last can be read. */
   markDurable(): void {
-    for (const index of this.#inFlight) index.version++;
+    for (const index of this.#inFlight) {
+      index.version++;
+      index.isChanging = false;
+    }
   }
 
   #sealPortion(): void {
     const portion = this.#portion;
     this.#portion = null;
     if (portion === null || portion.index.isDropped) return;
-    const { index, documents, until, read } = portion;
-    const changed = this.#changed.get(index);
+    const { index, documents, changed, until, read } = portion;
     for (const { id, keys } of documents) {
-      if (changed?.has(id) === true) continue;
+      if (changed.size > 0 && changed.has(decoder.decode(id))) continue;
       for (const key of keys) this.#operations.push({ type: 'put', key, value: NO_VALUE });
     }
     index.documents += read;
     this.#touched.add(index);
     index.isDirty = true;
     index.until = until;
-    this.#changed.delete(index);
+    if (until === null) this.#changed.delete(index);
   }
 }
 

@@ -32,6 +32,8 @@ export class LocalIndex implements PlannedIndex {
   isDropped = false;
   /** Grows with every durable change of its entries. */
   version = 0;
+  /** A change of its entries is on its way to the disk. */
+  isChanging = false;
   /** Why it is not being built; null = it is, or is ready. */
   failure: string | null = null;
 
@@ -54,8 +56,8 @@ export class LocalIndex implements PlannedIndex {
     return { collection, name, definition: definition.text, state, until, documents, multiple, hasOverflow };
   }
 
-  /** The keys of a document. Takes note of what kind they are. */
-  keysOf(document: JsonObject, id: string): readonly Uint8Array[] {
+  /** The keys of a document, whose id may be given in UTF-8. Takes note of what kind they are. */
+  keysOf(document: JsonObject, id: string | Uint8Array): readonly Uint8Array[] {
     const entries = entriesOf(this.definition, document);
     this.#note(entries);
     return keysOf(this.prefix, entries, id);

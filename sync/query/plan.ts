@@ -19,6 +19,8 @@ export interface PlannedIndex {
   readonly prefix: Uint8Array;
   /** Grows with every durable change of its entries. */
   readonly version: number;
+  /** A change of its entries is on its way to the disk, and may be seen there. */
+  readonly isChanging: boolean;
   readonly name: string;
   readonly definition: CompiledDefinition;
   /** Bit i: some document has several values at path i. */
@@ -46,6 +48,8 @@ export interface Plan {
   readonly order: Order;
   /** The order has to be made in memory. */
   readonly sorts: boolean;
+  /** Every document that has an entry in the ranges passes the filter. */
+  readonly isWhole: boolean;
   /** For people. */
   readonly bounds: readonly { readonly path: string; readonly ranges: readonly string[] }[];
 }
@@ -58,15 +62,21 @@ interface Candidate {
   readonly hasRange: boolean;
 }
 
+/** What is asked for. */
+export interface Wanted {
+  readonly constraints: Constraints;
+  /** The constraints say all that the filter does. */
+  readonly isSaid: boolean;
+  readonly sort: readonly IndexPath[];
+}
+
 /** The ways to answer, the best first. Never empty: the last one reads all documents. */
-export function planQuery(
-  indexes: readonly PlannedIndex[],
-  constraints: Constraints,
-  sort: readonly IndexPath[],
-): readonly Plan[] {
-  const candidates = indexes.flatMap((index) => candidateOf(index, constraints, sort) ?? []);
+export function planQuery(indexes: readonly PlannedIndex[], wanted: Wanted): readonly Plan[] {
+  const { sort } = wanted;
+  const candidates = indexes.flatMap((index) => candidateOf(index, wanted) ?? []);
   candidates.sort((a, b) => worth(b) - worth(a));
-  const all: Plan = { index: null, ranges: [], order: orderOf(sort), sorts: sort.length > 0, bounds: [] };
+  const sorts = sort.length > 0;
+  const all: Plan = { index: null, ranges: [], order: orderOf(sort), sorts, isWhole: false, bounds: [] };
   return [...candidates.map(({ plan }) => plan), all];
 }
 
@@ -80,7 +90,7 @@ function orderOf(sort: readonly IndexPath[]): Order {
   return { paths: sort, segments: sort.map(({ path }) => path.split('.')), isReverse: false };
 }
 
-function candidateOf(index: PlannedIndex, constraints: Constraints, sort: readonly IndexPath[]): Candidate | null {
+function candidateOf(index: PlannedIndex, { constraints, isSaid, sort }: Wanted): Candidate | null {
   const { paths, sparse, segments } = index.definition;
   const chosen: Constraint[] = [];
   let count = 1;
@@ -104,7 +114,8 @@ function candidateOf(index: PlannedIndex, constraints: Constraints, sort: readon
   const order = sorts ? orderOf(sort) : { paths, segments, isReverse: direction === 'backward' };
   const ranges = rangesOf(index, chosen);
   if (index.hasOverflow && ranges.length > 0) ranges.unshift(overflowRange(index.prefix));
-  const plan = { index, ranges, order, sorts, bounds };
+  const isWhole = isSaid && chosen.length === constraints.size;
+  const plan = { index, ranges, order, sorts, isWhole, bounds };
   const points = chosen.filter((constraint) => constraint.length === 1 && isExact(constraint)).length;
   return { plan, points, hasRange: chosen.length > points };
 }

@@ -2,13 +2,15 @@
  * @module
  * Owns reading what a query needs: the candidates of a plan in its order, each with its document as it is now, if it passes the
  * filter. Index entries are followed only to documents that still have them, so that a document that moves meanwhile is not given out
- * of order, and one with several entries is given once.
+ * of order, and one with several entries is given once. Where entries say all that is asked for, and did not change until their
+ * documents were read, these need not be looked into.
  */
 import type { JsonObject } from '../../crdt/index.ts';
 import type { Database } from '../database.ts';
 import { contentOfView, decodeView, etagOf } from '../document-record.ts';
 import { compareBytes, documentOf, successorOf, successorOfPrefix, viewKey } from '../key.ts';
 import { concat, entriesOf, positionOf, splitPosition } from './index-key.ts';
+import type { Entry, EntryPage, PageRequest, Place } from './index-pages.ts';
 import type { KeyRange, Plan, PlannedIndex } from './plan.ts';
 import type { Predicate } from './predicate.ts';
 
@@ -23,20 +25,17 @@ export interface QueryLimits {
   readonly pause: () => Promise<void>;
 }
 
-/** Where a document stands. */
-export interface Place {
-  readonly id: string;
-  /** In the order of the plan: components, then the id. */
-  readonly position: Uint8Array;
-  /** Of an entry of an index. */
-  readonly component: Uint8Array;
-}
-
 /** A document that passes the filter. */
 export interface Match extends Place {
   readonly etag: string;
   readonly json: Uint8Array;
-  readonly document: JsonObject;
+  /** Null when the index has said enough, and no order has to be made. */
+  readonly document: JsonObject | null;
+}
+
+interface Found {
+  readonly etag: string;
+  readonly json: Uint8Array;
 }
 
 /** Documents fetched at a time, so that memory is bounded. */
@@ -114,11 +113,12 @@ export class QueryScan {
   }
 
   async *#readIndex(
-    { ranges, order, sorts }: Plan,
+    plan: Plan,
     index: PlannedIndex,
     after: Uint8Array | null,
     wanted: number,
   ): AsyncGenerator<readonly Match[]> {
+    const { ranges, order, sorts } = plan;
     const isReverse = !sorts && order.isReverse;
     const start = after === null || sorts ? null : concat(index.prefix, after);
     const left = clip(isReverse ? [...ranges].reverse() : ranges, start, isReverse);
@@ -126,21 +126,22 @@ export class QueryScan {
     for (const [i, range] of left.entries()) {
       let { gte, lt } = range;
       for (;;) {
-        const keys = await this.#readKeys(index, { gte, lt }, isReverse, limit);
-        const isLast = keys.length < limit;
-        for (let from = 0; from < keys.length; from += GROUP) {
-          const group = keys.slice(from, from + GROUP);
-          const matches = await this.#follow(group, index, ranges, isReverse);
-          this.isAtEnd = isLast && i === left.length - 1 && from + GROUP >= keys.length;
+        const page = await this.#readEntries(index, { gte, lt, reverse: isReverse, limit });
+        const { entries } = page;
+        const isLast = entries.length < limit;
+        for (let from = 0; from < entries.length; from += GROUP) {
+          const group = entries.slice(from, from + GROUP);
+          const matches = await this.#follow({ entries: group, version: page.version }, plan, index, isReverse);
+          this.isAtEnd = isLast && i === left.length - 1 && from + GROUP >= entries.length;
           if (matches.length > 0) yield matches;
           if (this.documentsExamined >= this.limits.examinedMax && !this.isAtEnd) {
-            this.stoppedAt = group.at(-1)!.subarray(PREFIX_BYTES);
+            this.stoppedAt = group.at(-1)!.position;
             return;
           }
           await this.#breathe(GROUP);
         }
         if (isLast) break;
-        const last = keys.at(-1)!;
+        const last = entries.at(-1)!.key;
         if (isReverse) lt = last;
         else gte = successorOf(last);
         limit = Math.min(KEYS_MAX, 2 * limit);
@@ -148,37 +149,43 @@ export class QueryScan {
     }
   }
 
-  async #readKeys(
-    index: PlannedIndex,
-    { gte, lt }: KeyRange,
-    reverse: boolean,
-    limit: number,
-  ): Promise<readonly Uint8Array[]> {
+  async #readEntries(index: PlannedIndex, request: PageRequest): Promise<EntryPage> {
     const { store, indexes } = this.#database.parts;
-    const keys = await indexes.pages.get(index, { gte, lt, reverse, limit }, async (request) => {
-      const read: Uint8Array[] = [];
-      for await (const entries of store.range({ ...request, values: false }))
-        for (const [key] of entries) read.push(key);
+    const page = await indexes.pages.get(index, request, async (bounds) => {
+      const read: Entry[] = [];
+      // With their values, which are empty: what is read is checked then.
+      for await (const entries of store.range(bounds)) for (const [key] of entries) read.push(entryOf(key));
       return read;
     });
-    this.keysExamined += keys.length;
-    return keys;
+    this.keysExamined += page.entries.length;
+    return page;
   }
 
   /** Documents behind entries, if they are still there and this is the first of their entries that the query meets. */
   async #follow(
-    keys: readonly Uint8Array[],
+    { entries, version }: EntryPage,
+    { ranges, sorts, isWhole }: Plan,
     index: PlannedIndex,
-    ranges: readonly KeyRange[],
     isReverse: boolean,
   ): Promise<readonly Match[]> {
-    const places = keys.map((key) => {
-      const position = key.subarray(PREFIX_BYTES);
-      const { component, id } = splitPosition(position)!;
-      return { position, component, id };
-    });
-    const found = await this.#get(places);
-    return found.filter((match) => this.#isAtPlace(match, index, ranges, isReverse));
+    const found = await this.#get(entries);
+    // Documents are as the entries say if none of these has changed since they were read, nor is about to.
+    const isSaid = isWhole && !sorts && index.version === version && !index.isChanging;
+    if (isSaid && index.multiple === 0 && !index.hasOverflow) return this.#take(entries, found);
+    const matches = await this.#choose(entries, found);
+    return matches.filter((match) => this.#isAtPlace(match, index, ranges, isReverse));
+  }
+
+  /** All that are there. */
+  #take(entries: readonly Entry[], found: readonly (Found | null)[]): readonly Match[] {
+    this.documentsExamined += found.length;
+    const matches: Match[] = [];
+    for (const [i, stored] of found.entries()) {
+      if (stored === null) continue;
+      const { id, position, component } = entries[i]!;
+      matches.push({ id, etag: stored.etag, json: stored.json, document: null, position, component });
+    }
+    return matches;
   }
 
   #isAtPlace(
@@ -187,7 +194,7 @@ export class QueryScan {
     ranges: readonly KeyRange[],
     isReverse: boolean,
   ): boolean {
-    const { components, isOverflow } = entriesOf(index.definition, document);
+    const { components, isOverflow } = entriesOf(index.definition, document!);
     if (isOverflow) return component[0] === OVERFLOW_TAG;
     if (components.length === 1) return compareBytes(components[0]!, component) === 0;
     const keys = components.filter((each) => isWithin(concat(index.prefix, positionOf(each, id)), ranges));
@@ -198,15 +205,17 @@ export class QueryScan {
   /** Documents by name, in groups, those that pass the filter. */
   async *fetch(places: readonly Place[]): AsyncGenerator<readonly Match[]> {
     for (let from = 0; from < places.length; from += GROUP) {
-      const matches = await this.#get(places.slice(from, from + GROUP));
+      const group = places.slice(from, from + GROUP);
+      const matches = await this.#choose(group, await this.#get(group));
       // They were looked at before.
-      this.documentsExamined -= Math.min(GROUP, places.length - from);
+      this.documentsExamined -= group.length;
       yield matches;
       await this.#breathe(GROUP);
     }
   }
 
-  async #get(places: readonly Place[]): Promise<readonly Match[]> {
+  /** Null for those that do not exist. */
+  async #get(places: readonly { readonly id: string }[]): Promise<readonly (Found | null)[]> {
     const { table } = this.#database.parts;
     const found = places.map(({ id }) => table.peek(this.#collection, id));
     if (found.includes(undefined)) {
@@ -215,11 +224,16 @@ export class QueryScan {
       };
       await Promise.all(found.flatMap((stored, i) => (stored === undefined ? [read(i)] : [])));
     }
+    return found as readonly (Found | null)[];
+  }
+
+  /** Those that pass the filter. */
+  async #choose(places: readonly Place[], found: readonly (Found | null)[]): Promise<readonly Match[]> {
     const matches: Match[] = [];
     let bytes = 0;
     for (const [i, stored] of found.entries()) {
       this.documentsExamined++;
-      if (stored === null || stored === undefined) continue;
+      if (stored === null) continue;
       if ((bytes += stored.json.length) > SLICE_BYTES) {
         bytes = 0;
         await this.limits.pause();
@@ -245,6 +259,12 @@ export class QueryScan {
     await this.limits.pause();
     this.#database.assertOpen();
   }
+}
+
+function entryOf(key: Uint8Array): Entry {
+  const position = key.subarray(PREFIX_BYTES);
+  const { component, id } = splitPosition(position)!;
+  return { key, position, component, id };
 }
 
 /** There is no document, or the view is damaged, which throws. */

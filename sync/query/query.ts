@@ -7,18 +7,19 @@ import type { JsonValue } from '../../crdt/index.ts';
 import type { Database } from '../database.ts';
 import { SyncError } from '../errors.ts';
 import { compareBytes } from '../key.ts';
-import { constraintsOf } from './bounds.ts';
+import { constraintsOf, isSaidByBounds } from './bounds.ts';
 import type { Constraints } from './bounds.ts';
 import { decodeCursor, encodeCursor, hashQuery } from './cursor.ts';
 import type { Cursor } from './cursor.ts';
 import { parseFilter } from './filter.ts';
 import type { IndexPath } from './index-definition.ts';
+import type { Place } from './index-pages.ts';
 import { placeOf, positionOf } from './index-key.ts';
 import { planQuery } from './plan.ts';
 import type { Order, Plan } from './plan.ts';
 import { compileFilter } from './predicate.ts';
 import { QueryScan } from './query-scan.ts';
-import type { Match, Place, QueryLimits } from './query-scan.ts';
+import type { Match, QueryLimits } from './query-scan.ts';
 import { parseSort } from './sort.ts';
 
 export interface QueryRequest {
@@ -77,7 +78,7 @@ export async function runQuery(
   const cursor = text === undefined ? null : decodeCursor(hash, text);
   const constraints = constraintsOf(filter);
   const indexes = database.parts.indexes.readyOf(collection);
-  const plans = choosePlans(planQuery(indexes, constraints, sort), cursor);
+  const plans = choosePlans(planQuery(indexes, { constraints, isSaid: isSaidByBounds(filter), sort }), cursor);
   const predicate = compileFilter(filter);
   for (const [i, plan] of plans.entries()) {
     const scan = new QueryScan(database, collection, predicate, limits);
@@ -146,7 +147,7 @@ async function sortPage(scan: QueryScan, plan: Plan, cursor: Cursor | null, limi
   for await (const matches of scan.read(plan, null, scan.limits.sortMax)) {
     for (const { id, document } of matches) {
       if (++matched > scan.limits.sortMax) throw sortLimit();
-      const component = placeOf(order, document, order.isReverse);
+      const component = placeOf(order, document!, order.isReverse);
       const place = { id, component, position: positionOf(component, id) };
       if (start !== null && compare(place, start) <= 0) continue;
       places.push(place);

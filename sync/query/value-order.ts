@@ -131,9 +131,10 @@ export class KeyWriter {
   }
 
   /** UTF-8, then its length in two bytes. */
-  id(id: string): void {
+  id(id: string | Uint8Array): void {
     const start = this.length;
-    this.#units(id, Infinity);
+    if (typeof id === 'string') this.#units(id, Infinity);
+    else this.raw(id);
     const length = this.length - start;
     this.#byte(length >> 8);
     this.#byte(length & 0xff);

@@ -67,7 +67,7 @@ function requireLines(request: FastifyRequest): Readable {
       details: { pointer: '' },
     });
   }
-  throw body.unsupported(body.mediaTypeOf(request) || 'no Content-Type', [body.NDJSON_TYPE]);
+  throw body.unsupported(body.mediaTypeOf(request), [body.NDJSON_TYPE]);
 }
 
 /** Answer lines as bytes. Ends when the source ends; a source that breaks ends it with that error, after what was done. */

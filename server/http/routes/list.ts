@@ -6,13 +6,13 @@
 import { Type } from 'typebox';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyInstance } from 'fastify';
-import type { JsonObject } from '../../../crdt/index.ts';
 import type { Database } from '../../../sync/index.ts';
 import type { Limits } from '../../api/index.ts';
 import type { HttpContext } from '../context.ts';
 import { decodeCursor, encodeCursor } from '../cursor.ts';
 import { requireCollectionName } from '../document-id.ts';
-import { parseFields, projectDocument } from '../projection.ts';
+import { writePage } from '../document-page.ts';
+import { parseFields } from '../projection.ts';
 import { sendSessionToken } from '../session-token.ts';
 import { JSON_CONTENT } from '../raw-answer.ts';
 
@@ -65,20 +65,6 @@ async function readPage(database: Database, collection: string, query: ListQuery
     bytesMax: limits.listBytes,
     ...(after !== undefined && { after }),
   });
-  const parts: Uint8Array[] = [];
-  for (const { id, etag, json } of items) {
-    const comma = parts.length === 0 ? '' : ',';
-    const head = Buffer.from(`${comma}{"id":${JSON.stringify(id)},"etag":${JSON.stringify(etag)},"doc":`);
-    parts.push(head, fields === null ? json : Buffer.from(project(json, fields)), CLOSE);
-  }
   const cursor = next === null ? 'null' : JSON.stringify(encodeCursor(next));
-  return Buffer.concat([OPEN, ...parts, Buffer.from(`],"cursor":${cursor}}`)]);
-}
-
-const OPEN = Buffer.from('{"items":[');
-const CLOSE = Buffer.from('}');
-
-function project(json: Uint8Array, fields: ReturnType<typeof parseFields>): string {
-  // Canonical JSON that this node wrote: the plain parser is safe, and keeps `__proto__` as an own member.
-  return JSON.stringify(projectDocument(JSON.parse(Buffer.from(json).toString()) as JsonObject, fields));
+  return writePage(items, fields, `,"cursor":${cursor}`);
 }

@@ -11,7 +11,8 @@ import * as body from '../body.ts';
 import type { HttpContext } from '../context.ts';
 import { requireCollectionName } from '../document-id.ts';
 import { HttpError } from '../errors.ts';
-import { parseFields, projectDocument } from '../projection.ts';
+import { writePage } from '../document-page.ts';
+import { parseFields } from '../projection.ts';
 import { sendRaw } from '../raw-answer.ts';
 import { sessionTokenOf } from '../session-token.ts';
 
@@ -81,19 +82,8 @@ function fieldsOf(fields: JsonValue): ReturnType<typeof parseFields> {
 }
 
 function render({ items, cursor, explain }: QueryPage, parsed: Parsed): Buffer {
-  const parts: Uint8Array[] = [];
-  for (const [i, { id, etag, json }] of items.entries()) {
-    const head = `${i === 0 ? '{"items":[' : '},'}{"id":${JSON.stringify(id)},"etag":${JSON.stringify(etag)},"doc":`;
-    parts.push(Buffer.from(head), parsed.fields === null ? json : project(json, parsed.fields));
-  }
   const explanation = parsed.explain ? `,"explain":${canonicalJson(explain as unknown as JsonValue)}` : '';
-  const start = items.length === 0 ? '{"items":[' : '}';
-  parts.push(Buffer.from(`${start}],"cursor":${JSON.stringify(cursor)}${explanation}}`));
-  return Buffer.concat(parts);
-}
-
-function project(json: Uint8Array, fields: ReturnType<typeof parseFields>): Buffer {
-  return Buffer.from(JSON.stringify(projectDocument(JSON.parse(Buffer.from(json).toString()) as JsonObject, fields)));
+  return writePage(items, parsed.fields, `,"cursor":${JSON.stringify(cursor)}${explanation}`);
 }
 
 function invalid(pointer: string, message: string): HttpError {

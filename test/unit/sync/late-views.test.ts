@@ -5,7 +5,7 @@
 import { afterEach, expect, test } from 'vitest';
 import * as Y from 'yjs';
 import { ChangeFeed, defineIndex, describeIndex, MemoryStore, SharedDocument } from '../../../sync/index.ts';
-import type { Database, StoreAccess } from '../../../sync/index.ts';
+import type { Database, FeedChange, StoreAccess } from '../../../sync/index.ts';
 import { decodeView } from '../../../sync/document-record.ts';
 import { viewKey } from '../../../sync/key.ts';
 import { idleTimers } from '../../helper/manual-ports.ts';
@@ -67,6 +67,12 @@ async function openLargeText(): Promise<{
 
 const FOLLOW = { collection: 'c', documents: true, since: 'now', onChange: (): void => {} };
 
+async function readAll(feed: ChangeFeed): Promise<FeedChange[]> {
+  const changes: FeedChange[] = [];
+  for (let page = await feed.read(); page !== null; page = await feed.read()) changes.push(...page.changes);
+  return changes;
+}
+
 async function eventually(isSo: () => boolean): Promise<void> {
   for (let turn = 0; turn < 1000 && !isSo(); turn++) await Promise.resolve();
   expect(isSo()).toBe(true);
@@ -113,7 +119,7 @@ test('[YJ40] the view is completed when nobody types, and not before', async () 
   expect(await isLate()).toBe(false);
 });
 
-test('[YJ40] while somebody follows a feed of the database, views are stored whole', async () => {
+test('[YJ40] while somebody follows a feed that sends documents, views are stored whole', async () => {
   const { type, isLate, database } = await openLargeText();
   const feed = ChangeFeed.open(database, idleTimers, FOLLOW);
   await type();
@@ -121,6 +127,28 @@ test('[YJ40] while somebody follows a feed of the database, views are stored who
   feed.close();
   await type();
   expect(await isLate()).toBe(true);
+});
+
+test('[YJ40] a feed without documents, or of another collection, tells of changes, and nothing is rendered for it', async () => {
+  const { type, isLate, database } = await openLargeText();
+  await type();
+  const { collection, onChange } = FOLLOW;
+  const feed = ChangeFeed.open(database, idleTimers, { collection, documents: false, onChange });
+  const other = ChangeFeed.open(database, idleTimers, { ...FOLLOW, collection: 'others' });
+  const told: FeedChange[] = [];
+  for (let round = 0; round < 3; round++) {
+    told.push(...(await readAll(feed)));
+    expect(told.map(({ id, json }) => [id, json === null])).toEqual(Array(round + 1).fill(['d', false]));
+    expect(await isLate()).toBe(true);
+    expect(await type()).toBeLessThan(8_000);
+  }
+  // Who wants documents is given them, also of changes that the others have been told without.
+  const whole = ChangeFeed.open(database, idleTimers, { ...FOLLOW, since: told.at(-1)!.cursor });
+  const changes = (await readAll(whole)).map(({ json }) => lengthIn(json!));
+  expect(changes).toEqual([LENGTH + 4]);
+  const [last] = await readAll(feed);
+  expect(last!.etag).toBe((await database.get('c', 'd'))!.etag);
+  for (const each of [feed, other, whole]) each.close();
 });
 
 test('[YJ41] a feed that begins while a change without JSON is on its way tells it with its JSON', async () => {

@@ -331,6 +331,14 @@ describe('requests', () => {
     expect(problem.errors).toMatchObject([{ parameter }]);
   });
 
+  test.each(['/v1/_admin/nothing', '/v1/_cluster/nothing/docs/a', '/v1/app/_digest/docs', '/v1/app/_batch/docs/a'])(
+    '[HT3] %s begins with a name of the API, where there is nothing: 404',
+    async (url) => {
+      for (const method of ['GET', 'PUT', 'DELETE'])
+        expectProblem(await app.send(method, url, method === 'PUT' ? {} : undefined), 404, 'HTTP_ROUTE_NOT_FOUND');
+    },
+  );
+
   test('[HT3] a database that does not exist is a 404 for everything in it', async () => {
     for (const url of [
       '/v1/none',

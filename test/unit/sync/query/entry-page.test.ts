@@ -1,0 +1,117 @@
+/**
+ * @module
+ * Pages of index entries while documents change: what entries say is relied on only as long as it is true.
+ */
+import { expect, test } from 'vitest';
+import { MemoryStore, Replica, defineIndex, runQuery } from '../../../../sync/index.ts';
+import type { Database, QueryLimits, ReplicaOptions, Store } from '../../../../sync/index.ts';
+import { indexesReady } from '../../../helper/index-check.ts';
+import { ManualClock, seededRandom } from '../../../helper/manual-ports.ts';
+
+const LIMITS: QueryLimits = { examinedMax: 1e6, sortMax: 1000, bytesMax: 1e7, pause: () => Promise.resolve() };
+
+/** Long work goes on at once; nothing happens by itself. */
+const timers: ReplicaOptions['timers'] = {
+  after: (delayMs, run) => {
+    if (delayMs === 0) queueMicrotask(run);
+    return () => {};
+  },
+};
+
+/** A store whose batches can be read before they are said to be durable. */
+class SlowStore implements Store {
+  readonly #store = new MemoryStore();
+  gate: Promise<void> = Promise.resolve();
+  readonly get: Store['get'] = (key) => this.#store.get(key);
+  readonly getMany: Store['getMany'] = (keys) => this.#store.getMany(keys);
+  readonly range: Store['range'] = (options) => this.#store.range(options);
+  readonly snapshot: Store['snapshot'] = () => this.#store.snapshot();
+  readonly clear: Store['clear'] = (bounds) => this.#store.clear(bounds);
+  readonly close: Store['close'] = () => this.#store.close();
+  readonly batch: Store['batch'] = async (operations, options) => {
+    await this.#store.batch(operations, options);
+    await this.gate;
+  };
+
+  /** Returns what lets batches be durable again. */
+  hold(): () => void {
+    let release = (): void => {};
+    this.gate = new Promise((resolve) => (release = resolve));
+    return release;
+  }
+}
+
+interface Place {
+  readonly country: string;
+  readonly n: number;
+}
+
+async function find(database: Database, filter: object, sort: object = {}): Promise<(Place & { id: string })[]> {
+  const request = { filter: filter as never, sort: sort as never, limit: 20 };
+  const { items, explain } = await runQuery(database, 'c', request, LIMITS);
+  expect(explain.index).toBe('i');
+  return items.map(({ id, json }) => ({ id, ...(JSON.parse(new TextDecoder().decode(json)) as Place) }));
+}
+
+/** Many turns of microtasks: whatever is not held has happened. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 200; turn++) await Promise.resolve();
+}
+
+test('[QU50] every document of a page passes the filter in the version shown, also while entries are on their way to the disk', async () => {
+  const store = new SlowStore();
+  const replica = await Replica.open({ store, clock: new ManualClock(), timers, random: seededRandom(7) });
+  await replica.createDatabase('app');
+  const database = replica.database('app');
+  const put = (id: string, value: Place): Promise<unknown> =>
+    database.write('c', id, { kind: 'replace', value: { ...value } });
+  await put('a', { country: 'DE', n: 1 });
+  await put('b', { country: 'FR', n: 2 });
+  await put('c', { country: 'DE', n: 3 });
+  await defineIndex(database, 'c', 'i', { paths: ['country', 'n'] });
+  await indexesReady(database);
+  const germany = { country: 'DE' };
+  expect((await find(database, germany)).map(({ id }) => id)).toEqual(['a', 'c']);
+
+  const release = store.hold();
+  const written = Promise.all([put('a', { country: 'FR', n: 1 }), put('b', { country: 'DE', n: 2 })]);
+  await settle();
+  // What was read before, and what is read now, when the store shows entries that nobody may rely on yet.
+  const filters = [
+    germany,
+    { country: { $gte: 'DE', $lt: 'DF' } },
+    { country: { $regex: '^D' } },
+    { ...germany, n: 2 },
+  ];
+  for (const filter of filters)
+    for (const each of await find(database, filter)) expect(each).toMatchObject({ country: 'DE' });
+  for (const each of await find(database, { country: 'DE', n: { $lt: 2 } })) expect(each.n).toBeLessThan(2);
+  const sorted = (await find(database, germany, { n: -1 })).map(({ n }) => n);
+  expect(sorted).toEqual(sorted.toSorted((x, y) => y - x));
+
+  release();
+  await written;
+  for (const filter of filters.slice(0, 3))
+    expect((await find(database, filter)).map(({ id }) => id)).toEqual(['b', 'c']);
+  expect((await find(database, filters[3]!)).map(({ id }) => id)).toEqual(['b']);
+  await replica.close();
+});
+
+test('[QU50] a document that comes to have several values in an index is not shown for those that it has not', async () => {
+  const store = new SlowStore();
+  const replica = await Replica.open({ store, clock: new ManualClock(), timers, random: seededRandom(8) });
+  await replica.createDatabase('app');
+  const database = replica.database('app');
+  const put = (id: string, value: object): Promise<unknown> =>
+    database.write('c', id, { kind: 'replace', value: value as never });
+  for (let i = 0; i < 5; i++) await put(`d${i}`, { country: 'DE', n: i });
+  await defineIndex(database, 'c', 'i', { paths: ['country', 'n'] });
+  await indexesReady(database);
+  const range = { country: 'DE', n: { $gte: 2, $lte: 3 } };
+  expect((await find(database, range)).map(({ id }) => id)).toEqual(['d2', 'd3']);
+  await put('d2', { country: 'DE', n: [0, 2, 3, 9] });
+  await put('d4', { country: ['DE', 'FR'], n: 3 });
+  const found = await find(database, range);
+  expect(found.map(({ id }) => id).toSorted()).toEqual(['d2', 'd3', 'd4']);
+  await replica.close();
+});
