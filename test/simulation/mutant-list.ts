@@ -236,7 +236,7 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'sync/query/index-set.ts',
-        find: '      if (changed?.has(id) === true) continue;\n',
+        find: '      if (changed.size > 0 && changed.has(decoder.decode(id))) continue;\n',
         replace: '',
       },
     ],
