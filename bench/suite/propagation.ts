@@ -8,6 +8,7 @@ import { TARGET } from '../config.ts';
 import { awaitEqual } from '../harness/convergence.ts';
 import { FeedConnection } from '../harness/feed-connection.ts';
 import { HttpConnection, encodeRequest } from '../harness/http-connection.ts';
+import { runLoad } from '../harness/load.ts';
 import { NodeProcess } from '../harness/node-process.ts';
 import { percentile } from '../harness/statistic.ts';
 import type { Measure } from '../report.ts';
@@ -43,8 +44,10 @@ export const propagationSuite: Suite = {
       const clients = [a.client(), b.client()];
       await awaitEqual(clients, { database: 'app', timeoutMs: 30_000 });
       const random = new SeededRandom(config.seed);
-      const created = await observe(context, a, b, (at) => createProbe(random, config.http.documentBytes, at));
-      const patched = await observe(context, a, b, (at) => patchProbe(at));
+      await warmUp(context, a, random);
+      await awaitEqual(clients, { database: 'app', timeoutMs: 30_000 });
+      const created = await observe(context, a, b, (at) => createProbe(random, config.http.documentBytes, `d${at}`));
+      const patched = await observe(context, a, b, (at) => patchProbe(`d${at % HOT_DOCUMENTS}`, at));
       await awaitEqual(clients, { database: 'app', timeoutMs: 30_000 });
       return [...summarise('new 1 KB document', created), ...summarise('one field', patched)];
     } finally {
@@ -53,15 +56,28 @@ export const propagationSuite: Suite = {
   },
 };
 
-function createProbe(random: SeededRandom, bytes: number, at: number): Probe {
-  const id = `d${at}`;
-  const body = Buffer.from(JSON.stringify(createFlatRecord(random, bytes)));
-  return { id, write: encodeRequest('PUT', pathOf(id), { type: 'application/json', bytes: body }) };
+/** What a node does for the first time takes several times longer; nodes at low load have seen more than a thousand writes. */
+async function warmUp(
+  { config, progress }: SuiteContext,
+  { server }: NodeProcess,
+  random: SeededRandom,
+): Promise<void> {
+  const { connections, documentBytes, warmUpMs: durationMs } = config.http;
+  progress('warm-up');
+  let at = 0;
+  const create = (): Buffer => createProbe(random, documentBytes, `warm${at++}`).write;
+  await runLoad({ server, connections, durationMs, next: create });
+  const patch = (): Buffer => patchProbe(`warm${at++ % HOT_DOCUMENTS}`, at).write;
+  await runLoad({ server, connections, durationMs, next: patch });
 }
 
-function patchProbe(at: number): Probe {
-  const id = `d${at % HOT_DOCUMENTS}`;
-  const bytes = Buffer.from(`{"${CHANGED_FIELD}":${1_000_000 + at}}`);
+function createProbe(random: SeededRandom, documentBytes: number, id: string): Probe {
+  const bytes = Buffer.from(JSON.stringify(createFlatRecord(random, documentBytes)));
+  return { id, write: encodeRequest('PUT', pathOf(id), { type: 'application/json', bytes }) };
+}
+
+function patchProbe(id: string, value: number): Probe {
+  const bytes = Buffer.from(`{"${CHANGED_FIELD}":${1_000_000 + value}}`);
   return { id, write: encodeRequest('PATCH', pathOf(id), { type: 'application/merge-patch+json', bytes }) };
 }
 
