@@ -54,16 +54,19 @@ export class IndexPages {
   }
 
   /** @param read - Reads them from the store, as they are at the time of the call or later. */
-  async get(
+  get(
     index: VersionedIndex,
     request: PageRequest,
     read: (request: PageRequest) => Promise<readonly Entry[]>,
-  ): Promise<EntryPage> {
-    const { version, isChanging } = index;
-    const name = request.limit > ENTRIES_MAX ? null : nameOf(index.number, version, request);
+  ): EntryPage | Promise<EntryPage> {
+    const name = request.limit > ENTRIES_MAX ? null : nameOf(index.number, index.version, request);
     const held = name === null ? undefined : this.#pages.get(name);
-    if (held !== undefined) return held;
-    const entries = await read(request);
+    return held ?? this.#read(index, name, read(request));
+  }
+
+  async #read(index: VersionedIndex, name: string | null, reading: Promise<readonly Entry[]>): Promise<EntryPage> {
+    const { version, isChanging } = index;
+    const entries = await reading;
     // A commit in the meantime: what was read may be from before it, or from after.
     if (isChanging || index.isChanging || index.version !== version) return { entries, version: null };
     const page = { entries, version };

@@ -7,28 +7,27 @@ import type { JsonValue } from '../../crdt/index.ts';
 import type { Database } from '../database.ts';
 import { SyncError } from '../errors.ts';
 import { compareBytes } from '../key.ts';
-import { constraintsOf, isSaidByBounds } from './bounds.ts';
 import type { Constraints } from './bounds.ts';
-import { decodeCursor, encodeCursor, hashQuery } from './cursor.ts';
+import { decodeCursor } from './cursor.ts';
 import type { Cursor } from './cursor.ts';
-import { parseFilter } from './filter.ts';
 import type { IndexPath } from './index-definition.ts';
 import type { Place } from './index-pages.ts';
 import { placeOf, positionOf } from './index-key.ts';
-import { planQuery } from './plan.ts';
 import type { Order, Plan } from './plan.ts';
-import { compileFilter } from './predicate.ts';
+import { PreparedQuery } from './prepared-query.ts';
 import { QueryScan } from './query-scan.ts';
 import type { Match, QueryLimits } from './query-scan.ts';
-import { parseSort } from './sort.ts';
 
-export interface QueryRequest {
-  readonly filter?: JsonValue;
-  readonly sort?: JsonValue;
+export interface PageOptions {
   /** Documents at most, at least 1. */
   readonly limit: number;
   /** Of the page before. */
   readonly cursor?: string;
+}
+
+export interface QueryRequest extends PageOptions {
+  readonly filter?: JsonValue;
+  readonly sort?: JsonValue;
 }
 
 /** How a page came about. */
@@ -70,24 +69,28 @@ export async function runQuery(
   request: QueryRequest,
   limits: QueryLimits,
 ): Promise<QueryPage> {
+  const { filter = {}, sort = {} } = request;
+  return runPrepared(database, new PreparedQuery(collection, filter, sort), request, limits);
+}
+
+/** The same of a query that may have been answered before. */
+export async function runPrepared(
+  database: Database,
+  query: PreparedQuery,
+  { limit, cursor: text }: PageOptions,
+  limits: QueryLimits,
+): Promise<QueryPage> {
   database.assertOpen();
-  const { filter: given = {}, sort: order = {}, limit, cursor: text } = request;
-  const filter = parseFilter(given);
-  const sort = parseSort(order);
-  const hash = hashQuery(collection, given, sort);
+  const { collection, hash, sort, constraints } = query;
   const cursor = text === undefined ? null : decodeCursor(hash, text);
-  const constraints = constraintsOf(filter);
-  const indexes = database.parts.indexes.readyOf(collection);
-  const plans = choosePlans(planQuery(indexes, { constraints, isSaid: isSaidByBounds(filter), sort }), cursor);
-  const predicate = compileFilter(filter);
+  const plans = choosePlans(query.plans(database.parts.indexes.readyOf(collection)), cursor);
   for (const [i, plan] of plans.entries()) {
-    const scan = new QueryScan(database, collection, predicate, limits);
+    const scan = new QueryScan(database, collection, query.matches, limits);
     try {
       const page = plan.sorts ? await sortPage(scan, plan, cursor, limit) : await readPage(scan, plan, cursor, limit);
-      const end = page.end === null ? null : encodeCursor(hash, plan.order, page.end);
       return {
-        items: page.items.map(({ id, etag, json }) => ({ id, etag, json })),
-        cursor: end,
+        items: page.items,
+        cursor: page.end === null ? null : query.cursorAt(plan.order, page.end),
         explain: explain(plan, scan, sort, page.items.length),
       };
     } catch (error) {

@@ -84,9 +84,8 @@ function encodeWhole(value: JsonValue): Uint8Array {
 
 /** One value as it stands in keys: at most COMPONENT_BYTES_MAX bytes. */
 export function encodeComponent(value: Indexed): { readonly bytes: Uint8Array; readonly isCut: boolean } {
-  const writer = new KeyWriter();
-  const isCut = writer.component(value, false);
-  return { bytes: writer.take(), isCut };
+  const isCut = componentWriter.component(value, false);
+  return { bytes: componentWriter.take(), isCut };
 }
 
 const scratch = new DataView(new ArrayBuffer(8));
@@ -230,3 +229,5 @@ export class KeyWriter {
     this.#bytes = grown;
   }
 }
+
+const componentWriter = new KeyWriter();

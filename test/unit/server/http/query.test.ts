@@ -11,6 +11,7 @@ import { openTestApp, type TestApp } from '../../../helper/http-app.ts';
 
 let test_: TestApp;
 const PATH = '/v1/app/cities';
+const MERGE = 'application/merge-patch+json';
 
 beforeEach(async () => {
   test_ = await openTestApp();
@@ -405,4 +406,27 @@ test('[QU8] a document with very many combinations of array elements is found al
   expect(sorted.items.map(({ id }) => id)).toEqual(['many', 'few']);
   await test_.send('PUT', `${PATH}/docs/many`, { a: 7 });
   expect((await query({ filter: { a: 2 } })).items.map(({ id }) => id)).toEqual(['few']);
+});
+
+test('[QU51] a query that is asked again is answered as it would be anew: with other documents, indexes and kinds of values', async () => {
+  await fill(12);
+  const filter = { country: 'DE', population: { $gte: 0 } };
+  const body = { filter, sort: { population: 1 }, limit: 5, explain: true };
+  const ids = async (): Promise<string[]> => (await query(body)).items.map(({ id }) => id);
+  const before = await query(body);
+  expect(before.explain).toMatchObject({ index: null, sort: 'memory' });
+  await define('place', { paths: ['country', 'population'] });
+  const indexed = await query(body);
+  expect(indexed.explain).toMatchObject({ index: 'place', sort: 'index' });
+  expect(indexed.items).toEqual(before.items);
+  const [first] = before.items as [QueryAnswer['items'][number]];
+  await test_.send('PATCH', `${PATH}/docs/${first.id}`, { population: [5000, 1] }, { 'content-type': MERGE });
+  expect((await query(body)).explain).toMatchObject({ index: 'place', sort: 'memory' });
+  await test_.send('PATCH', `${PATH}/docs/${first.id}`, { country: 'FR' }, { 'content-type': MERGE });
+  expect(await ids()).toEqual(before.items.slice(1).map(({ id }) => id));
+  // The same bytes, of another collection and of another database under the same name.
+  expect((await test_.send('POST', '/v1/app/others/query', body)).json()).toMatchObject({ items: [] });
+  await test_.send('DELETE', '/v1/app');
+  await test_.send('PUT', '/v1/app');
+  expect((await query(body)).explain).toMatchObject({ index: null, returned: 0 });
 });
