@@ -108,10 +108,15 @@ export class CrdtDocument {
   /** Loads a document that is as its first write left it; `first` is what `CrdtDocument.first` was. */
   static restore(first: FirstState): CrdtDocument {
     const document = new CrdtDocument();
-    document.#first = first;
-    document.#view = { exists: true, json: first.json, modified: first.stamp, conflicts: 0 };
+    document.#begin(first);
     document.#bytes = first.json.length;
     return document;
+  }
+
+  #begin(first: FirstState): void {
+    this.#discardModel();
+    this.#first = first;
+    this.#view = { exists: true, json: first.json, modified: first.stamp, conflicts: 0 };
   }
 
   /**
@@ -121,8 +126,8 @@ export class CrdtDocument {
    */
   apply(update: Uint8Array): void {
     this.#makeState();
-    if (this.#isEmpty && this.#applyFirst(update)) return;
-    if (this.#isEmpty && this.#readPlain(update)) {
+    if (this.isEmpty && this.#applyFirst(update)) return;
+    if (this.isEmpty && this.#readPlain(update)) {
       this.#keep(update);
       this.#pending.push(update);
       this.#view = null;
@@ -149,7 +154,7 @@ export class CrdtDocument {
   change(change: Change, author: Author): Uint8Array | null {
     assert(Number.isSafeInteger(author.client) && author.client > 0, 'a client id is a positive integer');
     assert(Number.isSafeInteger(author.stamp) && author.stamp >= 0, 'a stamp is a whole number');
-    if (this.#isEmpty && change.kind === 'replace' && author.types === undefined) {
+    if (this.isEmpty && change.kind === 'replace' && author.types === undefined) {
       const update = this.#writeFirst(change.value, author);
       if (update !== null) return update;
     }
@@ -333,7 +338,8 @@ export class CrdtDocument {
     return weigh({ model: this.#model, doc: this.#doc, bytes: this.#bytes, isShared: this.#isShared });
   }
 
-  get #isEmpty(): boolean {
+  /** Nobody has written it. */
+  get isEmpty(): boolean {
     return this.#doc === null && this.#pending.length === 0 && this.#first === null;
   }
 
@@ -360,8 +366,7 @@ export class CrdtDocument {
   #readPlain(state: Uint8Array): boolean {
     const plain = readPlainState(state);
     if (plain === null) return false;
-    this.#model = plain.model;
-    this.#order = plain.order;
+    ({ model: this.#model, order: this.#order } = plain);
     return true;
   }
 
@@ -369,7 +374,7 @@ export class CrdtDocument {
   #read(): Model {
     if (this.#model !== null) return this.#model;
     this.#makeState();
-    if (this.#isEmpty) {
+    if (this.isEmpty) {
       this.#order = plainOrder(0, 0);
       return (this.#model = createModel());
     }
@@ -436,9 +441,7 @@ export class CrdtDocument {
     if (first === null) return false;
     this.#keep(update);
     this.#pending.push(update);
-    this.#discardModel();
-    this.#first = first;
-    this.#view = { exists: true, json: first.json, modified: first.stamp, conflicts: 0 };
+    this.#begin(first);
     return true;
   }
 
@@ -453,16 +456,14 @@ export class CrdtDocument {
     const json = canonicalJson(ordered);
     checkBytes(json, null, limits);
     this.#keep(state);
-    this.#first = { json, client: author.client, stamp: author.stamp };
     this.#pending.push(state);
-    this.#discardModel();
-    this.#view = { exists: true, json, modified: author.stamp, conflicts: 0 };
+    this.#begin({ json, client: author.client, stamp: author.stamp });
     return state;
   }
 
   #write(transaction: Transaction): Uint8Array {
     const { client } = transaction.author;
-    const isFirst = this.#isEmpty && !transaction.editsRoots;
+    const isFirst = this.isEmpty && !transaction.editsRoots;
     const { update, right } = writeUpdate(transaction, this.#order ?? orderOf(this.#merge()));
     this.#pending.push(update);
     this.#view = null;

@@ -7,7 +7,8 @@ import { assert } from './assert.ts';
 import { ByteReader } from './byte-reader.ts';
 import { canonicalJson, canonicalOrder } from './canonical-json.ts';
 import type { Author } from './change.ts';
-import { writeFreshState } from './fresh-state.ts';
+import { CrdtError } from './errors.ts';
+import { isSimple, writeFreshState } from './fresh-state.ts';
 import { decodeSegment } from './json-pointer.ts';
 import type { JsonObject, JsonValue } from './json-value.ts';
 import { readPlainHead } from './plain-state.ts';
@@ -31,6 +32,31 @@ export function restoreFirstState(json: string, author: Pick<Author, 'client' | 
   const state = writeFreshState(JSON.parse(json) as JsonObject, author);
   assert(state !== null, 'a first state is of the simple form');
   return state;
+}
+
+/**
+ * Checks what is said to be a first state, from elsewhere.
+ *
+ * @throws CrdtError `CRDT_UPDATE_MALFORMED` unless a first write could have left it.
+ */
+export function checkFirstState({ json, client, stamp }: FirstState): void {
+  if (!Number.isSafeInteger(client) || !Number.isSafeInteger(stamp)) throw malformed('author or stamp is no integer');
+  const value = parse(json);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw malformed('it is no JSON object');
+  if (canonicalJson(value) !== json) throw malformed('its JSON is not canonical');
+  if (!isSimple(value as JsonObject)) throw malformed('it holds an array of containers');
+}
+
+function parse(json: string): JsonValue {
+  try {
+    return JSON.parse(json) as JsonValue;
+  } catch (cause) {
+    throw malformed('it is no JSON', cause);
+  }
+}
+
+function malformed(reason: string, cause?: unknown): CrdtError {
+  return new CrdtError('CRDT_UPDATE_MALFORMED', `not the first write of a document: ${reason}`, { cause });
 }
 
 /** Reads a state that `restoreFirstState` would restore to the byte, or returns null for any other. */

@@ -37,6 +37,11 @@ export function writeFreshState(
   return WRITER.take();
 }
 
+/** Is there a first state of the simple form? */
+export function isSimple(value: JsonObject): boolean {
+  return countElements(value) !== null;
+}
+
 /** Entries and slots that a value takes; null when it is not of the simple form. */
 function countElements(value: JsonObject): number | null {
   let count = 0;

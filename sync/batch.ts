@@ -9,6 +9,8 @@
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
 import { assert } from '../crdt/index.ts';
+import { partsOf } from './document-record.ts';
+import type { FirstContent } from './document-record.ts';
 import type { OriginId } from './engine.ts';
 import { SyncError } from './errors.ts';
 import type { Sha256 } from './port.ts';
@@ -21,6 +23,7 @@ const BATCH_FORMAT_MIN = 1;
 const KIND_UPDATE = 0;
 const KIND_ORIGIN = 1;
 const KIND_ANEW = 2;
+const KIND_FIRST = 3;
 const BODY_OFFSET = 1 + CHAIN_BYTES;
 const NO_CHAIN = new Uint8Array(CHAIN_PREFIX_BYTES);
 
@@ -30,7 +33,9 @@ export interface UpdateRecord {
   readonly collection: string;
   readonly id: string;
   readonly update: Uint8Array;
-  /** Begins a document of which its author held nothing: `deps` is exactly all its author had seen. */
+  /** What the update follows from, where it is the first write of a document, by its origin: so it is stored and sent. */
+  readonly first?: FirstContent;
+  /** Begins a document of which its author held nothing: `deps` is exactly all its author had seen. A first write always does. */
   readonly isAnew?: true;
 }
 
@@ -41,6 +46,25 @@ export interface OriginRecord {
 }
 
 export type LogRecord = UpdateRecord | OriginRecord;
+
+/** Its update is made when somebody asks for it, which most replicas never do. */
+class FirstRecord implements UpdateRecord {
+  readonly kind = 'update';
+  readonly collection: string;
+  readonly id: string;
+  readonly first: FirstContent;
+  readonly isAnew = true;
+
+  constructor(collection: string, id: string, first: FirstContent) {
+    this.collection = collection;
+    this.id = id;
+    this.first = first;
+  }
+
+  get update(): Uint8Array {
+    return partsOf(this.first)[0];
+  }
+}
 
 export interface BatchHeader {
   readonly origin: OriginId;
@@ -98,9 +122,14 @@ export function encodeBatch(
 function estimateBytes({ deps, records }: Omit<Batch, 'chain' | 'count'>): number {
   let bytes = 128 + deps.length * 20;
   for (const record of records) {
-    bytes += 24 + (record.kind === 'update' ? record.update.length + record.id.length * 3 : record.nodeId.length * 3);
+    bytes += 32 + (record.kind === 'update' ? contentBytesOf(record) + record.id.length * 3 : record.nodeId.length * 3);
   }
   return bytes;
+}
+
+/** Bytes of what a record does to its document. */
+export function contentBytesOf(record: UpdateRecord): number {
+  return (record.first?.json ?? record.update).length;
 }
 
 function writeRecords(encoder: encoding.Encoder, records: readonly LogRecord[]): void {
@@ -114,15 +143,21 @@ function writeRecords(encoder: encoding.Encoder, records: readonly LogRecord[]):
   for (const collection of collections.keys()) encoding.writeVarString(encoder, collection);
   for (const record of records) {
     if (record.kind === 'update') {
-      encoding.writeUint8(encoder, record.isAnew === true ? KIND_ANEW : KIND_UPDATE);
+      encoding.writeUint8(encoder, kindOf(record));
       encoding.writeVarUint(encoder, collections.get(record.collection)!);
       encoding.writeVarString(encoder, record.id);
-      encoding.writeVarUint8Array(encoder, record.update);
+      if (record.first !== undefined) encoding.writeVarUint(encoder, record.first.stamp);
+      encoding.writeVarUint8Array(encoder, record.first?.json ?? record.update);
     } else {
       encoding.writeUint8(encoder, KIND_ORIGIN);
       encoding.writeVarString(encoder, record.nodeId);
     }
   }
+}
+
+function kindOf({ isAnew, first }: UpdateRecord): number {
+  if (first !== undefined) return KIND_FIRST;
+  return isAnew === true ? KIND_ANEW : KIND_UPDATE;
 }
 
 /** True when `bytes` really follow `previousChain`: a mismatch proves a forked origin or damage. */
@@ -146,7 +181,7 @@ export function decodeBatch(bytes: Uint8Array): Batch {
   return guard(() => {
     const decoder = decoderOf(bytes);
     const header = readHeader(bytes, decoder);
-    const records = readRecords(decoder, header.count);
+    const records = readRecords(decoder, header);
     if (decoding.hasContent(decoder)) throw malformed('trailing bytes');
     return { ...header, records };
   });
@@ -160,11 +195,11 @@ export function decodeBatch(bytes: Uint8Array): Batch {
 export function recordNames(bytes: Uint8Array): readonly (string | null)[] {
   return guard(() => {
     const decoder = decoderOf(bytes);
-    const { count } = readHeader(bytes, decoder);
+    const { origin, count } = readHeader(bytes, decoder);
     const collections = readCollections(decoder);
     const names: (string | null)[] = [];
     for (let i = 0; i < count; i++) {
-      const record = readRecord(decoder, collections);
+      const record = readRecord(decoder, origin, collections, (content) => content);
       names.push(record.kind === 'update' ? `${record.collection}\0${record.id}` : null);
     }
     return names;
@@ -196,14 +231,12 @@ function readHeader(bytes: Uint8Array, decoder: decoding.Decoder): BatchHeader {
   return { origin, firstSeq, count, stamp, deps, chain: bytes.slice(1, BODY_OFFSET) };
 }
 
-function readRecords(decoder: decoding.Decoder, count: number): LogRecord[] {
+function readRecords(decoder: decoding.Decoder, { origin, count }: BatchHeader): LogRecord[] {
   const collections = readCollections(decoder);
   const records: LogRecord[] = [];
-  for (let i = 0; i < count; i++) {
-    const record = readRecord(decoder, collections);
-    // A copy: documents keep updates, and a view would keep the whole batch in memory with them.
-    records.push(record.kind === 'update' ? { ...record, update: record.update.slice() } : record);
-  }
+  // A copy: documents keep updates, and a view would keep the whole batch in memory with them.
+  const copy = (content: Uint8Array): Uint8Array => content.slice();
+  for (let i = 0; i < count; i++) records.push(readRecord(decoder, origin, collections, copy));
   return records;
 }
 
@@ -214,14 +247,21 @@ function readCollections(decoder: decoding.Decoder): string[] {
   return collections;
 }
 
-function readRecord(decoder: decoding.Decoder, collections: readonly string[]): LogRecord {
+function readRecord(
+  decoder: decoding.Decoder,
+  origin: OriginId,
+  collections: readonly string[],
+  keep: (content: Uint8Array) => Uint8Array,
+): LogRecord {
   const kind = decoding.readUint8(decoder);
   if (kind === KIND_ORIGIN) return { kind: 'origin', nodeId: decoding.readVarString(decoder) };
-  if (kind !== KIND_UPDATE && kind !== KIND_ANEW) throw malformed(`unknown record kind ${kind}`);
+  if (kind !== KIND_UPDATE && kind !== KIND_ANEW && kind !== KIND_FIRST) throw malformed(`unknown record kind ${kind}`);
   const collection = collections[decoding.readVarUint(decoder)];
   if (collection === undefined) throw malformed('unknown collection reference');
   const id = decoding.readVarString(decoder);
-  const update = decoding.readVarUint8Array(decoder);
+  const stamp = kind === KIND_FIRST ? decoding.readVarUint(decoder) : 0;
+  const update = keep(decoding.readVarUint8Array(decoder));
+  if (kind === KIND_FIRST) return new FirstRecord(collection, id, { json: update, stamp, client: origin });
   return { kind: 'update', collection, id, update, ...(kind === KIND_ANEW && { isAnew: true }) };
 }
 

@@ -8,7 +8,7 @@ import { decodeBatch } from './batch.ts';
 import type { LogRecord } from './batch.ts';
 import type { DocumentVector } from './document-record.ts';
 import type { OriginId } from './engine.ts';
-import { changeKey, changeOf, documentOfName, logRange, viewKey } from './key.ts';
+import { changeKey, changeOf, documentOfName, logRange } from './key.ts';
 import type { StoreEntry, StoreOperation } from './port.ts';
 
 const encoder = new TextEncoder();
@@ -29,8 +29,8 @@ interface Readable {
 }
 
 /** What has to be in the index when no batch of the log says it: every origin that a document names. */
-export function indexDocument(db: number, collection: string, id: string, vector: DocumentVector): StoreOperation[] {
-  const value = viewKey(db, collection, id).subarray(5);
+export function indexDocument(db: number, viewKey: Uint8Array, vector: DocumentVector): StoreOperation[] {
+  const value = viewKey.subarray(5);
   return [...vector].map(([origin, seq]) => ({ type: 'put', key: changeKey(db, origin, seq), value }));
 }
 

@@ -7,7 +7,7 @@ import type { Catalog } from './catalog.ts';
 import { SYSTEM_KEY } from './catalog.ts';
 import { Database } from './database.ts';
 import { DocumentTable } from './document-table.ts';
-import type { SealedDocuments } from './document-table.ts';
+import type { SealedDocuments } from './sealed-documents.ts';
 import type { DurableBatch, OriginId } from './engine.ts';
 import type { DocumentName } from './equality.ts';
 import type { GroupCommit } from './group-commit.ts';
@@ -20,11 +20,13 @@ import type { Sha256, Store, StoreOperation } from './port.ts';
 import { IndexBuilder } from './query/index-builder.ts';
 import { IndexSet } from './query/index-set.ts';
 import type { Schemas } from './schema.ts';
+import type { WorkTurns } from './work-turns.ts';
 
 export interface DatabaseSetOptions {
   readonly store: Store;
   readonly catalog: Catalog;
   readonly commit: GroupCommit;
+  readonly turns: WorkTurns;
   readonly epoch: Epoch;
   readonly clock: HybridClock;
   readonly sha256: Sha256;
@@ -135,7 +137,7 @@ export class DatabaseSet {
   }
 
   async #build(key: string, db: number): Promise<Database> {
-    const { store, commit, epoch, clock, cacheBytesMax, lateBytesMin, limits, catalog, sha256 } = this.#options;
+    const { store, commit, turns, epoch, clock, cacheBytesMax, lateBytesMin, limits, catalog, sha256 } = this.#options;
     const digestSecret = new TextEncoder().encode(`atoll digest ${key}`);
     const log = await DatabaseLog.open({ store, db, epoch, sha256 });
     const indexes = await IndexSet.open(store, db);
@@ -161,6 +163,7 @@ export class DatabaseSet {
       schemas: this.#options.schemas,
       forgotten: await Forgotten.open(store, db),
       commit,
+      turns,
       clock,
       sha256,
       ...(limits && { limits }),

@@ -12,7 +12,8 @@ import { configureCollection, describeCollections, dropCollection } from './coll
 import type { CollectionInfo } from './collection.ts';
 import { isCorrupt, scanThroughDamage } from './damage-scan.ts';
 import { readView } from './database-digest.ts';
-import type { DocumentTable, SealedDocuments } from './document-table.ts';
+import type { DocumentTable } from './document-table.ts';
+import type { SealedDocuments } from './sealed-documents.ts';
 import { decodeView, etagOf, jsonOf } from './document-record.ts';
 import type { StoredDocument } from './document-record.ts';
 import { ready } from './document-slot.ts';
@@ -39,6 +40,7 @@ import type { VersionVector } from './version-vector.ts';
 import { takeTurn } from './write-turn.ts';
 import { RefusedWrite, writeDocument, writeGroup, writeOnce } from './write.ts';
 import type { GroupWrite, WriteOptions, WriteOutcome } from './write.ts';
+import type { WorkTurns } from './work-turns.ts';
 
 const utf8 = new TextEncoder();
 const NO_POSITIONS: Positions = new Map();
@@ -88,6 +90,8 @@ export interface DatabaseParts {
   /** What went with tombstones. */
   readonly forgotten: Forgotten;
   readonly commit: GroupCommit;
+  /** Whose turn it is to merge what peers sent. */
+  readonly turns: WorkTurns;
   readonly clock: HybridClock;
   readonly sha256: Sha256;
   readonly limits?: Limits;

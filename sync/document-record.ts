@@ -12,6 +12,7 @@
  */
 import * as decoding from 'lib0/decoding';
 import { assert, ByteWriter, CrdtDocument, restoreFirstState, stampMs } from '../crdt/index.ts';
+import type { FirstState } from '../crdt/index.ts';
 import { ELEMENT_BYTES } from './digest.ts';
 import { StorageError } from './errors.ts';
 
@@ -194,8 +195,11 @@ export function partsOf(content: DocumentContent): StateParts {
 
 export function loadDocument(content: DocumentContent): CrdtDocument {
   if (!isFirstContent(content)) return CrdtDocument.load(...content);
-  const { json, stamp, client } = content;
-  return CrdtDocument.restore({ json: utf8.decode(json), stamp, client });
+  return CrdtDocument.restore(toFirstState(content));
+}
+
+export function toFirstState({ json, stamp, client }: FirstContent): FirstState {
+  return { json: utf8.decode(json), stamp, client };
 }
 
 export function isFirstContent(content: DocumentContent): content is FirstContent {

@@ -4,8 +4,8 @@
  */
 import { CrdtDocument } from '../crdt/index.ts';
 import { computeElement } from './digest.ts';
-import { encodeDocumentVector, loadDocument, partsOf } from './document-record.ts';
-import type { DocumentContent, StoredDocument } from './document-record.ts';
+import { encodeDocumentVector, isFirstContent, loadDocument, partsOf } from './document-record.ts';
+import type { DocumentContent, FirstContent, StoredDocument } from './document-record.ts';
 import { conflictKeyOf, stateKeyOf, tombstoneKeyOf, viewKey } from './key.ts';
 import type { Sha256 } from './port.ts';
 
@@ -23,6 +23,9 @@ export interface DurableVersion {
   /** Readers see no change: what was forgotten had been deleted before. */
   readonly isSilent?: boolean;
 }
+
+/** An update, or what that of a first write follows from. */
+type SealedChange = Uint8Array | FirstContent;
 
 export class DocumentSlot {
   readonly name: string;
@@ -50,8 +53,8 @@ export class DocumentSlot {
   unsaved: (Uint8Array | DocumentContent)[] = [];
   /** What the store holds of it, and what was derived from that, cannot be relied on. */
   isRestored = false;
-  /** The updates of the group in flight; null when the document was replaced and no update leads to it. */
-  sealed: readonly Uint8Array[] | null = [];
+  /** The changes of the group in flight; null when the document was replaced and no update leads to it. */
+  sealed: readonly SealedChange[] | null = [];
   #isReplaced = false;
   /** The group in flight holds changes. */
   isInFlight = false;
@@ -127,11 +130,17 @@ export class DocumentSlot {
 
   /** Everything up to here is on its way to the disk. */
   seal(): void {
-    const isUpdates = !this.#isReplaced && this.unsaved.every((part) => part instanceof Uint8Array);
-    this.sealed = isUpdates ? (this.unsaved as Uint8Array[]) : null;
+    const isMerged = (part: Uint8Array | DocumentContent): boolean =>
+      part instanceof Uint8Array || isFirstContent(part);
+    this.sealed = !this.#isReplaced && this.unsaved.every(isMerged) ? (this.unsaved as SealedChange[]) : null;
     this.#isReplaced = false;
     this.isInFlight = true;
     this.unsaved = [];
+  }
+
+  /** The same as updates. */
+  sealedUpdates(): readonly Uint8Array[] | null {
+    return this.sealed?.flatMap((change) => (change instanceof Uint8Array ? [change] : partsOf(change))) ?? null;
   }
 
   /** Notes that sequence `seq` of `origin` touched the document. */

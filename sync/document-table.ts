@@ -7,6 +7,7 @@
 import { ByteCache } from './byte-cache.ts';
 import type { CacheUsage } from './byte-cache.ts';
 import { ConflictCount } from './conflict-count.ts';
+import type { DocumentTableOptions } from './document-table-options.ts';
 import { isCorrupt } from './damage-scan.ts';
 import { DatabaseDigest } from './database-digest.ts';
 import type { DigestSum } from './digest.ts';
@@ -24,9 +25,12 @@ import {
 import type { DocumentContent, StoredDocument } from './document-record.ts';
 import type { DurableVersion } from './document-slot.ts';
 import { DocumentSlot } from './document-slot.ts';
-import { countedIn, durableVersionOf, noteConflicts } from './durable-version.ts';
 import type { DocumentName } from './equality.ts';
 import { StorageError } from './errors.ts';
+import { contentOfSlot, countedIn, durableVersionOf, noteConflicts } from './durable-version.ts';
+import type { SealedDocuments } from './sealed-documents.ts';
+import { PlacedDocuments } from './placed-documents.ts';
+import type { PlaceableRow } from './placed-documents.ts';
 import { digestKey, rangeOf, statsCollectionOf, statsKey, viewKey } from './key.ts';
 import { KnownNames } from './known-names.ts';
 import { isLate, LATE_BYTES_MIN, LateViews, readLateNames } from './late-views.ts';
@@ -42,32 +46,6 @@ const NO_BYTES = new Uint8Array(0);
  * @param updates - What changed, in order; null when it became another document.
  */
 export type DocumentWatcher = (updates: readonly Uint8Array[] | null, exists: boolean) => void;
-
-export interface SealedDocuments {
-  readonly operations: readonly StoreOperation[];
-  readonly slots: readonly (readonly [DocumentSlot, DurableVersion])[];
-  readonly digest: string;
-  /** Of the collections touched. */
-  readonly stats: ReadonlyMap<string, CollectionStats>;
-}
-
-export interface DocumentTableOptions {
-  readonly store: Store;
-  readonly db: number;
-  /** Keys the digest elements, and so the entity tags. */
-  readonly digestSecret: Uint8Array;
-  readonly sha256: Sha256;
-  /** Bytes of documents, and again of views, kept in memory. */
-  readonly cacheBytesMax: number;
-  /** Kept up to date with the views, in the same groups. */
-  readonly indexes: IndexSet;
-  /** Documents with at least so many bytes of JSON may be stored without it while they are edited. */
-  readonly lateBytesMin?: number;
-  /** Runs something at a moment when nothing is in flight. */
-  readonly atRest: <T>(run: () => T) => Promise<T>;
-  /** Resolves when all that was touched is durable. */
-  readonly commit: () => Promise<void>;
-}
 
 /** What was read of a table when it was opened. */
 interface Loaded {
@@ -99,6 +77,8 @@ export class DocumentTable {
   readonly #indexes: IndexSet;
   readonly #lateBytesMin: number;
   readonly #names: KnownNames;
+  /** Documents that are written without a slot. */
+  readonly placed: PlacedDocuments;
   #durableDigest: string;
   /** The digest on disk is not the one here, although no document changed. */
   #isCorrected = false;
@@ -122,6 +102,7 @@ export class DocumentTable {
       late,
     );
     this.#lateBytesMin = options.lateBytesMin ?? LATE_BYTES_MIN;
+    this.placed = new PlacedDocuments(options);
     this.#idle = new ByteCache(options.cacheBytesMax);
     this.#views = new ByteCache(options.cacheBytesMax);
     this.#stats = stats;
@@ -154,14 +135,18 @@ export class DocumentTable {
   /**
    * Pins the slot of a document, loading it if needed. Await `ready` before use, `release` afterwards.
    *
-   * @param present - Names of those stored, of several that are acquired at once; what is not among them is not looked for. `null`
-   * = not known.
+   * @param isAbsent - It is known not to be stored.
    */
-  acquire(collection: string, id: string, present: Promise<ReadonlySet<string> | null> | null = null): DocumentSlot {
+  acquire(collection: string, id: string, isAbsent: boolean = false): DocumentSlot {
     const name = `${collection}\0${id}`;
     let slot = this.#pinned.get(name);
     if (!slot) {
-      slot = this.#idle.get(name) ?? this.#find(new DocumentSlot(name, this.#db, collection, id), present);
+      this.placed.noteOpened(name);
+      slot = this.#idle.get(name);
+      if (!slot) {
+        slot = new DocumentSlot(name, this.#db, collection, id);
+        if (!isAbsent && !this.#names.lacks(slot.viewKey.subarray(5))) this.#load(slot);
+      }
       this.#idle.delete(name);
       this.#pinned.set(name, slot);
     }
@@ -189,12 +174,26 @@ export class DocumentTable {
     this.#views.clear();
   }
 
-  #find(slot: DocumentSlot, present: Promise<ReadonlySet<string> | null> | null): DocumentSlot {
-    return this.#names.lacks(slot.viewKey.subarray(5)) ? slot : this.#load(slot, present);
+  /** See `PlacedDocuments.beginLook`. */
+  beginLook(): ReadonlySet<string> {
+    return this.placed.beginLook(this.#pinned.keys());
   }
 
-  #load(slot: DocumentSlot, present: Promise<ReadonlySet<string> | null> | null): DocumentSlot {
-    const loading = this.#fill(slot, present).then(
+  /** May a document that is not stored be placed, without being opened? */
+  mayPlace({ collection, id }: DocumentName): boolean {
+    const isFollowed = this.watchers.size > 0 || this.#indexes.follows(collection);
+    return !isFollowed && this.#slotOf(`${collection}\0${id}`) === undefined;
+  }
+
+  /** See `PlacedDocuments.place`. */
+  place(row: PlaceableRow, durable: Promise<void>): Uint8Array {
+    const key = this.placed.place(row, durable);
+    this.#names.add(key.subarray(5));
+    return key;
+  }
+
+  #load(slot: DocumentSlot): void {
+    const loading = this.#fill(slot).then(
       () => {
         slot.loading = null;
       },
@@ -206,11 +205,10 @@ export class DocumentTable {
     );
     loading.catch(() => undefined);
     slot.loading = loading;
-    return slot;
   }
 
-  async #fill(slot: DocumentSlot, present: Promise<ReadonlySet<string> | null> | null): Promise<void> {
-    if (present !== null && (await present)?.has(slot.name) === false) return;
+  async #fill(slot: DocumentSlot): Promise<void> {
+    await this.placed.durable(slot.name);
     const view = await this.#store.get(slot.viewKey);
     if (!view) {
       this.#names.handleMiss(documentsIn(this.#stats));
@@ -377,18 +375,26 @@ export class DocumentTable {
       slots.push([slot, version]);
       count(this.#statsOf(slot.collection, stats), slot.durable, version);
     }
+    const placed = this.placed.seal();
+    for (const { put, element, collection, jsonBytes } of placed) {
+      operations.push(put);
+      this.sums.replace(put.key.subarray(5), null, element);
+      const sums = this.#statsOf(collection, stats);
+      sums.documents++;
+      sums.bytes += jsonBytes;
+    }
     for (const collection of this.#corrected) this.#statsOf(collection, stats);
     for (const [collection, sums] of stats) {
       operations.push({ type: 'put', key: statsKey(this.#db, collection), value: encodeStats(sums) });
     }
-    if (slots.length > 0 || this.#isCorrected) {
+    if (slots.length > 0 || placed.length > 0 || this.#isCorrected) {
       operations.push({ type: 'put', key: digestKey(this.#db), value: this.sums.toBytes() });
     }
     operations.push(...this.#indexes.seal());
     this.#touched = new Set();
     this.#isCorrected = false;
     this.#corrected = new Set();
-    return { operations, slots, digest: this.sums.toHex(), stats };
+    return { operations, slots, placed, digest: this.sums.toHex(), stats };
   }
 
   #sealSlot(slot: DocumentSlot, operations: StoreOperation[]): DurableVersion {
@@ -472,22 +478,16 @@ export class DocumentTable {
     this.#durableDigest = sealed.digest;
     this.#indexes.markDurable();
     for (const [collection, sums] of sealed.stats) this.#stats.set(collection, sums);
+    this.placed.markDurable(sealed.placed);
     for (const [slot, version] of sealed.slots) {
       this.merges.note(slot.collection, version.conflicts - (slot.durable?.conflicts ?? 0));
       slot.durable = version;
       slot.isInFlight = false;
-      if (this.watchers.size > 0) this.watchers.get(slot.name)?.(slot.sealed, version.exists);
+      if (this.watchers.size > 0) this.watchers.get(slot.name)?.(slot.sealedUpdates(), version.exists);
       this.late.settle(slot.name, version);
       this.#views.delete(slot.name);
       this.#viewReads.delete(slot.name);
       this.release(slot);
     }
   }
-}
-
-/** A first state can be left out if the writer is who the document vector says. */
-function contentOfSlot({ document, vector }: DocumentSlot, json: Uint8Array | null): DocumentContent {
-  const { first } = document;
-  if (json === null || first === null || vector.size !== 1 || !vector.has(first.client)) return document.encodeParts();
-  return { json, stamp: first.stamp, client: first.client };
 }

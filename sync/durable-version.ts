@@ -3,6 +3,7 @@
  * Owns what follows from one version of a document that the store holds, or is about to.
  */
 import { isCounted, toStoredDocument } from './document-record.ts';
+import type { DocumentContent } from './document-record.ts';
 import type { DocumentSlot, DurableVersion } from './document-slot.ts';
 import type { StoreOperation } from './port.ts';
 
@@ -25,4 +26,11 @@ export function noteConflicts(slot: DocumentSlot, conflicts: number, operations:
   if (had === conflicts > 0) return;
   const { conflictKey: key } = slot;
   operations.push(had ? { type: 'del', key } : { type: 'put', key, value: NO_BYTES });
+}
+
+/** A first state can be left out if the writer is who the document vector says. */
+export function contentOfSlot({ document, vector }: DocumentSlot, json: Uint8Array | null): DocumentContent {
+  const { first } = document;
+  if (json === null || first === null || vector.size !== 1 || !vector.has(first.client)) return document.encodeParts();
+  return { json, stamp: first.stamp, client: first.client };
 }

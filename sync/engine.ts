@@ -101,9 +101,10 @@ export interface Engine {
   /**
    * Validates, applies and persists batches; resolves when durable, one result per batch. Creates an unknown database.
    *
+   * @param onMerged - Called when only the disk is waited for: what follows may be handed in.
    * @throws SyncError `SYNC_BATCH_MALFORMED`, `SYNC_CHAIN_FORKED`: the sender is broken or forked; nothing was applied.
    */
-  ingest(database: string, batches: readonly Uint8Array[]): Promise<readonly IngestResult[]>;
+  ingest(database: string, batches: readonly Uint8Array[], onMerged?: () => void): Promise<readonly IngestResult[]>;
   /** Calls back after every durable commit, without batches when the vector moved by a snapshot. Returns the unsubscribe function. */
   onDurable(listener: (database: string, batches: readonly DurableBatch[]) => void): () => void;
   /** Would the documents that changed after a position cost a peer clearly less than the records it misses? An estimate. */
@@ -116,6 +117,8 @@ export interface Engine {
   receiveSnapshot(database: string): SnapshotSink;
   /** A snapshot is being merged: some documents are newer than the vector says, so none is to be given or asked for. */
   isMerging(database: string): boolean;
+  /** Batches wait for something else than the disk: for a damaged document, or until a snapshot is merged. */
+  isHeldUp(database: string): boolean;
   /** What links compare databases with; without it they do not. */
   readonly equality?: Equality;
   /** Passed on by links when it is there. */

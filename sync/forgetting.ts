@@ -6,13 +6,23 @@
 import type { UpdateRecord } from './batch.ts';
 import type { Database } from './database.ts';
 import type { DocumentSlot } from './document-slot.ts';
+import type { OriginId } from './engine.ts';
 import type { ForgottenVector } from './forgotten.ts';
 
-/** A change that was made here, for the log. */
-export function recordOf({ vector, collection, id }: DocumentSlot, update: Uint8Array): UpdateRecord {
+const utf8 = new TextEncoder();
+
+/** A change that was made here, for the log, by an origin. */
+export function recordOf(
+  { vector, collection, id, document: { first } }: DocumentSlot,
+  update: Uint8Array,
+  origin: OriginId,
+): UpdateRecord {
   // There may have been a tombstone that others still have, and others may have forgotten what a record without this builds on.
   const isAnew = vector.size === 0;
-  return { kind: 'update', collection, id, update, ...(isAnew && { isAnew }) };
+  if (!isAnew) return { kind: 'update', collection, id, update };
+  // What an editor began is not ours to make again.
+  if (first?.client !== origin) return { kind: 'update', collection, id, update, isAnew };
+  return { kind: 'update', collection, id, update, isAnew, first: { ...first, json: utf8.encode(first.json) } };
 }
 
 /** Forgets documents: they are as if nobody had ever written them, with the next commit. */

@@ -3,11 +3,11 @@
  * Owns what comes from peers: batches in causal order, and documents of a snapshot. Both are merged into documents and leave,
  * with the vector they justify, in one atomic commit (I3, I6).
  */
-import { CrdtError, CrdtDocument, standsAlone } from '../crdt/index.ts';
+import { checkFirstState, CrdtError, CrdtDocument, standsAlone } from '../crdt/index.ts';
 import type { Batch, UpdateRecord } from './batch.ts';
 import { decodeBatch, lastSeqOf } from './batch.ts';
 import type { Database } from './database.ts';
-import { isFirstContent, loadDocument, partsOf } from './document-record.ts';
+import { isFirstContent, loadDocument, partsOf, toFirstState } from './document-record.ts';
 import { ready } from './document-slot.ts';
 import type { DocumentSlot } from './document-slot.ts';
 import type { IngestResult, OriginId } from './engine.ts';
@@ -39,22 +39,27 @@ export async function ingestBatches(
   database: Database,
   registry: OriginRegistry,
   batches: readonly Uint8Array[],
+  onMerged: () => void,
 ): Promise<readonly IngestResult[]> {
   const decoded = batches.map((bytes) => ({ bytes, batch: decodeBatch(bytes) }));
   const slots = new Map<string, DocumentSlot>();
-  const { table, log, commit } = database.parts;
+  const { table, log, commit, turns } = database.parts;
   try {
     for (const { batch } of decoded) {
       if (lastSeqOf(batch) > sequenceOf(log.durableVector, batch.origin)) acquireAll(database, batch, slots);
     }
     await ready([...slots.values()]);
+    await turns.next('batches', slots.size);
     database.assertOpen();
     const results: IngestResult[] = [];
     try {
       for (const { bytes, batch } of decoded) results.push(ingestBatch(database, registry, batch, bytes, slots));
     } finally {
       // Also duplicates wait: what they duplicate may be in an open group, and the sender will take our word as durable.
-      if (results.some(({ outcome }) => outcome === 'applied' || outcome === 'duplicate')) await commit.join(database);
+      const isOpen = results.some(({ outcome }) => outcome === 'applied' || outcome === 'duplicate');
+      const durable = isOpen ? commit.join(database, 'peer') : null;
+      onMerged();
+      await durable;
     }
     return results;
   } finally {
@@ -104,15 +109,15 @@ function takeBackRepetitions(database: Database, { records }: Batch, slots: Slot
 function applyRecords(database: Database, registry: OriginRegistry, batch: Batch, slots: Slots): boolean {
   const { table, forgotten } = database.parts;
   if (isBehind(database, batch, slots)) return false;
-  const applied: { slot: DocumentSlot; update: Uint8Array; seq: number }[] = [];
+  const applied: { slot: DocumentSlot; record: UpdateRecord; seq: number }[] = [];
   const undos: (() => void)[] = [];
   try {
     batch.records.forEach((record, i) => {
       if (record.kind === 'origin') return;
       const slot = slots.get(`${record.collection}\0${record.id}`)!;
-      applied.push({ slot, update: record.update, seq: batch.firstSeq + i });
+      applied.push({ slot, record, seq: batch.firstSeq + i });
       if (isAnew(database, slot, batch, record)) undos.push(supersede(database, slot));
-      slot.document.apply(record.update);
+      applyRecord(slot, record);
     });
   } catch (cause) {
     for (const undo of undos.reverse()) undo();
@@ -123,14 +128,22 @@ function applyRecords(database: Database, registry: OriginRegistry, batch: Batch
       details: { origin: batch.origin, firstSeq: batch.firstSeq },
     });
   }
-  for (const { slot, update, seq } of applied) {
+  for (const { slot, record, seq } of applied) {
     slot.touch(batch.origin, seq);
-    table.touch(slot, update);
+    table.touch(slot, record.first ?? record.update);
   }
   for (const record of batch.records) {
     if (record.kind === 'origin') learnOrigin(database, registry, batch.origin, record.nodeId);
   }
   return true;
+}
+
+function applyRecord(slot: DocumentSlot, record: UpdateRecord): void {
+  const first = record.first && toFirstState(record.first);
+  if (first !== undefined) checkFirstState(first);
+  // Most documents are nobody's before their first write comes, and then nothing has to be merged.
+  if (first !== undefined && slot.document.isEmpty) slot.document = CrdtDocument.restore(first);
+  else slot.document.apply(record.update);
 }
 
 /**
@@ -200,7 +213,7 @@ export function mergeRow(database: Database, slot: DocumentSlot, row: SnapshotRo
 }
 
 /** We held that and it is gone: it was forgotten here. */
-function isHeld(vector: ForgottenVector, held: VersionVector): boolean {
+export function isHeld(vector: ForgottenVector, held: VersionVector): boolean {
   for (const [origin, seq] of vector) if (seq > sequenceOf(held, origin)) return false;
   return true;
 }

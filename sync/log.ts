@@ -6,7 +6,7 @@
  */
 import { assert } from '../crdt/index.ts';
 import type { BatchHeader, LogRecord } from './batch.ts';
-import { decodeBatchHeader, encodeBatch, lastSeqOf, verifyChain } from './batch.ts';
+import { contentBytesOf, decodeBatchHeader, encodeBatch, lastSeqOf, verifyChain } from './batch.ts';
 import type { DurableBatch, OriginId, SequenceRange } from './engine.ts';
 import { SyncError } from './errors.ts';
 import type { Epoch } from './identity.ts';
@@ -436,7 +436,7 @@ function batchEnd(records: readonly LogRecord[], start: number, groups: Readonly
     const next = groups.get(end) ?? end + 1;
     for (let i = end; i < next; i++) {
       const record = records[i]!;
-      bytes += record.kind === 'update' ? record.update.length + record.id.length + 8 : 32;
+      bytes += record.kind === 'update' ? contentBytesOf(record) + record.id.length + 8 : 32;
     }
     if (end > start && (bytes > BATCH_BYTES_TARGET || next - start > BATCH_RECORDS_MAX)) break;
     end = next;

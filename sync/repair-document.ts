@@ -94,7 +94,7 @@ export async function mergeRow(
     for (const [origin, seq] of row.vector) slot.touch(origin, seq);
     table.touch(slot, row.state);
     // No log here may say that these writes changed the document (I7).
-    database.extraOperations.push(...indexDocument(database.parts.db, row.collection, row.id, row.vector));
+    database.extraOperations.push(...indexDocument(database.parts.db, slot.viewKey, row.vector));
     await commit.join(database);
     return true;
   } catch (error) {

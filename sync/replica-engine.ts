@@ -111,14 +111,22 @@ export class ReplicaEngine implements Engine {
     }
   }
 
-  ingest(database: string, batches: readonly Uint8Array[]): Promise<readonly IngestResult[]> {
+  ingest(
+    database: string,
+    batches: readonly Uint8Array[],
+    onMerged: () => void = () => {},
+  ): Promise<readonly IngestResult[]> {
     const noted = batches.map(() => ({ outcome: 'duplicate' }) as const);
-    return this.#unlessDropped(database, (held) => this.#ingest(held, batches), noted);
+    return this.#unlessDropped(database, (held) => this.#ingest(held, batches, onMerged), noted);
   }
 
-  async #ingest(held: Database, batches: readonly Uint8Array[]): Promise<readonly IngestResult[]> {
+  async #ingest(
+    held: Database,
+    batches: readonly Uint8Array[],
+    onMerged: () => void,
+  ): Promise<readonly IngestResult[]> {
     try {
-      return await pastDamage(held, () => ingestBatches(held, this, batches));
+      return await pastDamage(held, () => ingestBatches(held, this, batches, onMerged));
     } catch (error) {
       if (error instanceof SyncError && error.code === 'SYNC_CHAIN_FORKED') {
         const { origin, seq } = error.details;
@@ -175,6 +183,10 @@ export class ReplicaEngine implements Engine {
 
   isMerging(database: string): boolean {
     return this.#set.get(database)?.isMerging ?? false;
+  }
+
+  isHeldUp(database: string): boolean {
+    return this.isMerging(database) || (this.#set.get(database)?.quarantine.size ?? 0) > 0;
   }
 
   /** At the start: goes on with snapshots that were being merged. */

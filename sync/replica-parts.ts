@@ -13,6 +13,7 @@ import { chooseSecret, pauseOf } from './replica-options.ts';
 import type { ReplicaOptions } from './replica-options.ts';
 import { Schemas } from './schema.ts';
 import { portableSha256 } from './sha256.ts';
+import { WorkTurns } from './work-turns.ts';
 
 const CACHE_BYTES_MAX_DEFAULT = 32 * 1024 * 1024;
 
@@ -39,6 +40,7 @@ export async function openParts(options: ReplicaOptions): Promise<ReplicaParts> 
     store,
     catalog,
     commit,
+    turns: new WorkTurns(commit, options.timers.soon),
     epoch,
     clock: hybridClock,
     sha256: options.sha256 ?? portableSha256,

@@ -104,7 +104,7 @@ export class SharedDocument {
     const origin = log.followEpoch(clock.last);
     const updates = slot.document.mergeClient(update, admission, { client: origin, stamp: clock.tick() });
     for (const part of updates) {
-      slot.touch(origin, log.append(recordOf(slot, part), slot.vector));
+      slot.touch(origin, log.append(recordOf(slot, part, origin), slot.vector));
       table.touch(slot, part);
     }
     return updates.length > 0;

@@ -8,35 +8,17 @@
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
 import { AtollError } from '../crdt/index.ts';
-import { indexDocument } from './change-index.ts';
-import { isCorrupt, scanThroughDamage } from './damage-scan.ts';
 import type { Database } from './database.ts';
-import { ready } from './document-slot.ts';
-import type { DocumentSlot } from './document-slot.ts';
 import type { SnapshotSink } from './engine.ts';
-import type { DocumentName } from './equality.ts';
 import { StorageError } from './errors.ts';
-import { forget } from './forgetting.ts';
-import { isWithin } from './forgotten.ts';
 import type { Holding } from './horizon.ts';
 import { closureOf } from './lineage.ts';
-import { learnOrigin, mergeRow } from './ingest.ts';
 import type { OriginRegistry } from './ingest.ts';
-import {
-  chunkKey,
-  compareBytes,
-  documentOf,
-  intentionKey,
-  rangeOf,
-  stageKey,
-  stageOf,
-  successorOf,
-  viewKey,
-} from './key.ts';
+import { chunkKey, compareBytes, intentionKey, rangeOf, stageKey, stageOf } from './key.ts';
 import type { StoreEntry } from './port.ts';
-import { OPERATIONS, repeatedIn, takeBackAll } from './operation.ts';
+import { takeBackAll } from './operation.ts';
 import { decodeSnapshotChunk } from './snapshot.ts';
-import type { Presence } from './snapshot.ts';
+import { SnapshotMerge } from './snapshot-merge.ts';
 import { NO_CHAIN, Stage, chainOf, decodeStageRecord, encodeStageRecord, reachOf } from './snapshot-stage.ts';
 import type { Chain, StageRecord } from './snapshot-stage.ts';
 import { dominates, readVector, writeVector } from './version-vector.ts';
@@ -56,13 +38,10 @@ export interface Intention {
 const ATOMIC_MERGE_DOCUMENTS_MAX = 2048;
 /** A transfer that broke off more often begins anew. */
 const STAGES_MAX = 8;
-/** More documents among those of a chunk are read one by one. */
-const PRESENT_MAX = 256;
 
 /** The snapshots of one database. */
 export class SnapshotIntake {
   readonly #database: Database;
-  readonly #registry: OriginRegistry;
   readonly #atomicBytesMax: () => number;
   readonly #onAdopted: () => void;
   /** Of stages that are kept. */
@@ -73,8 +52,7 @@ export class SnapshotIntake {
   /** Being merged. */
   #intended: readonly number[] = [];
   #merging: Promise<void> | null = null;
-  /** Operations that were done twice, to be looked at when the vector covers them. */
-  readonly #repeated: string[] = [];
+  readonly #rows: SnapshotMerge;
 
   /**
    * @param atomicBytesMax - A snapshot of at most so much is merged in one commit, so that no group of writes shows half.
@@ -82,7 +60,7 @@ export class SnapshotIntake {
    */
   constructor(database: Database, registry: OriginRegistry, atomicBytesMax: () => number, onAdopted: () => void) {
     this.#database = database;
-    this.#registry = registry;
+    this.#rows = new SnapshotMerge(database, registry);
     this.#atomicBytesMax = atomicBytesMax;
     this.#onAdopted = onAdopted;
   }
@@ -200,7 +178,7 @@ export class SnapshotIntake {
     const { documents: received = 0, bytes = 0 } = this.#database.snapshot ?? {};
     const small = await this.#readSmall(stages);
     if (small !== null) {
-      await this.#mergeChunks(small, this.#donorOf(stages[0]!, vector), isBlank, () => this.#adoptVector(vector));
+      await this.#rows.mergeAtOnce(small, this.#donorOf(stages[0]!, vector), () => this.#adoptVector(vector));
       return this.#finish();
     }
     let documents = 0;
@@ -245,14 +223,8 @@ export class SnapshotIntake {
     this.#database.endMerge();
     this.#database.snapshot = null;
     this.#onAdopted();
-    await takeBackAll(this.#database, this.#repeated.splice(0));
+    await takeBackAll(this.#database, this.#rows.takeRepeated());
     await this.#keepOnly([]);
-  }
-
-  #noteRepetitions(slots: readonly DocumentSlot[]): void {
-    for (const slot of slots) {
-      if (slot.collection === OPERATIONS && repeatedIn(slot).length > 0) this.#repeated.push(slot.id);
-    }
   }
 
   /** Two chunks at a time: while one is being written the next is merged. Yields the documents of each. */
@@ -263,7 +235,7 @@ export class SnapshotIntake {
         const entry = await this.#firstChunk(stage, index);
         if (entry === null) break;
         index = indexOf(entry[0]) + 1;
-        const next = this.#mergeChunks([entry], this.#donorOf(stage, vector), isBlank);
+        const next = this.#rows.merge(entry, this.#donorOf(stage, vector), isBlank);
         // Whatever becomes of the one before, this one comes to its end before the merge does.
         const ended = next.catch(() => undefined);
         try {
@@ -287,63 +259,6 @@ export class SnapshotIntake {
     return null;
   }
 
-  /** A document that cannot be read from the disk is waited for until a peer gave it back. */
-  async #acquire(rows: readonly DocumentName[], isBlank: boolean): Promise<readonly DocumentSlot[]> {
-    const { table } = this.#database.parts;
-    for (;;) {
-      const present = isBlank ? this.#presentAmong(rows) : null;
-      // Those who wait for it report it; it may be that nobody does, because all are in memory.
-      present?.catch(() => undefined);
-      const slots = rows.map((row) => table.acquire(row.collection, row.id, present));
-      try {
-        await ready(slots);
-        return slots;
-      } catch (error) {
-        for (const slot of slots) table.release(slot);
-        if (!isCorrupt(error) || this.#database.quarantine.size === 0) throw error;
-        await this.#database.quarantine.released();
-        this.#database.assertOpen();
-      }
-    }
-  }
-
-  /**
-   * Which documents between the first and the last are stored: in a replica that began with nothing one look replaces a read of
-   * each. Null when they are too many to be listed, or when rows are not in the order of keys.
-   */
-  async #presentAmong(rows: readonly DocumentName[]): Promise<ReadonlySet<string> | null> {
-    const { store, db } = this.#database.parts;
-    const keys = rows.map(({ collection, id }) => viewKey(db, collection, id));
-    if (keys.length === 0 || keys.some((key, i) => i > 0 && compareBytes(keys[i - 1]!, key) >= 0)) return null;
-    const bounds = { gte: keys[0]!, lt: successorOf(keys.at(-1)!) };
-    const present = new Set<string>();
-    for await (const entries of store.range({ ...bounds, limit: PRESENT_MAX, values: false })) {
-      for (const [key] of entries) {
-        const { collection, id } = documentOf(key);
-        present.add(`${collection}\0${id}`);
-      }
-    }
-    return present.size < PRESENT_MAX ? present : null;
-  }
-
-  /** Documents that are here and not at the donor, within what a chunk speaks of. */
-  async #absentees({ after, upTo, names }: Presence, rows: readonly DocumentName[]): Promise<readonly DocumentName[]> {
-    const { store, db } = this.#database.parts;
-    const present = new Set([...names, ...rows].map(({ collection, id }) => `${collection}\0${id}`));
-    const all = rangeOf('j', db);
-    const keyOf = (name: Uint8Array): Uint8Array => successorOf(Uint8Array.of(...all.gte, ...name));
-    const gte = after.length === 0 ? all.gte : keyOf(after);
-    const lt = upTo.length === 0 ? all.lt : keyOf(upTo);
-    const absent: DocumentName[] = [];
-    for await (const entries of scanThroughDamage(store, { gte, lt })) {
-      for (const [key] of entries) {
-        const document = documentOf(key);
-        if (!present.has(`${document.collection}\0${document.id}`)) absent.push(document);
-      }
-    }
-    return absent;
-  }
-
   /** What a stage is of, unless it is the only one. */
   #donorOf(stage: number, vector: VersionVector): Holding {
     const { durableVector } = this.#database.parts.log;
@@ -351,49 +266,6 @@ export class SnapshotIntake {
     // The vector lists all that is not known here, also what follows from that of an earlier moment.
     const listed = new Map([...donor].map(([origin, { seq }]) => [origin, seq]));
     return closureOf(listed, (origin) => vector.get(origin)?.base ?? durableVector.get(origin)?.base);
-  }
-
-  /**
-   * Chunks leave the stage with the commit that carries what was in them, and what no log here will say of it (I7).
-   *
-   * @param donor - The vector of who gave them.
-   * @param alongside - Runs at the moment of the merge: what it changes is in the same commit.
-   */
-  async #mergeChunks(
-    entries: readonly StoreEntry[],
-    donor: Holding,
-    isBlank: boolean,
-    alongside: () => void = () => {},
-  ): Promise<number> {
-    const database = this.#database;
-    const { table, commit, db, forgotten } = database.parts;
-    const chunks = entries.map(([, chunk]) => decodeSnapshotChunk(chunk));
-    const rows = chunks.flatMap((chunk) => chunk.rows);
-    const gone: DocumentName[] = [];
-    for (const chunk of chunks) {
-      if (chunk.presence !== null) gone.push(...(await this.#absentees(chunk.presence, chunk.rows)));
-    }
-    const slots = await this.#acquire([...rows, ...gone], isBlank);
-    try {
-      database.assertOpen();
-      const isGone = (slot: DocumentSlot): boolean => slot.vector.size > 0 && isWithin(slot.vector, donor);
-      forget(database, slots.slice(rows.length).filter(isGone));
-      for (const { begin, origins } of chunks) {
-        if (begin !== null) database.extraOperations.push(...forgotten.join(begin.forgotten));
-        for (const [origin, nodeId] of origins) learnOrigin(database, this.#registry, origin, nodeId);
-      }
-      rows.forEach((row, i) => mergeRow(database, slots[i]!, row, donor));
-      for (const { collection, id, vector } of rows) {
-        database.extraOperations.push(...indexDocument(db, collection, id, vector));
-      }
-      for (const [key] of entries) database.extraOperations.push({ type: 'del', key });
-      alongside();
-      await commit.join(database);
-      this.#noteRepetitions(slots);
-      return rows.length;
-    } finally {
-      for (const slot of slots) table.release(slot);
-    }
   }
 
   /**

@@ -123,7 +123,7 @@ export function writeOnce(
       limits: UNLIMITED,
     });
     assert(update, 'an entry has a name of its own');
-    known.touch(origin, log.append({ kind: 'update', collection: OPERATIONS, id: known.id, update }, known.vector));
+    known.touch(origin, log.append(recordOf(known, update, origin), known.vector));
     table.touch(known, update);
     return outcomes;
   });
@@ -224,7 +224,7 @@ function record(
 ): WriteOutcome {
   const { log, table } = database.parts;
   if (update) {
-    slot.touch(origin, log.append(recordOf(slot, update), slot.vector));
+    slot.touch(origin, log.append(recordOf(slot, update, origin), slot.vector));
     table.touch(slot, update);
   }
   return {

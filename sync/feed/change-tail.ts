@@ -6,7 +6,7 @@
 import { isInternalCollection } from '../names.ts';
 import { recordNames } from '../batch.ts';
 import type { Database } from '../database.ts';
-import type { SealedDocuments } from '../document-table.ts';
+import type { SealedDocuments } from '../sealed-documents.ts';
 import type { DurableBatch, OriginId } from '../engine.ts';
 import type { SealedLog } from '../log.ts';
 import type { Timers } from '../port.ts';

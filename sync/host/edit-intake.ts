@@ -67,7 +67,7 @@ function merge({ database, writers, bytesMax }: EditPlace, slot: DocumentSlot, e
   if (check !== null) requireValid(slot, check);
   clock.observe(slot.document.view().modified);
   for (const update of updates) {
-    slot.touch(origin, log.append(recordOf(slot, update), slot.vector));
+    slot.touch(origin, log.append(recordOf(slot, update, origin), slot.vector));
     table.touch(slot, update);
   }
 }

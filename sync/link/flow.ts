@@ -80,7 +80,7 @@ export class IncomingFlow {
     return this.#offset - this.#lastAcked;
   }
 
-  /** Bytes that are settled, but behind something that is not. */
+  /** Bytes from the first that is not settled on. */
   get blockedBytes(): number {
     const last = this.#tokens.at(-1);
     return last === undefined || this.#head >= this.#tokens.length ? 0 : Math.max(0, last.end - this.#offset);

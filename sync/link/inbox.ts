@@ -1,7 +1,7 @@
 /**
  * @module
- * Owns what arrived for one database and is not durable yet: a queue worked off one engine call at a time, so that groups grow
- * while the previous one is being persisted, and the batches that wait for something they miss.
+ * Owns what arrived for one database and is not durable yet: a queue worked off by engine calls, of which the next begins when the one
+ * before only waits for the disk, and the batches that wait for something they miss.
  */
 import { decodeBatchHeader, lastSeqOf } from '../batch.ts';
 import type { BatchHeader } from '../batch.ts';
@@ -15,6 +15,8 @@ export interface ReceivedBatch {
   readonly header: BatchHeader;
   readonly bytes: Uint8Array;
   readonly token: FlowToken;
+  /** Its credit went back before it was durable: it keeps others waiting, and will be asked for again if need be. */
+  isGivenUp?: boolean;
 }
 
 interface HeldBatch extends ReceivedBatch {
@@ -34,6 +36,10 @@ export type InboxItem =
 
 /** Records merged at a time: each costs more than its bytes, and clients wait meanwhile. */
 const INGEST_RECORDS_MAX = 128;
+/** Engine calls at a time: one merges, others wait for the disk. */
+const CALLS_MAX = 3;
+/** A call that has not ended for so many ticks waits for something else than the disk. */
+const STUCK_TICKS = 2;
 
 export interface InboxHooks {
   settle(token: FlowToken): void;
@@ -47,6 +53,8 @@ export interface InboxHooks {
   handleDeclined(database: string): void;
   /** The peer changed a document that was forgotten here. */
   handleForgotten(database: string): void;
+  /** What was given up is wanted again. */
+  handleResumed(database: string): void;
   /** A snapshot is merged. */
   handleFetched(fetch: SnapshotFetch): void;
   handleFailure(database: string, error: unknown): void;
@@ -62,7 +70,14 @@ export class Inbox {
   readonly #hooks: InboxHooks;
   #queue: InboxItem[] = [];
   #held: HeldBatch[] = [];
+  /** Batches in engine calls. */
+  readonly #running = new Set<ReceivedBatch>();
+  #calls = 0;
+  /** The call that began last has not merged yet, or must be alone. */
   #isBusy = false;
+  #ticks = 0;
+  /** Something was given up, and will be asked for when the calls have ended. */
+  #hasGivenUp = false;
   #isClosed = false;
 
   constructor(database: string, engine: Engine, ingestBytesMax: number, hooks: InboxHooks) {
@@ -87,7 +102,35 @@ export class Inbox {
   }
 
   get isWorking(): boolean {
-    return this.#isBusy;
+    return this.#calls > 0;
+  }
+
+  /** Once per tick. */
+  tick(): void {
+    if (this.#calls > 0) this.#ticks++;
+  }
+
+  /** What is being worked on waits for something else than the disk. */
+  get isStuck(): boolean {
+    return this.#ticks >= STUCK_TICKS && this.#engine.isHeldUp(this.#database);
+  }
+
+  /** Gives back the credit of what is stuck, and forgets what waits behind it. Returns whether there was any. */
+  giveUp(): boolean {
+    const given = [...this.#running];
+    for (const item of this.#queue) if (item.kind === 'batch') given.push(item.batch);
+    this.#queue = this.#queue.filter((item) => item.kind !== 'batch');
+    const credited = given.filter((batch) => batch.isGivenUp !== true);
+    for (const batch of credited) {
+      this.#settle(batch);
+      batch.isGivenUp = true;
+    }
+    this.#hasGivenUp ||= credited.length > 0;
+    return credited.length > 0;
+  }
+
+  #settle({ isGivenUp, token }: ReceivedBatch): void {
+    if (isGivenUp !== true) this.#hooks.settle(token);
   }
 
   push(items: readonly InboxItem[]): void {
@@ -111,7 +154,7 @@ export class Inbox {
   dropHeld(): void {
     const held = this.#held;
     this.#held = [];
-    for (const { token } of held) this.#hooks.settle(token);
+    for (const batch of held) this.#settle(batch);
   }
 
   /** What the held batches wait for and none of them is. */
@@ -143,21 +186,44 @@ export class Inbox {
   }
 
   #run(): void {
-    if (this.#isBusy || this.#isClosed || this.#queue.length === 0) return;
-    this.#isBusy = true;
-    this.#work().then(
-      () => {
-        this.#isBusy = false;
-        if (this.#isClosed) return;
-        this.#hooks.handleProgress(this.#queue.length === 0);
-        this.retryHeld();
-        this.#run();
-      },
-      (error: unknown) => {
-        this.#isBusy = false;
-        if (!this.#isClosed) this.#hooks.handleFailure(this.#database, error);
-      },
-    );
+    while (this.#mayBegin()) {
+      this.#calls++;
+      this.#isBusy = true;
+      this.#work().then(
+        () => this.#handleEnd(),
+        (error: unknown) => {
+          this.#calls--;
+          if (!this.#isClosed) this.#hooks.handleFailure(this.#database, error);
+          this.#isClosed = true;
+        },
+      );
+    }
+  }
+
+  #mayBegin(): boolean {
+    const [first] = this.#queue;
+    if (this.#isBusy || this.#isClosed || first === undefined || this.#calls >= CALLS_MAX) return false;
+    return this.#calls === 0 || isShared(first);
+  }
+
+  #handleEnd(): void {
+    this.#calls--;
+    this.#ticks = 0;
+    if (this.#calls === 0) this.#isBusy = false;
+    if (this.#isClosed) return;
+    this.#hooks.handleProgress(this.#queue.length === 0 && this.#calls === 0);
+    if (this.#hasGivenUp && this.#calls === 0) {
+      this.#hasGivenUp = false;
+      this.#hooks.handleResumed(this.#database);
+    }
+    this.retryHeld();
+    this.#run();
+  }
+
+  /** What is handed in next may be merged, or kept, while this waits for the disk. */
+  #handleMerged(): void {
+    this.#isBusy = false;
+    this.#run();
   }
 
   async #work(): Promise<void> {
@@ -166,7 +232,9 @@ export class Inbox {
     this.#queue.shift();
     const { fetch } = first;
     if (first.kind === 'chunk') {
-      if (!fetch.isOver) await fetch.addChunk(first.index, first.bytes);
+      const kept = fetch.isOver ? null : fetch.addChunk(first.index, first.bytes);
+      if (!fetch.hasEnd) this.#handleMerged();
+      await kept;
       this.#hooks.settle(first.token);
     } else {
       fetch.noteEnd(first.chunks, first.vector);
@@ -191,10 +259,10 @@ export class Inbox {
   }
 
   async #ingest(batches: readonly ReceivedBatch[]): Promise<void> {
-    const results = await this.#engine.ingest(
-      this.#database,
-      batches.map((batch) => batch.bytes),
-    );
+    const bytes = batches.map((batch) => batch.bytes);
+    for (const batch of batches) this.#running.add(batch);
+    const results = await this.#engine.ingest(this.#database, bytes, () => this.#handleMerged());
+    for (const batch of batches) this.#running.delete(batch);
     if (this.#isClosed) return;
     batches.forEach((batch, i) => this.#handleResult(batch, results[i]!));
     if (this.#held.length > 0) this.#hooks.handleHeld();
@@ -203,11 +271,11 @@ export class Inbox {
   #handleResult(batch: ReceivedBatch, result: IngestResult): void {
     if (result.outcome === 'blocked') {
       const isHeld = this.#holds(batch.header.origin, batch.header.firstSeq);
-      if (isHeld) this.#hooks.settle(batch.token);
+      if (isHeld || batch.isGivenUp === true) this.#settle(batch);
       else this.#held.push({ ...batch, missing: result.missing });
       return;
     }
-    this.#hooks.settle(batch.token);
+    this.#settle(batch);
     if (result.outcome === 'forgotten') return this.#hooks.handleForgotten(this.#database);
     this.#hooks.noteDurable(this.#database, batch.header.origin, result.outcome === 'duplicate');
     if (result.outcome !== 'duplicate') return;
@@ -218,6 +286,11 @@ export class Inbox {
 /** @throws SyncError `SYNC_BATCH_MALFORMED` */
 export function receiveBatch(bytes: Uint8Array, token: FlowToken): ReceivedBatch {
   return { header: decodeBatchHeader(bytes), bytes, token };
+}
+
+/** May others be worked on at the same time? What follows a snapshot waits until that is merged. */
+function isShared(item: InboxItem): boolean {
+  return item.kind === 'batch' || (item.kind === 'chunk' && !item.fetch.hasEnd);
 }
 
 function rangeOf(header: BatchHeader): SequenceRange {

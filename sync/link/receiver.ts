@@ -161,6 +161,8 @@ export class Receiver {
 
   tick(): void {
     this.#pruned.clear();
+    for (const inbox of this.#inboxes.values()) inbox.tick();
+    this.#relieveCredit();
     for (const database of this.#forgotten) this.#requestSnapshot(database);
     for (const [database, fetch] of this.#fetches) {
       if (this.#inboxes.get(database)?.isWorking === true) continue;
@@ -204,6 +206,7 @@ export class Receiver {
         this.#scheduleAck(isIdle);
       },
       handleHeld: () => this.#handleHeld(),
+      handleResumed: (database) => this.#announcer.want(database),
       handleDeclined: (database) => this.#announcer.decline(database),
       handleForgotten: (database) => {
         this.#forgotten.add(database);
@@ -275,10 +278,12 @@ export class Receiver {
   #relieveCredit(): void {
     if (this.#flow.blockedBytes <= this.#context.options.windowBytes / 2) return;
     for (const [database, inbox] of this.#inboxes) {
+      if (inbox.isStuck && inbox.giveUp()) this.#announcer.decline(database);
       if (!inbox.isHolding) continue;
       inbox.dropHeld();
       if (!this.#fetches.has(database)) this.#pull(database, []);
     }
+    this.#scheduleAck(false);
   }
 
   #pullMissing(): void {

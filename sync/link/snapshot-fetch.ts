@@ -27,6 +27,11 @@ export class SnapshotFetch {
     return this.#isOver;
   }
 
+  /** With the last of its chunks it is merged. */
+  get hasEnd(): boolean {
+    return this.#chunks >= 0;
+  }
+
   /** Resolves when the chunk is durable. Order does not matter, repetition neither. */
   async addChunk(index: number, bytes: Uint8Array): Promise<void> {
     await this.#sink.add(index, bytes);

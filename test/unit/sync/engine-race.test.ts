@@ -84,7 +84,7 @@ async function replicateSystem(from: Replica, to: Replica): Promise<void> {
 /** A batch of a stranger: its first record repeats the first update here, its second is no update. */
 async function unmergeable(replica: Replica, database: Database): Promise<Uint8Array> {
   const good = await firstUpdate(replica, database);
-  const records = [good, { ...good, id: 'y', update: Uint8Array.of(9, 9, 9) }];
+  const records = [good, { kind: 'update', collection: 'c', id: 'y', update: Uint8Array.of(9, 9, 9) } as const];
   const header = { origin: 2 ** 40 + 1, firstSeq: 1, stamp: 1, deps: [] };
   return encodeBatch({ ...header, records }, GENESIS_CHAIN, portableSha256);
 }

@@ -41,6 +41,8 @@ export class FakeEngine implements Engine {
   estimates = 0;
   isCoalescing = false;
   readonly merging: Set<string> = new Set<string>();
+  /** Database → when its batches go on. */
+  readonly heldUp: Map<string, Promise<void>> = new Map<string, Promise<void>>();
   readonly dropped: Set<string> = new Set<string>();
   readonly owners: Map<OriginId, string>;
   readonly #time: Timers;
@@ -118,6 +120,7 @@ export class FakeEngine implements Engine {
   async ingest(database: string, batches: readonly Uint8Array[]): Promise<readonly IngestResult[]> {
     this.ingestCalls++;
     this.receivedBatches += batches.length;
+    await this.heldUp.get(database);
     if (this.dropped.has(database)) return batches.map(() => ({ outcome: 'duplicate' }));
     const held = this.#get(database);
     const applied: Uint8Array[] = [];
@@ -158,6 +161,10 @@ export class FakeEngine implements Engine {
       },
       close: async () => void this.snapshotsClosed++,
     };
+  }
+
+  isHeldUp(database: string): boolean {
+    return this.heldUp.has(database);
   }
 
   forgotten(): ReadonlyMap<OriginId, number> {

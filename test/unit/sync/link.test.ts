@@ -174,6 +174,24 @@ describe('flow control', () => {
     expect(cluster.get('b').engine.vector(DATABASE).size).toBe(1);
   });
 
+  test('[AE33] a database whose batches wait for a damaged document keeps no credit from others', async () => {
+    createCluster(['a', 'b'], { link: { windowBytes: 128 * 1024 } });
+    await cluster.link('a', 'b');
+    const [a, b] = [cluster.get('a').engine, cluster.get('b').engine];
+    let release!: () => void;
+    b.heldUp.set('damaged.0', new Promise((resolve) => (release = resolve)));
+    for (let i = 0; i < 100; i++) a.write('damaged.0', 1, 8000);
+    await cluster.time.advance(500);
+    a.write('other.0', 1, 8000);
+    await cluster.time.until(() => cluster.isConverged('other.0'), 10_000);
+    expect(b.vector('damaged.0').size).toBe(0);
+    await cluster.time.advance(60_000);
+    expect(cluster.get('a').events.filter(({ type }) => type === 'closed')).toEqual([]);
+    b.heldUp.clear();
+    release();
+    await cluster.time.until(() => cluster.isConverged('damaged.0'), 20_000);
+  });
+
   test('[AE9] a batch larger than a frame and than the window arrives whole', async () => {
     createCluster(['a', 'b'], { link: { windowBytes: 128 * 1024 } });
     await cluster.link('a', 'b');

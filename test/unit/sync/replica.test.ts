@@ -174,6 +174,57 @@ test('[DB5] a collection keeps its configuration and can be dropped', async () =
   expect(database.collection('c')).toBeNull();
 });
 
+test('[AE30] a first write travels as its JSON, and gives the same state everywhere', async () => {
+  const [a, b] = [await openReplica(), await openReplica()];
+  const left = await openDatabase(a);
+  await left.write('c', 'x', { kind: 'replace', value: { b: [1, 'é'], a: { '10': 1, '9': 2 } } });
+  await left.write('c', 'x', { kind: 'merge-patch', patch: { more: true } });
+  await replicate(a, b);
+  const [first] = (await b.engine.readLog(left.key, a.origin, 0, 1 << 20)) as Uint8Array[];
+  const { first: content } = decodeBatch(first!).records[1] as UpdateRecord;
+  expect(text(content?.json)).toEqual({ a: { '10': 1, '9': 2 }, b: [1, 'é'] });
+  expect(b.database('app').digest()).toEqual(left.digest());
+  expect(text((await b.database('app').get('c', 'x'))?.json)).toEqual(text((await left.get('c', 'x'))?.json));
+});
+
+test.each(['{"b":1,"a":2}', '{"a": 1}', '[1]', '{"a":[{}]}', '{"a":1e999}', '{', ''])(
+  '[AE30] %s is not what a first write leaves, and its batch is refused',
+  async (json) => {
+    const a = await openReplica();
+    const left = await openDatabase(a);
+    const before = left.digest();
+    const stranger = { origin: 2 ** 40 + 1, firstSeq: 1, stamp: 1, deps: [] };
+    const content = { json: new TextEncoder().encode(json), stamp: 1, client: stranger.origin };
+    const record = { kind: 'update', collection: 'c', id: 'x', update: new Uint8Array(), first: content } as const;
+    const batch = encodeBatch({ ...stranger, records: [record] }, GENESIS_CHAIN, portableSha256);
+    await expect(a.engine.ingest(left.key, [batch])).rejects.toMatchObject({ code: 'SYNC_BATCH_MALFORMED' });
+    expect(left.digest()).toEqual(before);
+    expect(await left.get('c', 'x')).toBeNull();
+  },
+);
+
+test('[AE32] what follows is merged while the batches before it are being persisted', async () => {
+  const [a, b] = [await openReplica(), await openReplica()];
+  const left = await openDatabase(a);
+  await replicate(a, b);
+  for (let i = 0; i < 3; i++) await left.write('c', `d${i}`, { kind: 'replace', value: { i } });
+  const batches = (await a.engine.readLog(left.key, a.origin, 0, 1 << 20)) as Uint8Array[];
+  const events: string[] = [];
+  const results: Promise<unknown>[] = [];
+  for (const [i, batch] of batches.entries()) {
+    await new Promise<void>((resolve) => {
+      const merged = (): void => {
+        events.push(`merged ${i}`);
+        resolve();
+      };
+      results.push(b.engine.ingest(left.key, [batch], merged).then(() => events.push(`durable ${i}`)));
+    });
+  }
+  await Promise.all(results);
+  expect(events.indexOf('merged 1')).toBeLessThan(events.indexOf('durable 0'));
+  expect(b.database('app').digest()).toEqual(left.digest());
+});
+
 test('[DB9] a batch that cannot be merged leaves no trace, and changes under way in its documents survive', async () => {
   const [a, b] = [await openReplica(), await openReplica()];
   const left = await openDatabase(a);
@@ -183,7 +234,7 @@ test('[DB9] a batch that cannot be merged leaves no trace, and changes under way
   const stranger = { origin: 2 ** 40 + 1, firstSeq: 1, stamp: 1, deps: [] };
   const [first] = (await b.engine.readLog(left.key, a.origin, 0, 1 << 20)) as Uint8Array[];
   const good = decodeBatch(first!).records[1] as UpdateRecord;
-  const bad = { ...good, id: 'y', update: Uint8Array.of(9, 9, 9) };
+  const bad = { kind: 'update', collection: 'c', id: 'y', update: Uint8Array.of(9, 9, 9) } as const;
   const batch = encodeBatch({ ...stranger, records: [{ ...good, id: 'x' }, bad] }, GENESIS_CHAIN, portableSha256);
   const write = left.write('c', 'x', { kind: 'merge-patch', patch: { w: 2 } });
   await expect(a.engine.ingest(left.key, [batch])).rejects.toMatchObject({ code: 'SYNC_BATCH_MALFORMED' });

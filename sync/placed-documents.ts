@@ -1,0 +1,110 @@
+/**
+ * @module
+ * Owns documents that are written without being opened: those of a snapshot that nobody has here. Until they are durable, whoever opens
+ * one waits.
+ */
+import { computeElement } from './digest.ts';
+import { encodeDocumentVector, encodeView } from './document-record.ts';
+import type { DocumentVector, FirstContent } from './document-record.ts';
+import type { DocumentName } from './equality.ts';
+import { viewKey } from './key.ts';
+import type { Sha256, StoreOperation } from './port.ts';
+
+/** A document as its first write left it. */
+export interface PlaceableRow extends DocumentName {
+  readonly vector: DocumentVector;
+  readonly content: FirstContent;
+}
+
+/** What of a placed document leaves with the group. */
+export interface PlacedDocument {
+  readonly name: string;
+  readonly collection: string;
+  readonly element: Uint8Array;
+  readonly jsonBytes: number;
+  readonly put: StoreOperation;
+}
+
+export interface PlacedDocumentsOptions {
+  readonly db: number;
+  readonly digestSecret: Uint8Array;
+  readonly sha256: Sha256;
+}
+
+export class PlacedDocuments {
+  readonly #options: PlacedDocumentsOptions;
+  #open: PlacedDocument[] = [];
+  /** Names of those not durable yet → when they are. */
+  readonly #durable = new Map<string, Promise<void>>();
+  /** Of each look for what is stored: the documents that may have been written since. */
+  readonly #looks = new Set<Set<string>>();
+
+  constructor(options: PlacedDocumentsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * To be called before it is looked which documents are stored.
+   *
+   * @param opened - Names of the documents in use.
+   * @returns Names of documents of which the look does not tell. It grows until `endLook`.
+   */
+  beginLook(opened: Iterable<string>): ReadonlySet<string> {
+    const look = new Set([...opened, ...this.#durable.keys()]);
+    this.#looks.add(look);
+    return look;
+  }
+
+  endLook(look: ReadonlySet<string>): void {
+    this.#looks.delete(look as Set<string>);
+  }
+
+  /** Somebody opens a document. */
+  noteOpened(name: string): void {
+    for (const look of this.#looks) look.add(name);
+  }
+
+  /** When a document that was placed can be read; undefined when it can be. */
+  durable(name: string): Promise<void> | undefined {
+    return this.#durable.get(name);
+  }
+
+  /**
+   * @param durable - Of the group that it leaves with.
+   * @returns The key of its view.
+   */
+  place({ collection, id, vector, content }: PlaceableRow, durable: Promise<void>): Uint8Array {
+    const { db, sha256, digestSecret } = this.#options;
+    const { json, stamp } = content;
+    const key = viewKey(db, collection, id);
+    const version = encodeDocumentVector(vector);
+    const element = computeElement(sha256, digestSecret, key.subarray(5), version);
+    const record = {
+      exists: true,
+      element,
+      modified: stamp,
+      conflicts: 0,
+      json,
+      bytes: json.length,
+      isFirst: true,
+      updates: [],
+    };
+    const name = `${collection}\0${id}`;
+    const put = { type: 'put', key, value: encodeView(record, version) } as const;
+    this.#open.push({ name, collection, element, jsonBytes: json.length, put });
+    this.#durable.set(name, durable);
+    this.noteOpened(name);
+    return key;
+  }
+
+  /** What was placed since the last call. */
+  seal(): readonly PlacedDocument[] {
+    const placed = this.#open;
+    this.#open = [];
+    return placed;
+  }
+
+  markDurable(placed: readonly PlacedDocument[]): void {
+    for (const { name } of placed) this.#durable.delete(name);
+  }
+}
