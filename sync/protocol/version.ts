@@ -1,7 +1,7 @@
 /**
  * @module
  * Owns the versions of the wire and their negotiation. History: 1 = first; 2 = vectors list
- * only what does not follow from epochs that began later.
+ * only what does not follow from epochs that began later, and first writes are JSON.
  */
 
 /** First byte of every frame. Changes only with the frame itself; HELLO is readable by every version for ever. */
