@@ -127,12 +127,7 @@ export class CrdtDocument {
   apply(update: Uint8Array): void {
     this.#makeState();
     if (this.isEmpty && this.#applyFirst(update)) return;
-    if (this.isEmpty && this.#readPlain(update)) {
-      this.#keep(update);
-      this.#pending.push(update);
-      this.#view = null;
-      return;
-    }
+    if (this.isEmpty && this.#readPlain(update)) return;
     if (this.#applyPlain(update)) return;
     const inspection = inspectUpdate(update);
     const doc = this.#merge();
@@ -367,6 +362,9 @@ export class CrdtDocument {
     const plain = readPlainState(state);
     if (plain === null) return false;
     ({ model: this.#model, order: this.#order } = plain);
+    this.#keep(state);
+    this.#pending.push(state);
+    this.#view = null;
     return true;
   }
 
