@@ -37,6 +37,8 @@ export interface BenchConfig {
     readonly documents: number;
     readonly meshWrites: number;
     readonly stuckBytes: number;
+  };
+  readonly heal: {
     readonly partitionSeconds: number;
     /** On each side. */
     readonly perSecond: number;
@@ -73,9 +75,8 @@ export const CONFIG: BenchConfig = {
     documents: 100_000,
     meshWrites: 20_000,
     stuckBytes: 20_000_000,
-    partitionSeconds: 60,
-    perSecond: 500,
   },
+  heal: { partitionSeconds: 60, perSecond: 500 },
   memory: { documents: 100_000, settleMs: 15_000 },
   repair: { documents: 1_000_000 },
   query: { documents: Number.POSITIVE_INFINITY, connections: 32, rounds: 3, roundMs: 4_000, warmUpMs: 3_000 },
@@ -95,13 +96,17 @@ export const QUICK_CONFIG: BenchConfig = {
     documents: 20_000,
     meshWrites: 5_000,
     stuckBytes: 5_000_000,
-    partitionSeconds: 5,
-    perSecond: 200,
   },
+  heal: { partitionSeconds: 5, perSecond: 200 },
   memory: { documents: 20_000, settleMs: 15_000 },
   repair: { documents: 20_000 },
   query: { documents: 20_000, connections: 32, rounds: 3, roundMs: 1_000, warmUpMs: 1_000 },
 };
+
+/** The same with nodes cut off from each other for another time. */
+export function withPartition(config: BenchConfig, partitionSeconds: number): BenchConfig {
+  return { ...config, heal: { ...config.heal, partitionSeconds } };
+}
 
 /** Bounds promised by the project. Rates per second, sizes in bytes, times in milliseconds. */
 export const TARGET = {

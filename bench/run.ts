@@ -1,13 +1,13 @@
 /**
  * @module
  * Owns `npm run bench`: runs the suites one after another and writes RESULTS.md. `--only NAME[,NAME]` runs some, `--quick` runs
- * small; neither overwrites the results unless `--out FILE` says where to.
+ * small, `--partition-seconds N` cuts nodes off from each other for so long; none overwrites the results unless `--out FILE` says where to.
  */
 import { writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { CONFIG, QUICK_CONFIG } from './config.ts';
+import { CONFIG, QUICK_CONFIG, withPartition } from './config.ts';
 import { describeEnvironment } from './environment.ts';
 import { PROJECT_DIRECTORY } from './harness/project.ts';
 import { withScratch } from './harness/scratch.ts';
@@ -16,6 +16,7 @@ import { bulkSuite } from './suite/bulk.ts';
 import { catchUpSuite } from './suite/catch-up.ts';
 import { crdtSuite } from './suite/crdt.ts';
 import { feedSuite } from './suite/feed.ts';
+import { healSuite } from './suite/heal.ts';
 import { httpSuite } from './suite/http.ts';
 import { memorySuite } from './suite/memory.ts';
 import { propagationSuite } from './suite/propagation.ts';
@@ -33,6 +34,7 @@ const SUITES: readonly Suite[] = [
   feedSuite,
   catchUpSuite,
   replicationSuite,
+  healSuite,
   crdtSuite,
   storeSuite,
   memorySuite,
@@ -42,8 +44,20 @@ const SUITES: readonly Suite[] = [
 ];
 
 const { values: flags } = parseArgs({
-  options: { only: { type: 'string' }, quick: { type: 'boolean', default: false }, out: { type: 'string' } },
+  options: {
+    only: { type: 'string' },
+    quick: { type: 'boolean', default: false },
+    out: { type: 'string' },
+    'partition-seconds': { type: 'string' },
+  },
 });
+const partitionSeconds = flags['partition-seconds'] === undefined ? null : Number(flags['partition-seconds']);
+if (partitionSeconds !== null && !(partitionSeconds > 0)) {
+  console.error(`--partition-seconds is a number above 0, not ${flags['partition-seconds']}`);
+  process.exit(2);
+}
+const base = flags.quick ? QUICK_CONFIG : CONFIG;
+const config = partitionSeconds === null ? base : withPartition(base, partitionSeconds);
 const wanted = flags.only?.split(',');
 const unknown = wanted?.filter((name) => !SUITES.some((suite) => suite.name === name)) ?? [];
 if (unknown.length > 0) {
@@ -63,7 +77,7 @@ for (const suite of SUITES) {
 
 const markdown = renderMarkdown(describeEnvironment(startLoad), results);
 const file =
-  flags.out ?? (flags.quick || wanted !== undefined || hasFailed ? null : join(PROJECT_DIRECTORY, 'bench/RESULTS.md'));
+  flags.out ?? (config !== CONFIG || wanted !== undefined || hasFailed ? null : join(PROJECT_DIRECTORY, 'bench/RESULTS.md'));
 if (file === null) process.stdout.write(markdown);
 else writeFileSync(file, markdown);
 const missed = results.flatMap(({ measures }) => measures.filter((measure) => judge(measure) === 'missed'));
@@ -75,7 +89,6 @@ async function runSuite(suite: Suite): Promise<SuiteResult | null> {
   const { name, question } = suite;
   console.error(`${name}: ${question}`);
   const startMs = performance.now();
-  const config = flags.quick ? QUICK_CONFIG : CONFIG;
   const progress = (message: string): void => console.error(`  … ${message}`);
   try {
     const measures = await withScratch(`bench-${name}`, (directory) => suite.run({ config, directory, progress }));
