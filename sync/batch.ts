@@ -33,9 +33,9 @@ export interface UpdateRecord {
   readonly collection: string;
   readonly id: string;
   readonly update: Uint8Array;
-  /** What the update follows from, where it is the first write of a document, by its origin: so it is stored and sent. */
+  /** What the update follows from, where it is the first write of a document by the origin of its batch: so it is stored and sent. */
   readonly first?: FirstContent;
-  /** Begins a document of which its author held nothing: `deps` is exactly all its author had seen. A first write always does. */
+  /** Begins a document of which its author held nothing: `deps` is exactly all its author had seen. */
   readonly isAnew?: true;
 }
 
@@ -156,6 +156,7 @@ function writeRecords(encoder: encoding.Encoder, records: readonly LogRecord[]):
 }
 
 function kindOf({ isAnew, first }: UpdateRecord): number {
+  assert(first === undefined || isAnew === true, 'a first write begins its document');
   if (first !== undefined) return KIND_FIRST;
   return isAnew === true ? KIND_ANEW : KIND_UPDATE;
 }

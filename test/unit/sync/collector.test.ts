@@ -234,6 +234,45 @@ describe('tombstones', () => {
     expect(await read(a, 'x')).toEqual({ by: 'other' });
   });
 
+  test('[GC3] [AE30] a first write as JSON says what its author had seen, like any that begins a document', async () => {
+    const [a] = (await start(['a'])) as [Member];
+    await put(a, 'x', { x: 1 });
+    await remove(a, 'x');
+    await cluster.until(() => tombstones(a).collected === 1, 60_000);
+    const { engine } = a.replica;
+    const all = [...wholeOf(engine.vector('app.0'))].map(([origin, { seq }]) => [origin, seq] as const);
+    const ingest = async (deps: Batch['deps']): Promise<string> => {
+      const first = { json: new TextEncoder().encode('{"by":"other"}'), stamp: 1, client: OTHER };
+      const record = { kind: 'update', collection: 'c', id: 'x', update: new Uint8Array(), first, isAnew: true } as const;
+      const records = [{ kind: 'origin', nodeId: 'other' } as const, record];
+      const batch = encodeBatch({ origin: OTHER, firstSeq: 1, stamp: 1, deps, records }, GENESIS_CHAIN, portableSha256);
+      return (await engine.ingest('app.0', [batch]))[0]!.outcome;
+    };
+    expect(await ingest([])).toBe('forgotten');
+    expect(await read(a, 'x')).toBe(null);
+    expect(await ingest(all)).toBe('applied');
+    expect(await read(a, 'x')).toEqual({ by: 'other' });
+  });
+
+  test('[GC3] what is remembered of an operation needs no snapshot where documents were forgotten', async () => {
+    const [a, b] = (await start(['a', 'b'])) as [Member, Member];
+    await put(a, 'x', { x: 1 });
+    await remove(a, 'x');
+    await cluster.until(() => [a, b].every((each) => tombstones(each).collected === 1), 60_000);
+    const { engine } = b.replica;
+    let snapshots = 0;
+    const receive = engine.receiveSnapshot.bind(engine);
+    engine.receiveSnapshot = (database) => {
+      snapshots++;
+      return receive(database);
+    };
+    const operation = { key: 'k', fingerprint: 'f' };
+    await a.replica.database('app').write('c', 'y', { kind: 'replace', value: { y: 1 } }, { operation });
+    await cluster.until(() => isEqual(a, b));
+    expect(await read(b, 'y')).toEqual({ y: 1 });
+    expect(snapshots).toBe(0);
+  });
+
   test('[GC5] are forgotten also by a disk that was set back to before the delete', async () => {
     const names = ['a', 'b'];
     const options = { log: { bytesMin: 0, bytesMax: 0, intervalMs: 1000 } };

@@ -195,7 +195,8 @@ test.each(['{"b":1,"a":2}', '{"a": 1}', '[1]', '{"a":[{}]}', '{"a":1e999}', '{',
     const before = left.digest();
     const stranger = { origin: 2 ** 40 + 1, firstSeq: 1, stamp: 1, deps: [] };
     const content = { json: new TextEncoder().encode(json), stamp: 1, client: stranger.origin };
-    const record = { kind: 'update', collection: 'c', id: 'x', update: new Uint8Array(), first: content } as const;
+    const name = { kind: 'update', collection: 'c', id: 'x' } as const;
+    const record = { ...name, update: new Uint8Array(), first: content, isAnew: true } as const;
     const batch = encodeBatch({ ...stranger, records: [record] }, GENESIS_CHAIN, portableSha256);
     await expect(a.engine.ingest(left.key, [batch])).rejects.toMatchObject({ code: 'SYNC_BATCH_MALFORMED' });
     expect(left.digest()).toEqual(before);
