@@ -77,7 +77,8 @@ for (const suite of SUITES) {
 
 const markdown = renderMarkdown(describeEnvironment(startLoad), results);
 const file =
-  flags.out ?? (config !== CONFIG || wanted !== undefined || hasFailed ? null : join(PROJECT_DIRECTORY, 'bench/RESULTS.md'));
+  flags.out ??
+  (config !== CONFIG || wanted !== undefined || hasFailed ? null : join(PROJECT_DIRECTORY, 'bench/RESULTS.md'));
 if (file === null) process.stdout.write(markdown);
 else writeFileSync(file, markdown);
 const missed = results.flatMap(({ measures }) => measures.filter((measure) => judge(measure) === 'missed'));

@@ -243,7 +243,14 @@ describe('tombstones', () => {
     const all = [...wholeOf(engine.vector('app.0'))].map(([origin, { seq }]) => [origin, seq] as const);
     const ingest = async (deps: Batch['deps']): Promise<string> => {
       const first = { json: new TextEncoder().encode('{"by":"other"}'), stamp: 1, client: OTHER };
-      const record = { kind: 'update', collection: 'c', id: 'x', update: new Uint8Array(), first, isAnew: true } as const;
+      const record = {
+        kind: 'update',
+        collection: 'c',
+        id: 'x',
+        update: new Uint8Array(),
+        first,
+        isAnew: true,
+      } as const;
       const records = [{ kind: 'origin', nodeId: 'other' } as const, record];
       const batch = encodeBatch({ origin: OTHER, firstSeq: 1, stamp: 1, deps, records }, GENESIS_CHAIN, portableSha256);
       return (await engine.ingest('app.0', [batch]))[0]!.outcome;
