@@ -12,7 +12,7 @@ import type { OriginId } from './engine.ts';
 import { SyncError } from './errors.ts';
 import { recordOf } from './forgetting.ts';
 import { validateCollectionName, validateDocumentId } from './names.ts';
-import { clocksOfUpdate, entryOf, findOperation, OPERATIONS } from './operation.ts';
+import { clocksOfUpdate, entryOf, findOperation } from './operation.ts';
 import type { Operation, OperationResult } from './operation.ts';
 import { requireValid } from './schema.ts';
 import type { Positions } from './token.ts';
