@@ -62,16 +62,17 @@ export async function readReferences(
 ): Promise<ReferencePage> {
   let end = last;
   const references: Reference[] = [];
-  const indexed = { gte: changeKey(db, origin, after + 1), lt: changeKey(db, origin, last + 1) };
-  for await (const entries of store.range({ ...indexed, limit: INDEX_ENTRIES })) {
-    for (const [key, name] of entries) references.push({ seq: changeOf(key).seq, name: decoder.decode(name) });
-  }
-  if (references.length >= INDEX_ENTRIES) end = references.at(-1)!.seq;
   const batches: StoreEntry[] = [];
   const start = await batchAt(store, db, origin, after + 1);
   for await (const entries of store.range({ ...logRange(db, origin, start, last + 1), limit: LOG_BATCHES })) {
     batches.push(...entries);
   }
+  // After the log: what is cut from it meanwhile is in the index by then.
+  const indexed = { gte: changeKey(db, origin, after + 1), lt: changeKey(db, origin, last + 1) };
+  for await (const entries of store.range({ ...indexed, limit: INDEX_ENTRIES })) {
+    for (const [key, name] of entries) references.push({ seq: changeOf(key).seq, name: decoder.decode(name) });
+  }
+  if (references.length >= INDEX_ENTRIES) end = references.at(-1)!.seq;
   let logged = after;
   let missing: number | null = null;
   for (const [key, bytes] of batches) {

@@ -51,6 +51,28 @@ test('[FE2] a feed begins with all documents that exist, each once, and goes on 
   expect(all.mirror).toEqual(await versionsOf(node));
 });
 
+test('[FE2] a change is told whenever the log is cut while it is read', async () => {
+  let ranges = Infinity;
+  for (let moment = 0; moment < ranges; moment++) {
+    const node = await openFeedNode();
+    await node.database.write('x', 'a', put(1));
+    const reader = new FeedReader('x', cursorOf(node));
+    await node.database.write('x', 'b', put(2));
+    await node.database.write('x', 'a', remove);
+    reader.attach(node);
+    let at = 0;
+    node.beforeRange = async () => {
+      if (at++ !== moment) return;
+      node.beforeRange = null;
+      await cutLog(node);
+    };
+    expect(await reader.drain()).toEqual(['x/b', '-x/a']);
+    // One run in which nothing is cut tells how many moments there are.
+    if (node.beforeRange !== null) ranges = at;
+  }
+  expect(ranges).toBeGreaterThan(1);
+});
+
 test('[FE2] from any change a feed goes on with the next, on any node that holds it', async () => {
   const node = await openFeedNode();
   for (let i = 0; i < 5; i++) await node.database.write('x', `a${i}`, put(i));

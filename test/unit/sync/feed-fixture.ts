@@ -24,6 +24,8 @@ export interface FeedNode {
   readonly reads: string[];
   /** Kinds of keys that cannot be read in ranges. */
   readonly damaged: Set<string>;
+  /** Happens before each reading of a range. */
+  beforeRange: (() => Promise<void>) | null;
 }
 
 export const immediateTimers: Timers = {
@@ -37,11 +39,13 @@ export const immediateTimers: Timers = {
 export async function openFeedNode(member?: FeedNode): Promise<FeedNode> {
   const reads: string[] = [];
   const damaged = new Set<string>();
-  const intercept = (access: StoreAccess): void => {
+  const before: Pick<FeedNode, 'beforeRange'> = { beforeRange: null };
+  const intercept = (access: StoreAccess): void | Promise<void> => {
     if (access.type !== 'range') return;
     const kind = String.fromCharCode(access.gte[0]!);
     reads.push(kind);
     if (damaged.has(kind)) throw new StorageError('STORAGE_CORRUPT', `damaged: ${kind}`);
+    return before.beforeRange?.();
   };
   const clock = new ManualClock();
   const store = new MemoryStore({ intercept });
@@ -51,7 +55,7 @@ export async function openFeedNode(member?: FeedNode): Promise<FeedNode> {
     await copySnapshot(member.replica, replica, SYSTEM);
     await copySnapshot(member.replica, replica, KEY);
   }
-  return { replica, database: replica.database('app'), clock, reads, damaged };
+  return Object.assign(before, { replica, database: replica.database('app'), clock, reads, damaged });
 }
 
 export async function copySnapshot(from: Replica, to: Replica, key: string): Promise<void> {
