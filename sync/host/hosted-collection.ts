@@ -16,7 +16,7 @@ import type { Timers } from '../port.ts';
 import { sequenceOf } from '../version-vector.ts';
 import type { Positions } from '../token.ts';
 import { readHosted } from './hosted-document.ts';
-import type { Selection } from './selection.ts';
+import type { Selection } from '../leaf/selection.ts';
 
 /** A document is sent without asking when its JSON has at most so many bytes: asking would cost more. */
 const GIVEN_JSON_MAX = 2048;

@@ -36,7 +36,7 @@ import { negotiateVersion } from '../protocol/version.ts';
 import { takeEdit } from './edit-intake.ts';
 import { HostedCollection } from './hosted-collection.ts';
 import type { LeafAuthorise, LeafGrant } from './leaf-grant.ts';
-import { readSelection } from './selection.ts';
+import { readSelection } from '../leaf/selection.ts';
 
 export interface LeafSessionParts {
   readonly node: string;

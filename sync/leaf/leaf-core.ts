@@ -155,6 +155,13 @@ export class LeafCore implements CommitParticipant {
     this.announce({ type: 'left', reason, ...namesOf(document) });
   }
 
+  /** Another selection is told from the beginning; what is held of it already is not sent again, and the rest goes. */
+  select(held: HeldCollection, selection: string): void {
+    if (held.selection !== selection) Object.assign(held, { selection, cursor: '' });
+    this.table.move(held);
+    for (const document of [...held.documents.values()]) if (!held.wants(document)) this.leave(document, 'unmatched');
+  }
+
   /** Lets go of a collection that is not subscribed to any more. @returns Ids of documents that have unsent changes, and stay. */
   forget(held: HeldCollection): readonly string[] {
     held.cursor = '';

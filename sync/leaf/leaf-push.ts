@@ -126,9 +126,9 @@ export class LeafPushing {
     this.#waiting.add(document);
   }
 
-  /** What was told of it while something was unsent may have changed by that. */
+  /** What was told of it while something was unsent may have changed by that; of what nobody subscribes to nothing may be told. */
   async #settle(document: LeafDocument): Promise<void> {
-    if (document.unsent > 0 || document.leaving === null) return;
+    if (document.unsent > 0 || (document.leaving === null && document.collection.wants(document))) return;
     await this.#parts.intake.refresh(document.collection, [document.id]);
     await this.#parts.core.commit();
   }

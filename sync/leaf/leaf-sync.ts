@@ -149,12 +149,11 @@ export class LeafSync {
     this.#current.clear();
     this.#ended.clear();
     this.#answers = [];
-    const ended = new SyncError('SYNC_CLOSED', 'The connection has ended.', { retryable: true });
     const [fetch, push] = [this.#fetch, this.#push];
     this.#fetch = null;
     this.#push = null;
-    fetch?.reject(ended);
-    push?.reject(ended);
+    fetch?.reject(ended());
+    push?.reject(ended());
     this.#parts.onStatus();
   }
 
@@ -258,7 +257,8 @@ export class LeafSync {
     const asked = this.#fetching.then(
       () =>
         new Promise<LeafContents>((resolve, reject) => {
-          if (generation !== this.#generation) throw new SyncError('SYNC_CLOSED', 'The connection has ended.');
+          // Nobody would answer what is asked between two connections.
+          if (generation !== this.#generation || this.#link.state !== 'online') throw ended();
           this.#fetch = { resolve, reject };
           this.#link.send({ type: 'fetch', subscription: this.#numbers.get(held)!, documents });
         }),
@@ -268,11 +268,15 @@ export class LeafSync {
   }
 
   async #sendPush(message: Omit<LeafPush, 'type' | 'number'>): Promise<LeafPushed> {
-    if (this.#link.state !== 'online') throw new SyncError('SYNC_CLOSED', 'The connection has ended.');
+    if (this.#link.state !== 'online') throw ended();
     const pushed = await new Promise<LeafPushed>((resolve, reject) => {
       this.#push = { resolve, reject };
       this.#link.send({ type: 'push', number: ++this.#pushNumber, ...message });
     });
     return pushed;
   }
+}
+
+function ended(): SyncError {
+  return new SyncError('SYNC_CLOSED', 'The connection has ended.', { retryable: true });
 }

@@ -4,11 +4,14 @@
  * has changed is in memory until it is durable.
  */
 import { CrdtDocument } from '../../crdt/index.ts';
+import type { JsonObject } from '../../crdt/index.ts';
 import type { CollectionConfig } from '../collection-config.ts';
 import type { Store, StoreOperation } from '../port.ts';
 import { decodeParts, decodeView, encodeCollection, encodeParts, encodeView } from './record.ts';
 import { COLLECTION_KEYS, VIEW_KEYS, collectionKey, decodeCollection, nameOf, stateKey, viewKey } from './record.ts';
 import type { CollectionRecord, Leaving } from './record.ts';
+import { readSelection } from './selection.ts';
+import type { Selection } from './selection.ts';
 
 /** Documents that are used are kept in memory, so many of them. */
 const LOADED_MAX = 64;
@@ -53,6 +56,7 @@ export class HeldCollection {
   selection = '';
   config: CollectionConfig = {};
   mustCompare = false;
+  #wanted: (Selection & { readonly of: string }) | null = null;
 
   constructor(database: string, collection: string) {
     this.database = database;
@@ -67,6 +71,13 @@ export class HeldCollection {
   /** Nothing of it is held. */
   get isEmpty(): boolean {
     return this.documents.size === 0;
+  }
+
+  /** Does it subscribe to what a document shows? As far as is known here: the node may know more. */
+  wants({ id, json }: LeafDocument): boolean {
+    if (json === null) return true;
+    if (this.#wanted?.of !== this.selection) this.#wanted = { of: this.selection, ...readSelection(this.selection) };
+    return this.#wanted.matches(id, () => JSON.parse(json) as JsonObject);
   }
 
   /** A document of which there is something here. */

@@ -185,9 +185,7 @@ function select(core: LeafCore, selections: readonly CollectionSelection[]): Rea
   const collections = new Map<string, HeldCollection>();
   for (const { database, collection, selection } of selections) {
     const held = core.table.collection(database, collection);
-    // Another selection is told from the beginning; what is held of it already is not sent again.
-    if (held.selection !== selection) Object.assign(held, { selection, cursor: '' });
-    core.table.move(held);
+    core.select(held, selection);
     collections.set(held.name, held);
   }
   return collections;

@@ -104,7 +104,7 @@ export class Cluster {
       trace: this.trace,
       profile: plan.network,
       observer: { onSend: (...sent) => this.#onSend(...sent), onClose: (...closed) => this.#onClose(...closed) },
-      isConnected: (a, b) => isConnected(plan.topology, plan.nodes.length, a, b),
+      isConnected: (a, b) => this.#isLeaf(a) || isConnected(plan.topology, plan.nodes.length, a, b),
     });
     this.nodes = plan.nodes.map((nodePlan, index) => this.#createNode(nodePlan, index));
   }
@@ -177,6 +177,11 @@ export class Cluster {
     });
   }
 
+  /** Machines behind the nodes are those of leaves. */
+  #isLeaf(machine: number): boolean {
+    return machine >= this.plan.nodes.length;
+  }
+
   isConnected(a: number, b: number): boolean {
     return a !== b && isConnected(this.plan.topology, this.plan.nodes.length, a, b);
   }
@@ -189,6 +194,7 @@ export class Cluster {
 
   #onSend(channel: object, from: number, to: number, message: Uint8Array, bufferedBytes: number): void {
     this.trace.maximum('max buffered bytes', bufferedBytes);
+    if (this.#isLeaf(from) || this.#isLeaf(to)) return;
     this.#checkMemory(from, 'buffers', bufferedBytes);
     try {
       this.#tap.onFrame(channel, from, to, message);

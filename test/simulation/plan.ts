@@ -372,7 +372,7 @@ function makeFaults(random: SeededRandom, nodes: number, activeMs: number): Acti
   return actions;
 }
 
-function makeFault(
+export function makeFault(
   random: SeededRandom,
   nodes: number,
   activeMs: number,
@@ -432,7 +432,7 @@ function makeCut(random: SeededRandom, direction: Direction, forMs: number): Cut
   return { direction, afterMs: random.float() * forMs, forMs: (0.3 + 0.7 * random.float()) * forMs };
 }
 
-function allDirections(nodes: number): Direction[] {
+export function allDirections(nodes: number): Direction[] {
   const ids = [...Array(nodes).keys()];
   return ids.flatMap((a) => ids.filter((b) => b !== a).map((b) => [a, b] as const));
 }

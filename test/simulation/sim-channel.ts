@@ -73,6 +73,8 @@ export class SimChannel implements Channel, HostChannel {
   /** Arrived where nobody can take it yet. */
   readonly #waiting: Parcel[] = [];
   #isTransmitting = false;
+  /** Of a stream something was lost: nothing behind it arrives. */
+  #isTorn = false;
   /** Closed by our side or theirs: nothing is delivered here any more. */
   #isClosed = false;
   #isCloseReported = false;
@@ -153,6 +155,7 @@ export class SimChannel implements Channel, HostChannel {
     if (profile.mode === 'stream') {
       if (random.chance(profile.loss)) {
         trace.count('connections reset');
+        this.#isTorn = true;
         this.#break('connection reset', this.#network.latency());
         return this.resetRemote();
       }
@@ -175,7 +178,10 @@ export class SimChannel implements Channel, HostChannel {
     let at = time.now + this.#network.latency();
     if (isInOrder) at = this.#lastArrivalAt = Math.max(at, this.#lastArrivalAt + 0.001);
     else at += random.float() * REORDER_MS_MAX;
-    time.after(at - time.now, () => this.#arrive(parcel));
+    const isVoid = this.#isTorn;
+    time.after(at - time.now, () => {
+      if (!isVoid) this.#arrive(parcel);
+    });
   }
 
   #arrive(parcel: Parcel): void {

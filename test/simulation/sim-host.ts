@@ -22,11 +22,13 @@ export interface Host {
   pausedUntil: number;
   /** Null until the process listens. */
   accept: ((channel: Channel) => void) | null;
+  /** The same for leaves. */
+  acceptLeaf: ((channel: Channel) => void) | null;
   readonly channels: Set<HostChannel>;
 }
 
 export function createHost(node: number): Host {
-  return { node, isAlive: true, pausedUntil: 0, accept: null, channels: new Set() };
+  return { node, isAlive: true, pausedUntil: 0, accept: null, acceptLeaf: null, channels: new Set() };
 }
 
 /** Schedules something that a process does: never after its death, and not while it is frozen. Returns the cancel function. */

@@ -45,6 +45,11 @@ export class SimNetwork implements ChannelNetwork {
     return `ws://node-${node}.sim:7400`;
   }
 
+  /** Where a node lets leaves in. */
+  static leafUrl(node: number): string {
+    return `${SimNetwork.url(node)}/leaf`;
+  }
+
   /** Puts a new process of `node` on the network. */
   attach(node: number): Host {
     const host = createHost(node);
@@ -56,6 +61,7 @@ export class SimNetwork implements ChannelNetwork {
   kill(host: Host, isReset: boolean): void {
     host.isAlive = false;
     host.accept = null;
+    host.acceptLeaf = null;
     if (this.#hosts.get(host.node) === host) this.#hosts.delete(host.node);
     for (const channel of host.channels) {
       if (isReset && !this.isCut(host.node, channel.remoteNode)) channel.resetRemote();
@@ -109,6 +115,7 @@ export class SimNetwork implements ChannelNetwork {
 
   #dial(from: Host, url: string): Promise<Channel> {
     const target = Number(/^ws:\/\/node-(\d+)\.sim/.exec(url)?.[1] ?? Number.NaN);
+    const isLeaf = url.endsWith('/leaf');
     return new Promise((resolve, reject) => {
       if (!from.isAlive) return;
       this.trace.count('dials');
@@ -124,8 +131,8 @@ export class SimNetwork implements ChannelNetwork {
         if (this.isCut(from.node, target) || this.isCut(target, from.node) || host === undefined) {
           return fail(DIAL_TIMEOUT_MS * (0.3 + this.random.float()), 'timeout');
         }
-        if (host.accept === null) return fail(this.latency(), 'refused');
-        const { accept } = host;
+        const accept = isLeaf ? host.acceptLeaf : host.accept;
+        if (accept === null) return fail(this.latency(), 'refused');
         const [near, far] = SimChannel.pair(this, from, host);
         this.trace.event(this.time.now, `connect ${from.node}>${target}`);
         this.trace.count('connections');

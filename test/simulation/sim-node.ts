@@ -3,9 +3,11 @@
  * Owns one node of a simulated cluster: a machine with a disk and a clock, and the process on it that starts, dies and starts
  * again. The process is the production replica; only its ports are simulated.
  */
-import { Replica, StorageError } from '../../sync/index.ts';
+import { createHash } from 'node:crypto';
+import { LeafHost, Replica, StorageError } from '../../sync/index.ts';
+import type { LeafGrant } from '../../sync/index.ts';
 import type { MemoryStore } from '../../sync/store/memory-store.ts';
-import type { Compressor, Random } from '../../sync/port.ts';
+import type { Compressor, Random, Sha256 } from '../../sync/port.ts';
 import { BOOT_NONCE_BYTES } from '../../sync/protocol/limit.ts';
 import type { LinkOptions } from '../../sync/link/options.ts';
 import type { LogRetention } from '../../sync/log-cutter.ts';
@@ -21,14 +23,24 @@ import type { Trace } from './trace.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
 /** 2026-01-01: the wall clock at the start of every run. */
-const WALL_CLOCK_START_MS = 1_767_225_600_000;
+export const WALL_CLOCK_START_MS = 1_767_225_600_000;
 const CLUSTER_SECRET = new TextEncoder().encode('simulated cluster');
+
+const LEAF_GRANT: LeafGrant = { tokenId: 'simulated', mayWrite: true, mayUse: () => true, isCurrent: () => true };
+
+/** The portable one takes most of the time of a run. */
+export const nativeSha256: Sha256 = (...parts) => {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part);
+  return new Uint8Array(hash.digest());
+};
 
 export interface SimProcess {
   readonly host: Host;
   readonly startedAt: number;
   /** Null while it starts. */
   replica: Replica | null;
+  leaves: LeafHost | null;
   /** Storage failed: a supervisor would start it again. */
   hasFailed: boolean;
 }
@@ -96,7 +108,7 @@ export class SimNode {
     if (this.#process !== null) return;
     const { time, network, trace } = this.#parts;
     const host = network.attach(this.index);
-    const process: SimProcess = { host, startedAt: time.now, replica: null, hasFailed: false };
+    const process: SimProcess = { host, startedAt: time.now, replica: null, leaves: null, hasFailed: false };
     this.#process = process;
     trace.event(time.now, `start ${this.index}`);
     trace.count('starts');
@@ -138,7 +150,18 @@ export class SimNode {
     });
     if (!host.isAlive) return;
     process.replica = replica;
+    process.leaves = new LeafHost(replica, {
+      clock: { now: () => this.#wallClock() },
+      timers: { after },
+      sha256: nativeSha256,
+      onError: (error) => {
+        // A failed disk is told elsewhere.
+        if (!(error instanceof StorageError))
+          this.#parts.complain(`[LF14] node ${this.index} and a leaf: ${describeError(error)}`);
+      },
+    });
     host.accept = (channel) => replica.accept(channel);
+    host.acceptLeaf = (channel) => process.leaves!.accept(channel, () => LEAF_GRANT);
     for (const other of joins) replica.addPeer(SimNetwork.url(other));
     trace.event(time.now, `ready ${this.index} origin ${replica.origin}`);
   }
@@ -179,6 +202,7 @@ export class SimNode {
   async stop(): Promise<boolean> {
     const process = this.#process;
     if (process === null || process.replica === null || process.hasFailed) return false;
+    process.leaves?.close();
     await process.replica.close();
     return this.#process === process;
   }

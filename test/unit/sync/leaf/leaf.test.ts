@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { JsonObject } from '../../../../crdt/index.ts';
 import { MemoryStore } from '../../../../sync/index.ts';
 import { grant, LeafWorld, putOn, putOnLeaf, readOn, shownOn, TODOS } from './leaf-fixture.ts';
+import type { TestLeaf } from './leaf-fixture.ts';
 
 let world: LeafWorld;
 beforeEach(() => {
@@ -293,6 +294,75 @@ test('[LF17] what is not subscribed to any more goes once its changes are sent',
   await again.leaf.close();
   const third = await world.leaf({ nodes: ['nowhere'], store: again.store.crash() });
   expect(third.leaf.collection('app', 'todos').get('t2')).toBe(null);
+});
+
+test('[LF17] [LF7] of a collection the leaf lets go of what it selects no more', async () => {
+  const [node] = await world.nodes('a');
+  for (const id of ['t1', 't2', 't3']) await putOn(node!, id, { owner: id === 't3' ? 'bob' : 'ada' });
+  const ids = (leaf: TestLeaf): readonly string[] =>
+    leaf.leaf
+      .collection('app', 'todos')
+      .list()
+      .map(({ id }) => id);
+  const all = await world.leaf({ nodes: ['a'] });
+  await world.settle(all);
+  await all.leaf.close();
+  const byId = await world.leaf({
+    nodes: ['a'],
+    subscribe: [{ ...TODOS[0]!, ids: ['t1', 't3'] }],
+    store: all.store.crash(),
+  });
+  expect(ids(byId)).toEqual(['t1', 't3']);
+  world.cut('a');
+  await byId.leaf.collection('app', 'todos').mergePatch('t1', { done: true });
+  await byId.leaf.close();
+  const filtered = await world.leaf({
+    nodes: ['a'],
+    subscribe: [{ ...TODOS[0]!, filter: { owner: 'bob' } }],
+    store: byId.store.crash(),
+  });
+  expect(ids(filtered)).toEqual(['t1', 't3']);
+  world.heal('a');
+  await world.settle(filtered);
+  expect(ids(filtered)).toEqual(['t3']);
+  expect(await readOn(node!, 't1')).toEqual({ done: true, owner: 'ada' });
+});
+
+test('[LF7] what a leaf writes and does not subscribe to goes when it is sent, also over another connection', async () => {
+  const [node] = await world.nodes('a');
+  const leaf = await world.leaf({ nodes: ['a'], subscribe: [{ ...TODOS[0]!, ids: ['mine'] }] });
+  await putOnLeaf(leaf, 'other', { title: 'milk' });
+  await world.settle(leaf);
+  expect(await readOn(node!, 'other')).toEqual({ title: 'milk' });
+  expect(shownOn(leaf, 'other')).toBe(null);
+});
+
+test('[LF12] what is refused is taken back although the connection ends just then', async () => {
+  const [node] = await world.nodes('a');
+  node!.replica.database('app').parts.schemas.checkOf = () => () => [{ pointer: '/title', detail: 'is not a string' }];
+  let isSlow = false;
+  const wait = (): Promise<void> => new Promise((resolve) => void world.time.after(50, resolve));
+  const store = new MemoryStore({ intercept: ({ type }) => (isSlow && type === 'batch' ? wait() : undefined) });
+  const leaf = await world.leaf({ nodes: ['a'], store });
+  await world.settle(leaf);
+  isSlow = true;
+  world.filter = ({ message }) => {
+    if (message.type !== 'pushed') return true;
+    // It is being noted that the answer came.
+    world.time.after(20, () => {
+      world.cut('a');
+      world.heal('a');
+    });
+    world.filter = () => true;
+    return true;
+  };
+  const putting = putOnLeaf(leaf, 't1', { title: 5 });
+  await world.settle(leaf);
+  await putting;
+  await world.time.advance(500);
+  isSlow = false;
+  expect(leaf.events.filter(({ type }) => type === 'refused')).toMatchObject([{ id: 't1' }]);
+  expect(shownOn(leaf, 't1')).toBe(null);
 });
 
 test('[LF1] the store of something else is refused', async () => {

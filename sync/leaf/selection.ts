@@ -5,7 +5,7 @@
 import { AtollError } from '../../crdt/index.ts';
 import type { JsonObject, JsonValue } from '../../crdt/index.ts';
 import { SyncError } from '../errors.ts';
-import { SELECTED_IDS_MAX } from '../leaf/limit.ts';
+import { SELECTED_IDS_MAX } from './limit.ts';
 import { validateDocumentId } from '../names.ts';
 import { parseFilter } from '../query/filter.ts';
 import { compileFilter } from '../query/predicate.ts';
