@@ -64,22 +64,29 @@ export class ClientSocket {
     return isMore;
   }
 
-  send(frame: Uint8Array): void {
-    if (this.#isClosed) return;
-    const waiting = this.#socket.bufferedAmount;
-    if (waiting === 0) this.#allowance = BUFFER_BYTES_MAX;
-    if (waiting > this.#allowance) {
-      this.#hooks.handleTooSlow();
-      return;
-    }
-    this.#quiet = 0;
-    this.#socket.send(frame, { binary: true, compress: false }, () => {});
+  send(message: Uint8Array): void {
+    if (this.#mayTake()) this.#socket.send(message, { binary: true, compress: false }, () => {});
+  }
+
+  /** Sends messages that are framed already: what ws would write, which compresses nothing and so holds nothing back. */
+  sendFrames(frames: Uint8Array): void {
+    if (this.#mayTake() && this.#socket.readyState === this.#socket.OPEN) this.#raw.write(frames);
   }
 
   /** Sends what may be large; one such message may wait at a time. */
-  sendBulk(frame: Uint8Array): void {
-    this.send(frame);
-    this.#allowance = Math.max(this.#allowance, frame.length + BUFFER_BYTES_MAX);
+  sendBulk(message: Uint8Array): void {
+    this.send(message);
+    this.#allowance = Math.max(this.#allowance, message.length + BUFFER_BYTES_MAX);
+  }
+
+  #mayTake(): boolean {
+    if (this.#isClosed) return false;
+    const waiting = this.#socket.bufferedAmount;
+    if (waiting === 0) this.#allowance = BUFFER_BYTES_MAX;
+    const isTooSlow = waiting > this.#allowance;
+    if (isTooSlow) this.#hooks.handleTooSlow();
+    else this.#quiet = 0;
+    return !isTooSlow;
   }
 
   pause(): void {

@@ -9,6 +9,8 @@ import type { Database, Presence, PresenceEntry, PresenceRoom } from '../../sync
 import type { ClientSocket } from './client-socket.ts';
 import { Refusal, type CloseReason } from './close-code.ts';
 import type { Grant } from './grant.ts';
+import { Pace } from './pace.ts';
+import { frameMessages } from './websocket-frame.ts';
 import { encodeAwareness, encodeSync, isState, KEEP_ALIVE, SYNC, withPrefix } from './wire.ts';
 
 /** A client's hold on a document. */
@@ -61,6 +63,14 @@ export class Room {
   readonly #bytesMax: number;
   readonly #document: SharedDocument;
   readonly #members = new Set<Member>();
+  readonly #commits: Pace;
+  readonly #broadcasts: Pace;
+  /** What waits for the next commit. */
+  #uncommitted: (() => void)[] = [];
+  /** What is durable and not told yet. */
+  #untold: Uint8Array[] = [];
+  /** The newest of each client. */
+  #untoldPresence = new Map<number, PresenceEntry>();
   #opening: Promise<void> | null = null;
   #idle = 0;
   /** Somebody was shown an empty document because it was deleted. */
@@ -75,6 +85,9 @@ export class Room {
     this.#name = { database: database.key, ...place };
     this.#presence = options.presence;
     this.#bytesMax = options.bytesMax;
+    const size = (): number => this.#members.size;
+    this.#commits = new Pace(size, () => this.#commit());
+    this.#broadcasts = new Pace(size, () => this.#tell());
     this.#document = new SharedDocument(database, place.collection, place.id, (updates, exists) =>
       this.#handleDurable(updates, exists),
     );
@@ -128,6 +141,8 @@ export class Room {
 
   close(): void {
     this.#isClosed = true;
+    this.#commits.flush();
+    this.#broadcasts.flush();
     this.#document.close();
   }
 
@@ -171,8 +186,18 @@ export class Room {
       member.unresolved = null;
       member.isSynced = true;
     }
-    this.#afterCommit(() => {
+    this.#uncommitted.push(() => {
       for (let count = taken; count > 0; count--) member.acknowledge(true);
+    });
+    this.#commits.ask();
+  }
+
+  /** Makes what came since the last time durable together. */
+  #commit(): void {
+    const acknowledge = this.#uncommitted;
+    this.#uncommitted = [];
+    this.#afterCommit(() => {
+      for (const each of acknowledge) each();
     });
   }
 
@@ -229,7 +254,8 @@ export class Room {
 
   /** Who is there changed, here or on another node: everybody is told, also who said it. */
   showPresence(entries: readonly PresenceEntry[]): void {
-    this.#broadcast([encodeAwareness(entries)]);
+    for (const entry of entries) this.#untoldPresence.set(entry.client, entry);
+    this.#broadcasts.ask();
   }
 
   #handleDurable(updates: readonly Uint8Array[] | null, exists: boolean): void {
@@ -245,7 +271,18 @@ export class Room {
       void this.#showAll();
       return;
     }
-    this.#broadcast(joined(updates, this.#members.size).map((update) => encodeSync(SYNC.update, update)));
+    this.#untold.push(...updates);
+    this.#broadcasts.ask();
+  }
+
+  /** Tells everybody what changed since the last time: one write to each. */
+  #tell(): void {
+    const messages = joined(this.#untold, this.#members.size).map((update) => encodeSync(SYNC.update, update));
+    const entries = [...this.#untoldPresence.values()];
+    this.#untold = [];
+    this.#untoldPresence = new Map();
+    if (entries.length > 0) messages.push(encodeAwareness(entries));
+    if (messages.length > 0) this.#broadcast(messages);
   }
 
   /** Who saw an empty document lacks what a change of it builds on. */
@@ -286,12 +323,11 @@ export class Room {
   }
 
   #broadcast(messages: readonly Uint8Array[]): void {
-    const frames = new Map<string, readonly Uint8Array[]>();
-    for (const member of [...this.#members]) {
-      const { prefix, prefixKey } = member;
-      let own = frames.get(prefixKey);
-      if (own === undefined) frames.set(prefixKey, (own = messages.map((message) => withPrefix(prefix, message))));
-      for (const frame of own) member.socket.send(frame);
+    const framed = new Map<string, Uint8Array>();
+    for (const { prefix, prefixKey, socket } of [...this.#members]) {
+      let frames = framed.get(prefixKey);
+      if (frames === undefined) framed.set(prefixKey, (frames = frameMessages(prefix, messages)));
+      socket.sendFrames(frames);
     }
   }
 
