@@ -43,6 +43,17 @@ export interface BenchConfig {
     /** On each side. */
     readonly perSecond: number;
   };
+  readonly editors: {
+    /** On each node. */
+    readonly clients: number;
+    /** Characters of each. */
+    readonly perSecond: number;
+    readonly seconds: number;
+    readonly rounds: number;
+    readonly idleConnections: number;
+    readonly settleMs: number;
+    readonly historyOperations: number;
+  };
   readonly memory: { readonly documents: number; readonly settleMs: number };
   readonly repair: { readonly documents: number };
   readonly query: {
@@ -77,6 +88,15 @@ export const CONFIG: BenchConfig = {
     stuckBytes: 20_000_000,
   },
   heal: { partitionSeconds: 60, perSecond: 500 },
+  editors: {
+    clients: 50,
+    perSecond: 10,
+    seconds: 20,
+    rounds: 3,
+    idleConnections: 1_000,
+    settleMs: 5_000,
+    historyOperations: 250_000,
+  },
   memory: { documents: 100_000, settleMs: 15_000 },
   repair: { documents: 1_000_000 },
   query: { documents: Number.POSITIVE_INFINITY, connections: 32, rounds: 3, roundMs: 4_000, warmUpMs: 3_000 },
@@ -98,6 +118,7 @@ export const QUICK_CONFIG: BenchConfig = {
     stuckBytes: 5_000_000,
   },
   heal: { partitionSeconds: 5, perSecond: 200 },
+  editors: { ...CONFIG.editors, clients: 20, seconds: 5, rounds: 1, idleConnections: 200, historyOperations: 50_000 },
   memory: { documents: 20_000, settleMs: 15_000 },
   repair: { documents: 20_000 },
   query: { documents: 20_000, connections: 32, rounds: 3, roundMs: 1_000, warmUpMs: 1_000 },
@@ -130,6 +151,10 @@ export const TARGET = {
   stuckPeerMebibytesMax: 1.1,
   healSecondsMax: 15,
   healP99RatioMax: 2,
+  editorP50MsMax: 15,
+  editorP99MsMax: 100,
+  idleEditorsMegabytesMax: 100,
+  historyRatioMax: 1.2,
   idleMegabytesMax: 300,
   find10BytesMax: 1_000,
   find1000BytesMax: 40_000,

@@ -15,6 +15,7 @@ import { judge, renderLine, renderMarkdown, type SuiteResult } from './report.ts
 import { bulkSuite } from './suite/bulk.ts';
 import { catchUpSuite } from './suite/catch-up.ts';
 import { crdtSuite } from './suite/crdt.ts';
+import { editorsSuite } from './suite/editors.ts';
 import { feedSuite } from './suite/feed.ts';
 import { healSuite } from './suite/heal.ts';
 import { httpSuite } from './suite/http.ts';
@@ -32,6 +33,7 @@ const SUITES: readonly Suite[] = [
   bulkSuite,
   propagationSuite,
   feedSuite,
+  editorsSuite,
   catchUpSuite,
   replicationSuite,
   healSuite,

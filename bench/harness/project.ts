@@ -9,7 +9,12 @@ export const PROJECT_DIRECTORY: string = findProject(import.meta.dirname);
 /** The command-line program. */
 export const ATOLL_PROGRAM: string = join(PROJECT_DIRECTORY, 'dist/cli/bin.js');
 /** The server that the HTTP numbers are compared with. */
-export const YARDSTICK_PROGRAM: string = join(PROJECT_DIRECTORY, 'dist/bench/yardstick/server.js');
+export const YARDSTICK_PROGRAM: string = yardstickProgram('server');
+
+/** Another server that numbers are compared with. */
+export function yardstickProgram(name: string): string {
+  return join(PROJECT_DIRECTORY, `dist/bench/yardstick/${name}.js`);
+}
 
 function findProject(directory: string): string {
   if (existsSync(join(directory, 'package.json'))) return directory;
