@@ -280,6 +280,32 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    name: 'forgetful-outbox',
+    invariant: 'LF20',
+    bug: 'a leaf drops its changes when it has sent them, acknowledged or not',
+    test: 'test/simulation/leaf/leaf.sim.test.ts',
+    edits: [
+      {
+        file: 'sync/leaf/leaf-push.ts',
+        find: '    const { outcomes } = await push({\n',
+        replace: '    for (const edit of edits) core.outbox.remove(edit);\n    const { outcomes } = await push({\n',
+      },
+    ],
+  },
+  {
+    name: 'trusting-return',
+    invariant: 'LF20',
+    bug: 'a leaf that returns keeps what was deleted and forgotten meanwhile',
+    test: 'test/simulation/leaf/leaf.sim.test.ts',
+    edits: [
+      {
+        file: 'sync/leaf/leaf-intake.ts',
+        find: "      else this.#core.leave(document, 'deleted');\n    }\n  }\n}\n",
+        replace: '    }\n  }\n}\n',
+      },
+    ],
+  },
 ];
 
 /** The files after the edits of a mutant, by path. Throws when an edit does not apply: the code it broke has changed. */

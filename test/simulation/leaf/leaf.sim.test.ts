@@ -9,7 +9,7 @@ import type { Counters } from '../trace.ts';
 import { makeLeafPlan } from './leaf-plan.ts';
 import { runLeafPlan } from './run-leaf-plan.ts';
 
-const RUNS_DEFAULT = 200;
+const RUNS_DEFAULT = 100;
 const SEEDS_PER_TEST = 25;
 
 const only = process.env['SEED'];
