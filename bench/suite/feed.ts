@@ -14,7 +14,8 @@ import { SeededRandom } from '../workload/seeded-random.ts';
 import type { Suite, SuiteContext } from './suite.ts';
 
 const PATH = '/v1/app/items/changes?since=now';
-const CONNECTIONS = 32;
+/** As many as it takes to send as much as is asked for, when each waits for its fsync. */
+const CONNECTIONS = 64;
 const DRAIN_TIMEOUT_MS = 20_000;
 
 interface Delays {

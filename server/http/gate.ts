@@ -185,13 +185,20 @@ function requireNoQuery(query: object): void {
   });
 }
 
+/** Doors for clients, which are no routes. */
+const WEBSOCKETS = /^\/(?:leaf|hocuspocus|yjs\/[^/?]+\/[^/?]+\/[^?]+)(?:\?|$)/;
+
 function notFound(url: string): HttpError {
   return new HttpError('HTTP_ROUTE_NOT_FOUND', `there is nothing at ${url.slice(0, 200)}`);
 }
 
 function answerNotFound(methods: MethodTable, request: FastifyRequest, reply: FastifyReply): void {
   const allowed = methods.allowed(request.raw.url!);
-  if (allowed.length === 0) throw notFound(request.raw.url!);
+  if (allowed.length === 0) {
+    if (!WEBSOCKETS.test(request.raw.url!)) throw notFound(request.raw.url!);
+    reply.header('upgrade', 'websocket').header('connection', 'upgrade');
+    throw new HttpError('HTTP_UPGRADE_REQUIRED', 'this is a websocket, and the request asks for none');
+  }
   if (request.method !== 'OPTIONS') throw refusedMethod(allowed);
   reply.code(204).header('allow', allowed.join(', ')).send();
 }

@@ -157,14 +157,17 @@ describe('the node', () => {
     expect(health.inflight).toBe(0);
   });
 
-  test('[HT19] /sync without an upgrade is a 426', async () => {
-    const answer = await app.send('GET', '/sync');
-    expect([answer.statusCode, answer.json().code, answer.headers['upgrade']]).toEqual([
-      426,
-      'HTTP_UPGRADE_REQUIRED',
-      'websocket',
-    ]);
-  });
+  test.each(['/sync', '/leaf', '/hocuspocus', '/yjs/app/notes/a%2Fb?x=1'])(
+    '[HT19] %s without an upgrade is a 426',
+    async (path) => {
+      const answer = await app.send('GET', path);
+      expect([answer.statusCode, answer.json().code, answer.headers['upgrade']]).toEqual([
+        426,
+        'HTTP_UPGRADE_REQUIRED',
+        'websocket',
+      ]);
+    },
+  );
 });
 
 describe('access', () => {
