@@ -53,6 +53,8 @@ export class Reconciler {
   /** Where the next comparison of a database with too many differences goes on. */
   readonly #parts = new Map<string, BucketRange>();
   readonly #comparisons = new Map<number, Comparison>();
+  /** Databases with losses here, at the last heartbeat. */
+  #suspects: ReadonlySet<string> = new Set();
   #fetch: Fetch | null = null;
   #nextFetched = 0;
   #sample: object | null = null;
@@ -94,7 +96,13 @@ export class Reconciler {
     }
     for (const patience of this.#patience.values()) patience.beats--;
     if (databases.length > 0) this.#context.send({ type: 'digest', databases });
-    for (const database of equality.suspects()) this.#open(database);
+    this.#openSuspects(equality.suspects());
+  }
+
+  /** Both sides may have lost something. One of them begins; the other does with its next heartbeat if it has to. */
+  #openSuspects(suspects: readonly string[]): void {
+    for (const database of suspects) if (this.#isFirst || this.#suspects.has(database)) this.#open(database);
+    this.#suspects = new Set(suspects);
   }
 
   tick(): void {

@@ -232,4 +232,17 @@ test('[EQ5] two sides that begin to compare at once end up with one comparison',
   await cluster.time.until(() => isEqual(pair), 30_000);
   await cluster.time.advance(2000);
   expect(pair.map(({ concluded }) => concluded.length)).toEqual([1, 1]);
+  // One of them began: two sketches that cross would be twice the bytes.
+  expect(messagesOf('sketch')).toHaveLength(1);
+});
+
+test('[EQ5] a side that has lost something begins to compare when the other has no reason to', async () => {
+  for (const suspect of [0, 1]) {
+    const pair = await createPair(500);
+    // Digests are as ever: what was lost is still counted.
+    pair[suspect]!.documents.delete(1);
+    pair[suspect]!.isSuspect = true;
+    await cluster.time.until(() => pair[suspect]!.documents.size === 500, 30_000);
+    cluster.close();
+  }
 });
