@@ -375,6 +375,7 @@ function refusalOf(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
   if (error instanceof CrdtError) {
     const { code, message } = error;
+    if (code === 'CRDT_UPDATE_FENCED') return new Refusal(error.retryable ? 'unavailable' : 'compacted', message);
     if (code === 'CRDT_UPDATE_FORBIDDEN') return new Refusal('forbidden', message);
     return new Refusal(code === 'CRDT_LIMIT_EXCEEDED' ? 'tooLarge' : 'malformed', message);
   }

@@ -3,8 +3,8 @@
  * Owns getting the changes of a leaf to a node: in order, a message at a time, marked as sent before they are. What a node cannot take now
  * waits without holding up other documents; what it refuses is taken back; what was made to a document that is gone begins a new one.
  */
-import { AtollError } from '../../crdt/index.ts';
-import type { Change, JsonObject, JsonPatchOperation } from '../../crdt/index.ts';
+import { AtollError, shownTypes } from '../../crdt/index.ts';
+import type { Change, JsonObject } from '../../crdt/index.ts';
 import { differenceOf } from './json-difference.ts';
 import type { LeafCore } from './leaf-core.ts';
 import type { Fetch, LeafIntake } from './leaf-intake.ts';
@@ -91,11 +91,12 @@ export class LeafPushing {
     const nonces = new Map(edits.map(({ nonce }) => [nonce.join(), nonce]));
     const { outcomes } = await push({
       nonces: [...nonces.values()],
-      edits: edits.map(({ document, isBeginning, isAfterDelete, update }) => ({
+      edits: edits.map(({ document, isBeginning, isAfterDelete, generation, update }) => ({
         subscription: subscriptionOf(document.collection) ?? 0,
         id: document.id,
         isBeginning,
         isAfterDelete,
+        generation,
         update,
       })),
     });
@@ -174,12 +175,14 @@ export class LeafPushing {
     const { core } = this.#parts;
     const document = core.table.obtain(collection, id);
     document.crdt ??= core.table.begin();
-    const change = changeOf(base, shown, isThere ? (document.json ?? '{}') : null);
-    if (change === null) return;
+    const types = shownTypes(document.crdt);
+    const onto = { json: document.json ?? '{}', isText: (pointer: string) => types[pointer] === 'text' };
+    const changes = changesOf(base, shown, isThere ? onto : null);
+    if (changes.length === 0) return;
     if (!isThere && collection.config.deletePolicy === 'delete-wins')
       return core.refuse(document, GONE_FOR_GOOD, shown);
     try {
-      core.change(document, change);
+      for (const change of changes) core.change(document, change);
     } catch (error) {
       if (!(error instanceof AtollError)) throw error;
       core.refuse(document, error, shown);
@@ -188,11 +191,14 @@ export class LeafPushing {
 }
 
 /** @param onto - What is there now; null = nothing. */
-function changeOf(base: string | null, shown: string | null, onto: string | null): Change | null {
-  if (shown === null) return null;
+function changesOf(
+  base: string | null,
+  shown: string | null,
+  onto: { readonly json: string; readonly isText: (pointer: string) => boolean } | null,
+): readonly Change[] {
+  if (shown === null) return [];
   const value = JSON.parse(shown) as JsonObject;
-  if (onto === null) return { kind: 'replace', value };
+  if (onto === null) return [{ kind: 'replace', value }];
   const before = JSON.parse(base ?? '{}') as JsonObject;
-  const operations: JsonPatchOperation[] = differenceOf(before, value, JSON.parse(onto) as JsonObject);
-  return operations.length === 0 ? null : { kind: 'json-patch', operations };
+  return differenceOf(before, value, JSON.parse(onto.json) as JsonObject, onto.isText);
 }
