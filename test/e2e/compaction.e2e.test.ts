@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { AtollClient, type ClusterDatabase } from '../../cli/client.ts';
 import { RocksDbStore } from '../../server/storage/rocksdb-store.ts';
-import { rangeOf } from '../../sync/key.ts';
+import { documentOf, rangeOf } from '../../sync/key.ts';
 import { freePorts } from '../helper/port.ts';
 import { eventually, Leftovers } from './cli-process.ts';
 
@@ -28,12 +28,15 @@ async function digestsOf(nodes: readonly Node[]): Promise<readonly string[]> {
 const areEqual = async (nodes: readonly Node[]): Promise<boolean> =>
   new Set(await digestsOf(nodes).catch((error: unknown) => [String(error), ''])).size === 1;
 
-/** Bytes of views and bases of a node that is not running. */
+/** Bytes of the view and the base of the document on a node that is not running. */
 async function storedBytes(directory: string): Promise<number> {
   const store = await RocksDbStore.open(directory);
   let bytes = 0;
   for (const kind of ['j', 'y']) {
-    for await (const entries of store.range(rangeOf(kind, 2))) for (const [, value] of entries) bytes += value.length;
+    for await (const entries of store.range(rangeOf(kind, 2))) {
+      // What is remembered of the client's requests lies beside it.
+      for (const [key, value] of entries) if (documentOf(key).collection === 'c') bytes += value.length;
+    }
   }
   await store.close();
   return bytes;
