@@ -36,6 +36,7 @@ export type { LiveDocument, LiveEvent, LiveObserver, LiveOptions, LiveWrite } fr
 export type { JsonChange } from './json-change.ts';
 export type { At, Item, Path } from './typed-path.ts';
 export { shownTypes } from './fresh-copy.ts';
+export { incrementsOf } from './salvage.ts';
 export { generationClientOf } from './client-id.ts';
 export { GenerationalDocument, placesOf } from './generational-document.ts';
 export { ByteWriter } from './byte-writer.ts';

@@ -66,6 +66,31 @@ function isOf({ strangers }: Salvage, { run, clock }: Written): boolean {
   return from !== undefined && clock >= from;
 }
 
+/**
+ * What some writers have added to numbers, by pointer.
+ *
+ * @param writers - Of whom everything counts that the document has.
+ */
+export function incrementsOf(document: CrdtDocument, writers: ReadonlySet<number>): ReadonlyMap<string, number> {
+  const sums = new Map<string, number>();
+  addIncrements(readModel(document).root, [], writers, sums);
+  return sums;
+}
+
+function addIncrements(
+  node: Node,
+  keys: readonly string[],
+  writers: ReadonlySet<number>,
+  sums: Map<string, number>,
+): void {
+  for (const { kind, value, corrects, run } of node.entries) {
+    if (kind !== KIND.tally || corrects !== null || !writers.has(run.client)) continue;
+    const path = formatPointer(keys);
+    sums.set(path, (sums.get(path) ?? 0) + (value as number));
+  }
+  for (const [key, child] of node.children ?? []) addIncrements(child, [...keys, key], writers, sums);
+}
+
 function operate({ changes }: Salvage, operation: IntentOperation): void {
   changes.push({ kind: 'operations', operations: [operation] });
 }

@@ -259,6 +259,8 @@ export class Room {
   }
 
   #handleDurable(updates: readonly Uint8Array[] | null, exists: boolean): void {
+    // Who comes now is shown the other document, in which what waits to be told has no place.
+    if (updates === null) this.#untold = [];
     if (this.#members.size === 0) return;
     if (updates === null) return this.endAll('goingAway', 'the document was replaced');
     if (!exists) {

@@ -1,10 +1,18 @@
 /**
  * @module
  * Owns what leads from one JSON document to another, as changes that may be made to a third one: members that were set or taken away, at
- * any depth. Of an array or text that has changed there, too, the elements and characters are what is changed, by their neighbours.
+ * any depth. Of an array or text that has changed there, too, the elements and characters are what is changed, by their neighbours; of
+ * a set the elements, and what was counted is counted there.
  */
 import { canonicalJson } from '../../crdt/index.ts';
-import type { Change, IntentOperation, JsonObject, JsonPatchOperation, JsonValue } from '../../crdt/index.ts';
+import type {
+  Change,
+  DeclaredType,
+  IntentOperation,
+  JsonObject,
+  JsonPatchOperation,
+  JsonValue,
+} from '../../crdt/index.ts';
 
 interface Three {
   readonly before: JsonObject;
@@ -12,23 +20,29 @@ interface Three {
   readonly onto: JsonObject;
 }
 
-interface Found {
-  readonly isText: (pointer: string) => boolean;
+/** What JSON does not tell, by pointer. */
+export interface Merging {
+  /** Types of what the changes are for. */
+  readonly types: Readonly<Record<string, DeclaredType>>;
+  /** What was added to numbers. */
+  readonly increments: ReadonlyMap<string, number>;
+}
+
+interface Found extends Merging {
   readonly patch: JsonPatchOperation[];
   readonly operations: IntentOperation[];
 }
 
 /**
  * @param onto - What the changes are for: what is missing there is not taken away, and objects that are missing are set whole.
- * @param isText - Are characters merged at this pointer?
  */
 export function differenceOf(
   before: JsonObject,
   after: JsonObject,
   onto: JsonObject,
-  isText: (pointer: string) => boolean,
+  merging: Merging,
 ): readonly Change[] {
-  const found: Found = { isText, patch: [], operations: [] };
+  const found: Found = { ...merging, patch: [], operations: [] };
   compare('', { before, after, onto }, found);
   const { patch, operations } = found;
   return [
@@ -47,11 +61,28 @@ function compare(path: string, { before, after, onto }: Three, found: Found): vo
     if (isObject(was) && isObject(value) && isObject(is)) {
       compare(own, { before: was, after: value, onto: is }, found);
     } else if (Array.isArray(was) && Array.isArray(value) && Array.isArray(is) && !isSame(was, is)) {
-      found.operations.push(...editArray(own, was, value, is));
-    } else if (isString(was) && isString(value) && isString(is) && was !== is && found.isText(own)) {
+      const edit = found.types[own] === 'set' ? editSet : editArray;
+      found.operations.push(...edit(own, was, value, is));
+    } else if (isCounted(found, own, was, value) && typeof is === 'number') {
+      found.operations.push({ op: 'increment', path: own, value: found.increments.get(own)! });
+    } else if (isString(was) && isString(value) && isString(is) && was !== is && found.types[own] === 'text') {
       found.operations.push(...editText(own, was, value, is));
     } else found.patch.push({ op: 'add', path: own, value });
   }
+}
+
+/** Nothing else was done to the number. */
+function isCounted({ increments }: Merging, path: string, was: JsonValue | undefined, value: JsonValue): boolean {
+  return typeof was === 'number' && was + (increments.get(path) ?? 0) === value;
+}
+
+function editSet(path: string, before: readonly JsonValue[], after: readonly JsonValue[]): IntentOperation[] {
+  const without = (values: readonly JsonValue[], others: readonly JsonValue[]): readonly JsonValue[] =>
+    values.filter((value) => !others.some((other) => isSame(value, other)));
+  return [
+    ...without(before, after).map((value) => ({ op: 'set-remove', path, value }) as const),
+    ...without(after, before).map((value) => ({ op: 'set-add', path, value }) as const),
+  ];
 }
 
 function editArray(

@@ -77,6 +77,34 @@ test('[GC30] a leaf that holds a document as it was before gets all of it, and w
   expect(shownOn(leaf, 't')).toEqual({ list, n: 5 });
 });
 
+test('[GC30] what a leaf counted, and what it did to a set, is added to what others did meanwhile', async () => {
+  const [node] = (await nodes('a')) as [HostNode];
+  await grow(node);
+  await operate(node, ...['x', 'y'].map((value) => ({ op: 'set-add', path: '/tags', value }) as const));
+  const leaf = await world.leaf({ nodes: ['a'] });
+  await world.settle(leaf);
+  world.cut('a');
+  await compact(node);
+  await compact(node);
+  expect(compacted(node)).toBe(1);
+  await operate(
+    node,
+    { op: 'increment', path: '/n', value: 100 },
+    { op: 'set-add', path: '/tags', value: 'theirs' },
+    { op: 'set-remove', path: '/tags', value: 'y' },
+  );
+  await todos(leaf).apply('t', [
+    { op: 'increment', path: '/n', value: 10 },
+    { op: 'set-add', path: '/tags', value: 'ours' },
+    { op: 'set-remove', path: '/tags', value: 'x' },
+  ]);
+  await todos(leaf).apply('t', [{ op: 'increment', path: '/n', value: 1000 }]);
+  world.heal('a');
+  await world.settle(leaf);
+  expect(await readOn(node, 't')).toEqual({ list: ['first'], n: 1111, tags: ['ours', 'theirs'] });
+  expect(shownOn(leaf, 't')).toEqual(await readOn(node, 't'));
+});
+
 test('[GC30] a node that does not know of the compaction yet neither gets nor gives what is of another generation', async () => {
   const all = await nodes('a', 'b');
   const [first, other] = [...all].sort((x, y) => (x.replica.nodeId < y.replica.nodeId ? -1 : 1)) as [
