@@ -145,10 +145,18 @@ export class DocumentSlot {
   }
 
   #sealedChanges(): readonly SealedChange[] | null {
-    const { unsaved } = this;
-    if (unsaved.every((part) => part instanceof Uint8Array)) return this.document.forClients(unsaved);
-    const isMerged = unsaved.every((part) => part instanceof Uint8Array || isFirstContent(part));
-    return isMerged ? (unsaved as SealedChange[]) : null;
+    const { unsaved, document } = this;
+    const isFirst = (part: Uint8Array | DocumentContent): part is FirstContent =>
+      !(part instanceof Uint8Array) && isFirstContent(part);
+    // What it follows from is less than what it is.
+    if (unsaved.length === 1 && document.first !== null && unsaved.every(isFirst)) return unsaved;
+    const updates: Uint8Array[] = [];
+    for (const part of unsaved) {
+      if (part instanceof Uint8Array) updates.push(part);
+      else if (isFirst(part)) updates.push(...partsOf(part));
+      else return null;
+    }
+    return document.forClients(updates);
   }
 
   /** The same as updates. */

@@ -1,7 +1,8 @@
 /** Editors that are connected to a document, or come back to it, when it leaves its history behind. */
 import { afterEach, expect, test } from 'vitest';
 import * as Y from 'yjs';
-import { CrdtError } from '../../../crdt/index.ts';
+import { CrdtError, GenerationalDocument } from '../../../crdt/index.ts';
+import { DocumentSlot } from '../../../sync/document-slot.ts';
 import { SharedDocument } from '../../../sync/index.ts';
 import { ReplicaCluster } from './replica-fixture.ts';
 import type { Member } from './replica-fixture.ts';
@@ -109,4 +110,17 @@ test('[GC33] what an editor types while a document is being compacted stays, and
   await type(5, ' on');
   expect(await show(node)).toMatchObject({ body: 'typed on', list: ['first'] });
   shared.close();
+});
+
+test('[GC33] editors are told Yjs updates only, also of a document that comes at once with its first write and a successor', () => {
+  const document = GenerationalDocument.create();
+  const client = 2 ** 33;
+  const first = document.change({ kind: 'replace', value: { n: 1 } }, { client, stamp: 1 })!;
+  const { json } = document.view();
+  const prepared = document.prepare('x.1')!;
+  const slot = new DocumentSlot('c', 1, 'c', 'd');
+  slot.document = document;
+  slot.unsaved = [{ json: new TextEncoder().encode(json), stamp: 1, client }, prepared];
+  slot.seal();
+  expect(slot.sealedUpdates()).toEqual([first]);
 });
