@@ -138,6 +138,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'hasty-commit',
     invariant: 'I8',
     bug: 'a document leaves its history behind before every member is known to write for both generations',
+    test: 'test/unit/sync/compactor.test.ts',
     edits: [
       {
         file: 'sync/compactor.ts',

@@ -1,7 +1,7 @@
 /** Editors that are connected to a document, or come back to it, when it leaves its history behind. */
 import { afterEach, expect, test } from 'vitest';
 import * as Y from 'yjs';
-import { CrdtError, GenerationalDocument } from '../../../crdt/index.ts';
+import { CrdtError, generationClientOf, GenerationalDocument } from '../../../crdt/index.ts';
 import { DocumentSlot } from '../../../sync/document-slot.ts';
 import { SharedDocument } from '../../../sync/index.ts';
 import { ReplicaCluster } from './replica-fixture.ts';
@@ -76,18 +76,28 @@ test('[CR24] [GC33] who is connected is told to begin anew, and nothing made of 
 
 test('[GC33] what comes between the compaction and the news of it is not taken either', async () => {
   const node = await start();
-  const shared = new SharedDocument(node.replica.database('app'), 'c', 'd', () => undefined);
+  const told: (readonly Uint8Array[] | null)[] = [];
+  const shared = new SharedDocument(node.replica.database('app'), 'c', 'd', (updates) => void told.push(updates));
   await shared.open();
   const editor = new Y.Doc();
   Y.applyUpdate(editor, shared.diff(NEW));
+  const known = Y.encodeStateVector(editor);
   await compact(node);
   const done = compact(node);
+  const isCompacted = (): boolean => generationClientOf(Y.decodeStateVector(shared.stateVector()).keys()) !== 0;
+  for (let turns = 0; !isCompacted() && turns < 10_000; turns++) await Promise.resolve();
+  expect([isCompacted(), told.includes(null)]).toEqual([true, false]);
+  // It names nothing of what nodes wrote.
   editor.getText('body').insert(0, 'typed');
-  const update = Y.encodeStateAsUpdate(editor, Y.encodeStateVector(new Y.Doc()));
-  const isRefused = (): boolean => refusalOf(() => shared.merge(update, EDITOR)) !== null;
+  const update = Y.encodeStateAsUpdate(editor, known);
+  const refused = { code: 'CRDT_UPDATE_FENCED', retryable: true };
+  expect(refusalOf(() => shared.merge(update, EDITOR))).toEqual(refused);
+  // Also when somebody else is shown the new one already.
+  shared.diff(NEW);
+  expect(refusalOf(() => shared.merge(update, EDITOR))).toEqual(refused);
   await done;
   expect(compacted(node)).toBe(1);
-  expect(isRefused()).toBe(true);
+  expect(refusalOf(() => shared.merge(update, EDITOR))).toEqual(refused);
   expect(await show(node)).not.toHaveProperty('body');
   shared.close();
 });
