@@ -243,6 +243,46 @@ describe('compaction', { timeout: 60_000 }, () => {
     expect(text.length).toBeGreaterThan(0);
   });
 
+  test('[GC22] a successor is given up when a member was removed after it was prepared, and another one takes over', async () => {
+    const members = await start(['a', 'b', 'c'], { compaction: { ...OFTEN, intervalMs: 1e9 } });
+    const [first, other, gone] = byId(members) as [Member, Member, Member];
+    await edit(members, 40);
+    const look = async (): Promise<void> => {
+      await cluster.time.advance(20_000);
+      await first.replica.upkeep.compactor.compact();
+      await cluster.until(() => isEqual(first, other));
+    };
+    await look();
+    const { successors } = await held(first);
+    expect(successors).toHaveLength(1);
+    await stop(gone, first, other);
+    await first.replica.removeMember(gone.replica.nodeId);
+    await cluster.until(() => stateOf(other, gone) === 'removed');
+    await look();
+    expect(await held(first)).toEqual({ successors: [], generation: 0 });
+    for (let looks = 0; looks < 2; looks++) await look();
+    expect(await held(other)).toEqual({ successors: [], generation: 1 });
+  });
+
+  test('[GC22] nothing is prepared before every member knows who was removed', async () => {
+    const members = await start(['a', 'b', 'c'], { compaction: { ...OFTEN, intervalMs: 1e9 } });
+    const [first, other, gone] = byId(members) as [Member, Member, Member];
+    await edit(members, 40);
+    await cluster.until(() => isEqual(first, other));
+    await cluster.time.advance(20_000);
+    await stop(gone, first, other);
+    const link = [first, other].map(({ replica }) => replica.name).sort();
+    cluster.network.cut.add(link.join('|'));
+    await first.replica.removeMember(gone.replica.nodeId);
+    await first.replica.upkeep.compactor.compact();
+    expect((await held(first)).successors).toEqual([]);
+    cluster.network.cut.clear();
+    await cluster.until(() => stateOf(other, gone) === 'removed');
+    await cluster.time.advance(20_000);
+    await first.replica.upkeep.compactor.compact();
+    expect((await held(first)).successors).toHaveLength(1);
+  });
+
   test.each([false, true])(
     '[GC24] what a node wrote whose disk was set back to before a compaction is there, also when it hears of that by documents: %s',
     async (isCut) => {
