@@ -264,6 +264,34 @@ describe('compaction', { timeout: 60_000 }, () => {
     expect(await held(other)).toEqual({ successors: [], generation: 1 });
   });
 
+  test('[GC21] nothing takes over while a member that is away may be writing without knowing of it', async () => {
+    const members = await start(['a', 'b', 'c'], { compaction: { ...OFTEN, intervalMs: 1e9 } });
+    const [first, other, away] = byId(members) as [Member, Member, Member];
+    await edit(members, 40);
+    await cluster.until(() => isEqual(...members));
+    await cluster.time.advance(20_000);
+    const { n = 0 } = (await read(first)) as { n?: number };
+    for (const each of [first, other]) {
+      cluster.network.cut.add(
+        [each, away]
+          .map(({ replica }) => replica.name)
+          .sort()
+          .join('|'),
+      );
+    }
+    await first.replica.upkeep.compactor.compact();
+    await cluster.until(() => isEqual(first, other));
+    await operate(away, { op: 'increment', path: '/n', value: 5 });
+    await first.replica.upkeep.compactor.compact();
+    expect(await held(first)).toMatchObject({ successors: [expect.any(String)], generation: 0 });
+    cluster.network.cut.clear();
+    await cluster.until(() => isEqual(...members));
+    await cluster.time.advance(20_000);
+    await first.replica.upkeep.compactor.compact();
+    expect(await held(first)).toEqual({ successors: [], generation: 0 });
+    expect(await read(first)).toMatchObject({ n: n + 5 });
+  });
+
   test('[GC22] nothing is prepared before every member knows who was removed', async () => {
     const members = await start(['a', 'b', 'c'], { compaction: { ...OFTEN, intervalMs: 1e9 } });
     const [first, other, gone] = byId(members) as [Member, Member, Member];

@@ -55,7 +55,9 @@ test('[GC30] a leaf that holds a document as it was before gets all of it, and w
   const [node] = (await nodes('a')) as [HostNode];
   await grow(node);
   const leaf = await world.leaf({ nodes: ['a'] });
+  const reader = await world.leaf({ nodes: ['a'] });
   await world.settle(leaf);
+  await world.settle(reader);
   world.cut('a');
   await compact(node);
   await compact(node);
@@ -74,7 +76,8 @@ test('[GC30] a leaf that holds a document as it was before gets all of it, and w
   expect(shownOn(leaf, 't')).toEqual({ list, n });
   await operate(node, { op: 'increment', path: '/n', value: 4 });
   await world.settle(leaf);
-  expect(shownOn(leaf, 't')).toEqual({ list, n: 5 });
+  await world.settle(reader);
+  for (const each of [leaf, reader]) expect(shownOn(each, 't')).toEqual({ list, n: 5 });
 });
 
 test('[GC30] what a leaf counted, and what it did to a set, is added to what others did meanwhile', async () => {
