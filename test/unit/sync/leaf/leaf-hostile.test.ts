@@ -1,6 +1,6 @@
 import * as Y from 'yjs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { CrdtDocument } from '../../../../crdt/index.ts';
+import { CrdtDocument, STAMPS_PER_MS } from '../../../../crdt/index.ts';
 import type { Channel } from '../../../../sync/index.ts';
 import { portableSha256 } from '../../../../sync/sha256.ts';
 import { decodeLeafMessage, encodeLeafMessage } from '../../../../sync/leaf/codec.ts';
@@ -119,6 +119,34 @@ test('[LF5] nobody writes in the name of a node, an editor or another leaf', asy
   expect(await readOn(node, 't1')).toEqual({ title: 'milk' });
 });
 
+test('[LF2] a leaf that may only read writes nothing, whatever it sends', async () => {
+  await putOn(node, 't1', { title: 'milk' });
+  world.grants.set('reader', grant({ mayWrite: false }));
+  const raw = await Raw.welcome('reader');
+  const author = { client: CLIENT, stamp: stampNow() };
+  const change = (await copyOf('t1')).change({ kind: 'merge-patch', patch: { title: 'wine' } }, author)!;
+  expect(await raw.push('t1', change)).toMatchObject({ kind: 'refused', code: 'SYNC_LEAF_FORBIDDEN' });
+  const first = CrdtDocument.create().change({ kind: 'replace', value: { title: 'wine' } }, author)!;
+  expect(await raw.push('t2', first, true)).toMatchObject({ kind: 'refused', code: 'SYNC_LEAF_FORBIDDEN' });
+  expect(await readOn(node, 't1')).toEqual({ title: 'milk' });
+  expect(await readOn(node, 't2')).toBe(null);
+});
+
+test('[LF5] a stamp is of the next 24 hours at most', async () => {
+  const hour = 3_600_000 * STAMPS_PER_MS;
+  await putOn(node, 't1', { title: 'milk' });
+  const raw = await Raw.welcome();
+  const now = node.replica.database('app').parts.clock.last;
+  const write = async (title: string, stamp: number): Promise<LeafOutcome> => {
+    const change = { kind: 'merge-patch', patch: { title } } as const;
+    return raw.push('t1', (await copyOf('t1')).change(change, { client: CLIENT, stamp })!);
+  };
+  expect(await write('wine', now + 25 * hour)).toMatchObject({ kind: 'refused', code: 'CRDT_UPDATE_FORBIDDEN' });
+  expect(await readOn(node, 't1')).toEqual({ title: 'milk' });
+  expect(await write('beer', now + 23 * hour)).toEqual({ kind: 'taken' });
+  expect(await readOn(node, 't1')).toEqual({ title: 'beer' });
+});
+
 test('[LF5] nobody deletes, or says to have seen, what is not written yet', async () => {
   await putOn(node, 't1', { title: 'milk', count: 1 });
   const raw = await Raw.welcome();
@@ -161,7 +189,7 @@ test('[LF5] a tombstone whose own text claims the future is not believed', async
   expect(await readOn(node, 't1')).toEqual({ title: 'milk' });
 });
 
-test('[LF5] what is malformed, too large or against the schema is refused, and nothing of it is stored', async () => {
+test('[LF5] what is malformed or against the schema is refused, and nothing of it is stored', async () => {
   const app = node.replica.database('app');
   const raw = await Raw.welcome();
   const { digest } = app.digest();
@@ -173,16 +201,30 @@ test('[LF5] what is malformed, too large or against the schema is refused, and n
     kind: 'refused',
     code: 'SYNC_DOCUMENT_ID_INVALID',
   });
-  const author = { client: CLIENT, stamp: stampNow() };
-  const large = CrdtDocument.create().change(
-    { kind: 'replace', value: { text: 'x'.repeat(7 * 1024 * 1024) } },
-    { ...author, limits: { depthMax: 64, keyBytesMax: 1024, documentBytesMax: 1e9 } },
-  )!;
-  expect(await raw.push('big', large)).toEqual({ kind: 'taken' });
-  const more = large.slice();
-  expect(more.length).toBeLessThan(8 * 1024 * 1024);
-  await app.write('todos', 'big', { kind: 'delete' });
   expect(app.digest().digest).toBe(digest);
+  await putOn(node, 't1', { title: 'milk' });
+  app.parts.schemas.checkOf = () => () => [{ pointer: '/title', detail: 'is not a string' }];
+  const author = { client: CLIENT, stamp: stampNow() };
+  const wrong = (await copyOf('t1')).change({ kind: 'merge-patch', patch: { title: 7 } }, author)!;
+  expect(await raw.push('t1', wrong)).toMatchObject({ kind: 'refused', code: 'SYNC_SCHEMA_VIOLATION' });
+  expect(await readOn(node, 't1')).toEqual({ title: 'milk' });
+});
+
+test('[LF5] a document does not grow beyond the limit, however small the updates are', async () => {
+  const raw = await Raw.welcome();
+  const limits = { depthMax: 64, keyBytesMax: 1024, documentBytesMax: 1e9 };
+  const grow = (to: CrdtDocument, part: string): Uint8Array => {
+    const patch = { [part]: 'x'.repeat(5 * 1024 * 1024) };
+    return to.change({ kind: 'merge-patch', patch }, { client: CLIENT, stamp: stampNow(), limits })!;
+  };
+  expect(await raw.push('big', grow(CrdtDocument.create(), 'a'), true)).toEqual({ kind: 'taken' });
+  const { digest } = node.replica.database('app').digest();
+  expect(await raw.push('big', grow(await copyOf('big'), 'b'))).toMatchObject({
+    kind: 'refused',
+    code: 'CRDT_LIMIT_EXCEEDED',
+  });
+  expect(Object.keys((await readOn(node, 'big')) as object)).toEqual(['a']);
+  expect(node.replica.database('app').digest().digest).toBe(digest);
 });
 
 test('[LF14] a connection that does not keep to the rules is closed, with the reason', async () => {
@@ -222,6 +264,11 @@ test('[LF14] a connection that does not keep to the rules is closed, with the re
   hasty.say({ ...fetch, documents: Array.from({ length: 65 }, () => ({ id: 'x', stateVector: new Uint8Array(0) })) });
   await world.until(() => hasty.closed !== null);
   expect(hasty.closed).toBe('MESSAGE_UNEXPECTED');
+
+  const greedy = await Raw.welcome();
+  for (let subscription = 2; subscription <= 65; subscription++) greedy.say({ ...SUBSCRIBE, subscription });
+  await world.until(() => greedy.closed !== null);
+  expect(greedy.closed).toBe('MESSAGE_UNEXPECTED');
 
   const quiet = await Raw.welcome();
   await world.time.advance(40_000);
