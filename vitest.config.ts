@@ -5,6 +5,8 @@
 import { defineConfig } from 'vitest/config';
 import { CountReporter } from './test/helper/count-reporter.ts';
 
+/** Any of them may hold property tests. */
+const seeded = { setupFiles: ['test/helper/fixed-seed.ts'] };
 const built = { globalSetup: ['test/helper/build.ts'] };
 
 export default defineConfig({
@@ -14,9 +16,9 @@ export default defineConfig({
     maxWorkers: '100%',
     reporters: ['default', new CountReporter()],
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 10_000 } },
-      { test: { name: 'contract', include: ['test/contract/**/*.test.ts'], testTimeout: 20_000 } },
-      { test: { name: 'property', include: ['test/property/**/*.test.ts'], testTimeout: 120_000 } },
+      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], ...seeded, testTimeout: 10_000 } },
+      { test: { name: 'contract', include: ['test/contract/**/*.test.ts'], ...seeded, testTimeout: 20_000 } },
+      { test: { name: 'property', include: ['test/property/**/*.test.ts'], ...seeded, testTimeout: 120_000 } },
       { test: { name: 'simulation', include: ['test/simulation/**/*.test.ts'], testTimeout: 240_000 } },
       { test: { name: 'api', include: ['test/api/**/*.test.ts'], testTimeout: 120_000, ...built } },
       {

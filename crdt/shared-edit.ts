@@ -43,12 +43,20 @@ export function canOpen(doc: Y.Doc, { root, kind }: Pick<SharedEdit, 'root' | 'k
 }
 
 /** Edits a root type, within a transaction of a Y.Doc. */
-export function editRoot(doc: Y.Doc, { root, kind, target }: SharedEdit): void {
+export function editRoot(doc: Y.Doc, edit: SharedEdit): void {
+  const { root, kind, target } = edit;
+  if (target === null && !canOpen(doc, edit)) return clearRoot(doc.share.get(root)!, kind);
   if (kind === 'map') return editMap(doc.getMap(root), (target ?? {}) as JsonObject);
   const values = (target ?? []) as JsonValue[];
   if (kind === 'text') editText(doc.getText(root), target ?? '');
   else if (kind === 'xml') editRow(doc.getXmlFragment(root), values, toXml);
   else editRow(doc.getArray(root), values, toPlain);
+}
+
+/** Empties what two editors wrote under one name as different kinds, of which Yjs opens one: the methods of another do for any. */
+function clearRoot(type: SharedType & { readonly _length: number }, kind: SharedKind): void {
+  if (kind !== 'map') return Y.Array.prototype.delete.call(type, 0, type._length);
+  for (const key of type._map.keys()) Y.Map.prototype.delete.call(type, key);
 }
 
 /** A type in a row that can be written by index. */
