@@ -26,9 +26,10 @@ export type Resolution =
  * replica. What it added to is to count once.
  */
 export interface DuplicateWrite {
-  /** The Yjs client of the write, and where in the document it is. */
+  /** The write: its Yjs client, its first clock, and the clock after its last. */
   readonly client: number;
-  readonly places: readonly WritePlace[];
+  readonly from: number;
+  readonly to: number;
   /** What it added to numbers (`Author.onIncrement`). */
   readonly increments: readonly Increment[];
   /**
@@ -37,9 +38,6 @@ export interface DuplicateWrite {
    */
   readonly operation: number;
 }
-
-/** The first clock of a write, and the clock after its last, in a generation of a document; the first generation has no name. */
-export type WritePlace = readonly [generation: string, from: number, to: number];
 
 /** Added to the number at a path, in the notation of the representation (`~e` names elements). */
 export type Increment = readonly [path: string, amount: number];

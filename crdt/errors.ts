@@ -44,7 +44,6 @@ export type CrdtErrorCode =
   | 'CRDT_TYPE_MISMATCH'
   | 'CRDT_UPDATE_MALFORMED'
   | 'CRDT_UPDATE_GAP'
-  | 'CRDT_UPDATE_FORBIDDEN'
-  | 'CRDT_UPDATE_FENCED';
+  | 'CRDT_UPDATE_FORBIDDEN';
 
 export class CrdtError extends AtollError<CrdtErrorCode> {}

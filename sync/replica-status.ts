@@ -4,7 +4,6 @@
  */
 import type { Catalog, MemberEntry, MemberState } from './catalog.ts';
 import type { Database } from './database.ts';
-import type { CompactionStatus } from './compactor.ts';
 import type { DatabaseSet } from './database-set.ts';
 import type { SnapshotProgress } from './engine.ts';
 import { countMissing } from './horizon.ts';
@@ -87,7 +86,6 @@ export interface DatabaseStatus {
   readonly horizon: HorizonStatus;
   readonly epochs: EpochStatus;
   readonly tombstones: TombstoneStatus;
-  readonly compaction: CompactionStatus;
 }
 
 export interface ReplicaStatus extends PeersStatus {
@@ -147,7 +145,6 @@ export function describeReplica(view: ReplicaView): ReplicaStatus {
           horizon,
           epochs: database.parts.log.epochs,
           tombstones,
-          compaction: replica.upkeep.compactor.status(database),
         },
       ];
     }),

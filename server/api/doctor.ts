@@ -27,16 +27,7 @@ export interface AlarmAnswer {
 
 /** Something that must hold. */
 export interface CheckAnswer {
-  readonly check:
-    | 'storage'
-    | 'digest'
-    | 'documents'
-    | 'indexes'
-    | 'peers'
-    | 'scrub'
-    | 'tombstones'
-    | 'epochs'
-    | 'compaction';
+  readonly check: 'storage' | 'digest' | 'documents' | 'indexes' | 'peers' | 'scrub' | 'tombstones' | 'epochs';
   readonly database: string | null;
   readonly ok: boolean;
   readonly detail: string;

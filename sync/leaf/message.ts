@@ -129,8 +129,6 @@ export interface LeafEdit {
   readonly isBeginning: boolean;
   /** … because it was known to have been deleted. */
   readonly isAfterDelete: boolean;
-  /** Of the document, that the update is of: `generationClientOf` the copy. */
-  readonly generation: number;
   readonly update: Uint8Array;
 }
 
