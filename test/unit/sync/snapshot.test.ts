@@ -369,3 +369,24 @@ test('[AE34] what a snapshot puts in place shows when it is durable, and who ope
   expect(JSON.parse(new TextDecoder().decode((await theirs.get('c', placed))?.json))).toMatchObject({ more: true });
   expect(await ours.get('c', placed)).toEqual(await theirs.get('c', placed));
 });
+
+test('[AE31] nothing waits for a commit of chunks as it would for one that a client waits for', async () => {
+  const { donor, database: theirs } = await openDonor();
+  const receiver = await openReplica();
+  const ours = await openDatabase(receiver);
+  const { vector, chunks } = await chunksFor(donor, receiver);
+  const { commit } = ours.parts;
+  const awaited: boolean[] = [];
+  const join = commit.join.bind(commit);
+  commit.join = (...of) => {
+    const done = join(...of);
+    awaited.push(commit.isAwaited);
+    return done;
+  };
+  const sink = receiver.engine.receiveSnapshot(KEY);
+  for (const [index, chunk] of chunks.entries()) await sink.add(index, chunk);
+  await sink.complete(vector);
+  expect(ours.digest()).toEqual(theirs.digest());
+  expect(awaited.length).toBeGreaterThan(chunks.length * 2);
+  expect(awaited).not.toContain(true);
+});
