@@ -36,27 +36,30 @@ export function deltaContent(delta: readonly JsonValue[]): string {
   return delta.map((operation) => textOf(operation as unknown as DeltaOperation)).join('');
 }
 
-/** Tells whether Yjs will open a root type as this kind: one that was opened stays what it is for as long as the Y.Doc lives. */
-export function canOpen(doc: Y.Doc, { root, kind }: Pick<SharedEdit, 'root' | 'kind'>): boolean {
+/** Tells whether an edit can be made: a root type that was opened as one kind stays that for as long as the Y.Doc lives. */
+export function canEdit(doc: Y.Doc, { root, kind, target }: SharedEdit): boolean {
+  if (target === null) return true;
   const type = doc.share.get(root);
   return type === undefined || type.constructor === Y.AbstractType || type instanceof ROOT_TYPES[kind];
 }
 
-/** Edits a root type, within a transaction of a Y.Doc. */
-export function editRoot(doc: Y.Doc, edit: SharedEdit): void {
-  const { root, kind, target } = edit;
-  if (target === null && !canOpen(doc, edit)) return clearRoot(doc.share.get(root)!, kind);
-  if (kind === 'map') return editMap(doc.getMap(root), (target ?? {}) as JsonObject);
-  const values = (target ?? []) as JsonValue[];
-  if (kind === 'text') editText(doc.getText(root), target ?? '');
+/** Edits a root type, within a transaction of a Y.Doc. What is to show nothing stays unopened: another edit may need it as another kind. */
+export function editRoot(doc: Y.Doc, { root, kind, target }: SharedEdit): void {
+  if (target === null) return clearRoot(doc, doc.share.get(root), kind);
+  if (kind === 'map') return editMap(doc.getMap(root), target as JsonObject);
+  const values = target as JsonValue[];
+  if (kind === 'text') editText(doc.getText(root), target);
   else if (kind === 'xml') editRow(doc.getXmlFragment(root), values, toXml);
   else editRow(doc.getArray(root), values, toPlain);
 }
 
-/** Empties what two editors wrote under one name as different kinds, of which Yjs opens one: the methods of another do for any. */
-function clearRoot(type: SharedType & { readonly _length: number }, kind: SharedKind): void {
-  if (kind !== 'map') return Y.Array.prototype.delete.call(type, 0, type._length);
-  for (const key of type._map.keys()) Y.Map.prototype.delete.call(type, key);
+/** Deletes what a root type holds of one kind: two editors may have used its name for different ones. */
+function clearRoot(doc: Y.Doc, type: SharedType | undefined, kind: SharedKind): void {
+  if (type === undefined) return;
+  doc.transact((transaction) => {
+    if (kind === 'map') for (const item of type._map.values()) item.delete(transaction);
+    else for (let item = type._start; item !== null; item = item.right) item.delete(transaction);
+  });
 }
 
 /** A type in a row that can be written by index. */

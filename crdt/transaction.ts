@@ -232,12 +232,18 @@ export class Transaction {
 
   #dropEntry(entry: Entry): void {
     if (entry.kind === KIND.text) {
-      const length = textContent(entry, this.model).length;
-      if (length > 0) this.editText(textName(entry), 0, length, '');
+      if (textContent(entry, this.model).length > 0) this.#clearText(textName(entry));
     } else if (entry.kind === KIND.shared) {
       this.#clearShared(entry);
     }
     this.drop(entry);
+  }
+
+  /** Whatever else editors have put into it goes, too. */
+  #clearText(name: string): void {
+    this.model.texts.set(name, '');
+    this.model.shared.delete(sharedKey('text', name));
+    this.sharedEdits.push({ root: name, kind: 'text', target: null });
   }
 
   #clearShared(entry: Entry): void {

@@ -9,7 +9,7 @@ import type { ElementId, Model } from './model.ts';
 import { ModelReader } from './read-model.ts';
 import { facesOf } from './shared-type.ts';
 import type { TextRange } from './retract.ts';
-import { canOpen, editRoot } from './shared-edit.ts';
+import { canEdit, editRoot } from './shared-edit.ts';
 import type { Transaction } from './transaction.ts';
 import { ROOT } from './root-name.ts';
 import type { RootOrder } from './write-update.ts';
@@ -183,8 +183,8 @@ export function applyRootEdits(doc: Y.Doc, { textEdits, sharedEdits }: Transacti
 
 /** Names a root type that a write edits and that the Y.Doc has opened as another kind; null when there is none. */
 export function misfit(doc: Y.Doc, { textEdits, sharedEdits }: Transaction): string | null {
-  const texts = textEdits.map(({ name }) => ({ root: name, kind: 'text' }) as const);
-  return [...texts, ...sharedEdits].find((edit) => !canOpen(doc, edit))?.root ?? null;
+  const texts = textEdits.map(({ name }) => ({ root: name, kind: 'text', target: '' }) as const);
+  return [...texts, ...sharedEdits].find((edit) => !canEdit(doc, edit))?.root ?? null;
 }
 
 /** What is left of a write in the texts of a Y.Doc, the last of each text first. */
