@@ -12,14 +12,15 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { NewAccessTokenAnswer } from '../../server/api/index.ts';
 import { eventually, Leftovers } from '../e2e/cli-process.ts';
 import { findChromium } from '../helper/chromium.ts';
-import { EXAMPLES, serveExample, type ExampleSite } from '../helper/example-site.ts';
+import { EXAMPLES, serveExample } from '../helper/example-site.ts';
+import type { PageSite } from '../helper/page-site.ts';
 
 const SECRET = 'a-cluster-secret-of-a-test';
 /** A directory gets a picture of each page: to look at. */
 const PICTURES = process.env['ATOLL_TEST_PICTURES'];
 
 const leftovers = new Leftovers();
-const sites: ExampleSite[] = [];
+const sites: PageSite[] = [];
 let browser: Browser;
 let secretFile: string;
 
@@ -79,7 +80,7 @@ class Node {
   }
 }
 
-async function serve(name: string): Promise<ExampleSite> {
+async function serve(name: string): Promise<PageSite> {
   const site = await serveExample(name);
   sites.push(site);
   return site;

@@ -3,15 +3,13 @@
  * Owns the proof that a leaf runs in a real browser: on IndexedDB, let in by a token, offline, across a reload, and with another node.
  */
 import { writeFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { build } from 'esbuild';
 import { chromium, type Browser, type Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { NewAccessTokenAnswer } from '../../server/api/index.ts';
 import { eventually as poll, Leftovers } from '../e2e/cli-process.ts';
 import { findChromium } from '../helper/chromium.ts';
+import { serveScript, type PageSite } from '../helper/page-site.ts';
 
 /** What a page does, in terms of documents. */
 const PAGE = `
@@ -43,31 +41,17 @@ interface Script {
 const eventually = (check: () => Promise<boolean>): Promise<void> => poll(check, 60_000);
 const leftovers = new Leftovers();
 let browser: Browser;
-let site: Server;
-let origin: string;
+let site: PageSite;
 let nodes: { readonly url: string }[];
 let admin = '';
 let token: string;
 
 beforeAll(async () => {
   const executablePath = findChromium();
-  const { outputFiles } = await build({
-    stdin: { contents: PAGE, resolveDir: process.cwd() },
-    bundle: true,
-    format: 'esm',
-    platform: 'browser',
-    write: false,
-  });
-  site = createServer((request, response) => {
-    const isScript = request.url === '/page.js';
-    response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html');
-    response.end(isScript ? outputFiles[0]!.text : '<script type="module" src="/page.js"></script>');
-  });
-  await new Promise<void>((resolve) => site.listen(0, '127.0.0.1', resolve));
-  origin = `http://127.0.0.1:${(site.address() as AddressInfo).port}`;
+  site = await serveScript(PAGE);
   const secret = join(await leftovers.directory(), 'secret');
   await writeFile(secret, 'a-cluster-secret-of-a-test');
-  const args = ['--cluster-secret-file', secret, '--allow-origin', origin];
+  const args = ['--cluster-secret-file', secret, '--allow-origin', site.origin];
   const first = await leftovers.startNode(args);
   nodes = [first, await leftovers.startNode([...args, '--join', first.url])];
   admin = await tokenOf({ role: 'admin' });
@@ -106,7 +90,7 @@ const putIn = (page: Page, id: string, value: object): Promise<void> =>
   page.evaluate(([name, content]) => script.put(name, content), [id, value] as const);
 
 async function load(page: Page, urls: readonly string[], by: string): Promise<void> {
-  await page.goto(origin);
+  await page.goto(site.origin);
   await page.waitForFunction(() => 'script' in globalThis);
   await page.evaluate(([addresses, text]) => script.start(addresses, text), [urls, by] as const);
 }

@@ -4,15 +4,13 @@
  * and on another node.
  */
 import { writeFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { build } from 'esbuild';
 import { chromium, type Browser, type Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { JsonChange } from '../../crdt/index.ts';
 import { eventually as poll, Leftovers } from '../e2e/cli-process.ts';
 import { findChromium } from '../helper/chromium.ts';
+import { serveScript, type PageSite } from '../helper/page-site.ts';
 
 /** What a page does. The Y.Doc is all that it saves. */
 const PAGE = `
@@ -60,28 +58,14 @@ const eventually = (check: () => Promise<boolean>): Promise<void> => poll(check,
 const DOCUMENT = '/v1/app/tasks/docs/shop';
 const leftovers = new Leftovers();
 let browser: Browser;
-let site: Server;
-let origin: string;
+let site: PageSite;
 let nodes: { readonly url: string }[];
 
 beforeAll(async () => {
-  const { outputFiles } = await build({
-    stdin: { contents: PAGE, resolveDir: process.cwd() },
-    bundle: true,
-    format: 'esm',
-    platform: 'browser',
-    write: false,
-  });
-  site = createServer((request, response) => {
-    const isScript = request.url === '/page.js';
-    response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html');
-    response.end(isScript ? outputFiles[0]!.text : '<script type="module" src="/page.js"></script>');
-  });
-  await new Promise<void>((resolve) => site.listen(0, '127.0.0.1', resolve));
-  origin = `http://127.0.0.1:${(site.address() as AddressInfo).port}`;
+  site = await serveScript(PAGE);
   const secret = join(await leftovers.directory(), 'secret');
   await writeFile(secret, 'a-cluster-secret-of-a-test');
-  const options = ['--cluster-secret-file', secret, '--allow-origin', origin];
+  const options = ['--cluster-secret-file', secret, '--allow-origin', site.origin];
   const first = await leftovers.startNode(options);
   nodes = [first, await leftovers.startNode([...options, '--join', first.url])];
   await fetch(`${first.url}/v1/app`, { method: 'PUT' });
@@ -109,7 +93,7 @@ class Person {
   }
 
   async load(): Promise<void> {
-    await this.page.goto(origin);
+    await this.page.goto(site.origin);
     await this.page.waitForFunction(() => 'script' in globalThis);
   }
 

@@ -3,14 +3,12 @@
  * Owns the proof that a replica runs in a real browser: on IndexedDB, over the browser's websocket, offline, and across a reload.
  */
 import { writeFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { build } from 'esbuild';
 import { chromium, type Browser, type Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually, Leftovers } from '../e2e/cli-process.ts';
 import { findChromium } from '../helper/chromium.ts';
+import { serveScript, type PageSite } from '../helper/page-site.ts';
 
 const SECRET = 'a-cluster-secret-of-a-test';
 
@@ -49,29 +47,15 @@ interface Script {
 
 const leftovers = new Leftovers();
 let browser: Browser;
-let site: Server;
-let origin: string;
+let site: PageSite;
 let node: { readonly url: string };
 
 beforeAll(async () => {
   const executablePath = findChromium();
-  const { outputFiles } = await build({
-    stdin: { contents: PAGE, resolveDir: process.cwd() },
-    bundle: true,
-    format: 'esm',
-    platform: 'browser',
-    write: false,
-  });
-  site = createServer((request, response) => {
-    const isScript = request.url === '/page.js';
-    response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html');
-    response.end(isScript ? outputFiles[0]!.text : '<script type="module" src="/page.js"></script>');
-  });
-  await new Promise<void>((resolve) => site.listen(0, '127.0.0.1', resolve));
-  origin = `http://127.0.0.1:${(site.address() as AddressInfo).port}`;
+  site = await serveScript(PAGE);
   const secret = join(await leftovers.directory(), 'secret');
   await writeFile(secret, SECRET);
-  node = await leftovers.startNode(['--cluster-secret-file', secret, '--allow-origin', origin]);
+  node = await leftovers.startNode(['--cluster-secret-file', secret, '--allow-origin', site.origin]);
   await fetch(`${node.url}/v1/app`, { method: 'PUT' });
   browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
 });
@@ -90,7 +74,7 @@ const putIn = (page: Page, id: string, value: object): Promise<void> =>
   page.evaluate(([name, content]) => script.put(name, content), [id, value] as const);
 
 async function load(page: Page): Promise<void> {
-  await page.goto(origin);
+  await page.goto(site.origin);
   await page.waitForFunction(() => 'script' in globalThis);
 }
 
