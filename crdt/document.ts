@@ -13,7 +13,7 @@ import { conflictsOf, viewOf } from './document-view.ts';
 import { edit } from './edit.ts';
 import { CrdtError } from './errors.ts';
 import { readFirstState, restoreFirstState, type FirstState } from './first-state.ts';
-import { writeFreshState } from './fresh-state.ts';
+import { isSimple } from './fresh-state.ts';
 import type { JsonObject } from './json-value.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import { mayKeep, UPDATES_MAX } from './kept-updates.ts';
@@ -147,11 +147,17 @@ export class CrdtDocument {
    * @throws CrdtError when the change is refused; the document is then as it was.
    */
   change(change: Change, author: Author): Uint8Array | null {
+    const written = this.write(change, author);
+    return written === null || written instanceof Uint8Array ? written : this.encode();
+  }
+
+  /** As `change`; of a first write what its update follows from (`restoreFirstState`), because most are never asked for it. */
+  write(change: Change, author: Author): Uint8Array | FirstState | null {
     assert(Number.isSafeInteger(author.client) && author.client > 0, 'a client id is a positive integer');
     assert(Number.isSafeInteger(author.stamp) && author.stamp >= 0, 'a stamp is a whole number');
     if (this.isEmpty && change.kind === 'replace' && author.types === undefined) {
-      const update = this.#writeFirst(change.value, author);
-      if (update !== null) return update;
+      const first = this.#writeFirst(change.value, author);
+      if (first !== null) return first;
     }
     const model = this.#read();
     const isCreation = !exists(model);
@@ -444,19 +450,17 @@ export class CrdtDocument {
   }
 
   /** The first write of most documents, without a model. Null when it needs one. */
-  #writeFirst(value: JsonObject, author: Author): Uint8Array | null {
+  #writeFirst(value: JsonObject, author: Author): FirstState | null {
     const limits = author.limits ?? DEFAULT_LIMITS;
     checkDocument(value);
     checkValue(value, '', 1, limits);
-    const ordered = canonicalOrder(value);
-    const state = writeFreshState(ordered, author);
-    if (state === null) return null;
-    const json = canonicalJson(ordered);
+    if (!isSimple(value)) return null;
+    const json = canonicalJson(canonicalOrder(value));
     checkBytes(json, null, limits);
-    this.#keep(state);
-    this.#pending.push(state);
-    this.#begin({ json, client: author.client, stamp: author.stamp });
-    return state;
+    const first = { json, client: author.client, stamp: author.stamp };
+    this.#begin(first);
+    this.#bytes = json.length;
+    return first;
   }
 
   #write(transaction: Transaction): Uint8Array {

@@ -48,7 +48,7 @@ export interface OriginRecord {
 export type LogRecord = UpdateRecord | OriginRecord;
 
 /** Its update is made when somebody asks for it, which most replicas never do. */
-class FirstRecord implements UpdateRecord {
+export class FirstRecord implements UpdateRecord {
   readonly kind = 'update';
   readonly collection: string;
   readonly id: string;

@@ -24,6 +24,7 @@ const FLAG_COUNTED = 4;
 /** The JSON is left out. */
 const FLAG_LATE = 8;
 const utf8 = new TextDecoder();
+const utf8Encoder = new TextEncoder();
 const writer = new ByteWriter();
 
 /** A Yjs v1 state, and updates that follow it. */
@@ -31,6 +32,9 @@ export type StateParts = readonly [Uint8Array, ...Uint8Array[]];
 
 /** What a document is made from; a first state in the form that is stored and sent. */
 export type DocumentContent = StateParts | FirstContent;
+
+/** A change of a document: an update, or what that of a first write follows from. */
+export type DocumentChange = Uint8Array | FirstContent;
 
 /** What the state of a first write follows from. */
 export interface FirstContent {
@@ -204,6 +208,15 @@ export function toFirstState({ json, stamp, client }: FirstContent): FirstState 
 
 export function isFirstContent(content: DocumentContent): content is FirstContent {
   return 'json' in content;
+}
+
+export function toFirstContent({ json, stamp, client }: FirstState): FirstContent {
+  return { json: utf8Encoder.encode(json), stamp, client };
+}
+
+/** Makes the update where only what it follows from is at hand. */
+export function updateOf(change: DocumentChange): Uint8Array {
+  return change instanceof Uint8Array ? change : partsOf(change)[0];
 }
 
 /** One copy: an encoder would copy what is large twice. */

@@ -4,8 +4,8 @@
  */
 import { CrdtDocument } from '../crdt/index.ts';
 import { computeElement } from './digest.ts';
-import { encodeDocumentVector, isFirstContent, loadDocument, partsOf } from './document-record.ts';
-import type { DocumentContent, FirstContent, StoredDocument } from './document-record.ts';
+import { encodeDocumentVector, isFirstContent, loadDocument, partsOf, updateOf } from './document-record.ts';
+import type { DocumentChange, DocumentContent, FirstContent, StoredDocument } from './document-record.ts';
 import { conflictKeyOf, stateKeyOf, tombstoneKeyOf, viewKey } from './key.ts';
 import type { Sha256 } from './port.ts';
 
@@ -23,9 +23,6 @@ export interface DurableVersion {
   /** Readers see no change: what was forgotten had been deleted before. */
   readonly isSilent?: boolean;
 }
-
-/** An update, or what that of a first write follows from. */
-type SealedChange = Uint8Array | FirstContent;
 
 export class DocumentSlot {
   readonly name: string;
@@ -54,7 +51,7 @@ export class DocumentSlot {
   /** What the store holds of it, and what was derived from that, cannot be relied on. */
   isRestored = false;
   /** The changes of the group in flight; null when the document was replaced and no update leads to it. */
-  sealed: readonly SealedChange[] | null = [];
+  sealed: readonly DocumentChange[] | null = [];
   #isReplaced = false;
   /** The group in flight holds changes. */
   isInFlight = false;
@@ -132,15 +129,22 @@ export class DocumentSlot {
   seal(): void {
     const isMerged = (part: Uint8Array | DocumentContent): boolean =>
       part instanceof Uint8Array || isFirstContent(part);
-    this.sealed = !this.#isReplaced && this.unsaved.every(isMerged) ? (this.unsaved as SealedChange[]) : null;
+    this.sealed = !this.#isReplaced && this.unsaved.every(isMerged) ? (this.unsaved as DocumentChange[]) : null;
     this.#isReplaced = false;
     this.isInFlight = true;
     this.unsaved = [];
   }
 
+  /** The group in flight, when all it holds is the first write of the document. */
+  get sealedFirst(): FirstContent | null {
+    if (this.sealed?.length !== 1 || this.document.first === null) return null;
+    const change = this.sealed[0]!;
+    return change instanceof Uint8Array ? null : change;
+  }
+
   /** The same as updates. */
   sealedUpdates(): readonly Uint8Array[] | null {
-    return this.sealed?.flatMap((change) => (change instanceof Uint8Array ? [change] : partsOf(change))) ?? null;
+    return this.sealed?.map(updateOf) ?? null;
   }
 
   /** Notes that sequence `seq` of `origin` touched the document. */

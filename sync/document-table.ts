@@ -436,7 +436,7 @@ export class DocumentTable {
     if (outline !== null && !this.late.isHeld(collection) && !this.#indexes.follows(collection))
       return { ...outline, json: null, bytes };
     const view = slot.document.view();
-    const json = utf8.encode(view.json);
+    const json = slot.sealedFirst?.json ?? utf8.encode(view.json);
     return { ...view, json, bytes: json.length };
   }
 

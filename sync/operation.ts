@@ -16,6 +16,7 @@ import * as buffer from 'lib0/buffer';
 import { inspectUpdate, stampMs } from '../crdt/index.ts';
 import type { Change, CrdtDocument, DuplicateWrite, Increment, JsonObject, JsonValue } from '../crdt/index.ts';
 import type { Database } from './database.ts';
+import type { DocumentChange } from './document-record.ts';
 import { ready } from './document-slot.ts';
 import type { DocumentSlot } from './document-slot.ts';
 import { SyncError } from './errors.ts';
@@ -131,11 +132,11 @@ const NO_CLOCKS = { from: 0, to: 0 };
  * @param document - As the update left it. Of a first write there is nothing to take back: all it begins is a value of its own.
  */
 export function clocksOfUpdate(
-  update: Uint8Array | null,
+  update: DocumentChange | null,
   document: CrdtDocument,
   origin: OriginId,
 ): { from: number; to: number } {
-  if (update === null || document.first !== null) return NO_CLOCKS;
+  if (!(update instanceof Uint8Array) || document.first !== null) return NO_CLOCKS;
   return inspectUpdate(update).clients.get(origin) ?? NO_CLOCKS;
 }
 

@@ -6,7 +6,8 @@
 import { assert, AtollError, DEFAULT_LIMITS } from '../crdt/index.ts';
 import type { Author, Change, Increment, Limits } from '../crdt/index.ts';
 import type { Database } from './database.ts';
-import { etagOf } from './document-record.ts';
+import { etagOf, toFirstContent } from './document-record.ts';
+import type { DocumentChange } from './document-record.ts';
 import type { DocumentSlot } from './document-slot.ts';
 import type { OriginId } from './engine.ts';
 import { SyncError } from './errors.ts';
@@ -71,7 +72,7 @@ export class RefusedWrite extends AtollError {
 /** A change that is in the document, and not in the log yet. */
 interface Applied {
   readonly slot: DocumentSlot;
-  readonly update: Uint8Array | null;
+  readonly update: DocumentChange | null;
   readonly status: WriteOutcome['status'];
   /** Canonical JSON as this change left it; empty when deleted. */
   readonly json: string;
@@ -117,7 +118,7 @@ export function writeOnce(
       return { status, collection, id, etag, ...clocksOfUpdate(update, document, origin), increments };
     });
     const stamp = clock.tick();
-    const update = known.document.change(entryOf(known, origin, stamp, fingerprint, results), {
+    const update = write(known, entryOf(known, origin, stamp, fingerprint, results), {
       client: origin,
       stamp,
       limits: UNLIMITED,
@@ -207,12 +208,17 @@ function apply(
     ...(limits && { limits }),
     ...(increments && { onIncrement: (increment) => void increments.push(increment) }),
   };
-  const update = slot.document.change(change, author);
+  const update = write(slot, change, author);
   const check = schemas.checkOf(config);
   if (update && check !== null) requireValid(slot, check);
   const { exists, json } = slot.document.view();
   const status = !update ? 'unchanged' : !exists ? 'deleted' : existed ? 'updated' : 'created';
   return { slot, update, status, json, increments: increments ?? [] };
+}
+
+function write({ document }: DocumentSlot, change: Change, author: Author): DocumentChange | null {
+  const written = document.write(change, author);
+  return written === null || written instanceof Uint8Array ? written : toFirstContent(written);
 }
 
 /** Gives the change its place in the log. */

@@ -187,6 +187,30 @@ test('[AE30] a first write travels as its JSON, and gives the same state everywh
   expect(text((await b.database('app').get('c', 'x'))?.json)).toEqual(text((await left.get('c', 'x'))?.json));
 });
 
+test('[AE30] what follows a first write in its group, its commit or its refusal finds it there', async () => {
+  const [a, b] = [await openReplica(), await openReplica()];
+  const left = await openDatabase(a);
+  const replace = { collection: 'c', change: { kind: 'replace', value: { n: 1 } } } as const;
+  const patch = { collection: 'c', change: { kind: 'merge-patch', patch: { m: 2 } } } as const;
+  const stale = { ...patch, id: 'group', ifMatch: ['"stale"'] };
+  await expect(left.writeAll([{ ...replace, id: 'group' }, stale])).rejects.toMatchObject({ index: 1 });
+  expect(await left.get('c', 'group')).toBeNull();
+  await Promise.all([
+    left.writeAll([
+      { ...replace, id: 'group' },
+      { ...patch, id: 'group' },
+    ]),
+    left.write('c', 'commit', replace.change),
+    left.write('c', 'commit', patch.change),
+  ]);
+  await replicate(a, b);
+  for (const id of ['group', 'commit']) {
+    expect(text((await left.get('c', id))?.json)).toEqual({ n: 1, m: 2 });
+    expect(text((await b.database('app').get('c', id))?.json)).toEqual({ n: 1, m: 2 });
+  }
+  expect(b.database('app').digest()).toEqual(left.digest());
+});
+
 test.each(['{"b":1,"a":2}', '{"a": 1}', '[1]', '{"a":[{}]}', '{"a":1e999}', '{', ''])(
   '[AE30] %s is not what a first write leaves, and its batch is refused',
   async (json) => {
