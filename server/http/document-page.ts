@@ -1,6 +1,6 @@
 /**
  * @module
- * Owns how a page of documents is put together: stored bytes are copied once and not parsed, unless parts of them are asked for.
+ * Owns how a page of documents is put together: stored bytes are copied and not parsed, unless parts of them are asked for.
  */
 import type { JsonObject } from '../../crdt/index.ts';
 import { projectDocument, type parseFields } from './projection.ts';
@@ -11,6 +11,9 @@ export interface PageItem {
   /** Canonical JSON, UTF-8. */
   readonly json: Uint8Array;
 }
+
+/** More than stands around an id and its document. */
+const HEAD_BYTES = 80;
 
 /**
  * `{"items":[{"id","etag","doc"}],…}`
@@ -23,27 +26,42 @@ export function writePage(
   fields: ReturnType<typeof parseFields> | null,
   rest: string,
 ): Buffer {
-  const heads: string[] = [];
-  const documents: Uint8Array[] = [];
+  const documents = fields === null ? null : items.map(({ json }) => project(json, fields));
   const end = `${items.length === 0 ? '{"items":[' : '}'}]${rest}}`;
-  let length = Buffer.byteLength(end);
-  for (const { id, etag, json } of items) {
-    const start = heads.length === 0 ? '{"items":[' : '},';
-    const head = `${start}{"id":${JSON.stringify(id)},"etag":${JSON.stringify(etag)},"doc":`;
-    const document = fields === null ? json : project(json, fields);
-    heads.push(head);
-    documents.push(document);
-    length += Buffer.byteLength(head) + document.length;
-  }
-  const page = Buffer.allocUnsafe(length);
+  // Room enough, whatever an id holds: it is cut afterwards.
+  let room = HEAD_BYTES + Buffer.byteLength(end);
+  for (const [i, { id, json }] of items.entries()) room += HEAD_BYTES + 6 * id.length + (documents?.[i] ?? json).length;
+  const page = Buffer.allocUnsafe(room);
+  let start = '{"items":[{"id":';
   let at = 0;
-  for (const [i, document] of documents.entries()) {
-    at += page.write(heads[i]!, at);
+  for (let i = 0; i < items.length; i++) {
+    const { id, etag, json } = items[i]!;
+    // A tag is base64url in quotes.
+    const tag = `,"etag":"\\"${etag.slice(1, -1)}\\"","doc":`;
+    if (isPlain(id)) at = writeAscii(page, `${start}"${id}"${tag}`, at);
+    else at += page.write(`${start}${JSON.stringify(id)}${tag}`, at);
+    const document = documents === null ? json : documents[i]!;
     page.set(document, at);
     at += document.length;
+    start = '},{"id":';
   }
-  page.write(end, at);
-  return page;
+  at += page.write(end, at);
+  return page.subarray(0, at);
+}
+
+/** Does JSON show it as it is, a byte for each character? */
+function isPlain(id: string): boolean {
+  for (let i = 0; i < id.length; i++) {
+    const code = id.charCodeAt(i);
+    if (code < 0x20 || code > 0x7e || code === 0x22 || code === 0x5c) return false;
+  }
+  return true;
+}
+
+/** For a few dozen bytes a call out of the engine would cost more. */
+function writeAscii(page: Buffer, text: string, at: number): number {
+  for (let i = 0; i < text.length; i++) page[at++] = text.charCodeAt(i);
+  return at;
 }
 
 function project(json: Uint8Array, fields: ReturnType<typeof parseFields>): Buffer {

@@ -14,6 +14,7 @@ import { HttpError } from '../errors.ts';
 import { writePage } from '../document-page.ts';
 import { parseFields } from '../projection.ts';
 import { sendRaw } from '../raw-answer.ts';
+import { RecentBodies } from '../recent-bodies.ts';
 import { sessionTokenOf } from '../session-token.ts';
 
 type CollectionRequest = FastifyRequest<{ Params: { db: string; collection: string } }>;
@@ -28,13 +29,12 @@ interface Parsed {
   readonly explain: boolean;
 }
 
-/** Applications ask the same again and again: what was understood of so many bodies is kept, if they are not longer than that. */
-const RECENT_MAX = 500;
+/** Of what is asked again and again, what was understood is kept, if it is not longer than that. */
 const RECENT_BYTES = 1024;
 
 export function queryRoutes(app: FastifyInstance, { replica, limits, documentLimits }: HttpContext): void {
   const queryLimits = queryLimitsOf(limits);
-  const recent = new Map<string, Parsed>();
+  const recent = new RecentBodies<Parsed>();
 
   const parse = (request: CollectionRequest): Parsed => {
     const collection = requireCollectionName(request.params.collection);
@@ -51,9 +51,7 @@ export function queryRoutes(app: FastifyInstance, { replica, limits, documentLim
     const known = recent.get(name);
     if (known !== undefined) return known;
     const parsed = parse(request);
-    if (parsed.page.cursor !== undefined) return parsed;
-    if (recent.size >= RECENT_MAX) recent.delete(recent.keys().next().value!);
-    recent.set(name, parsed);
+    if (parsed.page.cursor === undefined) recent.offer(name, parsed);
     return parsed;
   };
 
