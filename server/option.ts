@@ -174,7 +174,7 @@ export const OPTIONS: readonly OptionDefinition[] = [
     unit: 'bytes',
     min: 1_048_576,
     placeholder: 'N',
-    description: 'Documents, and again their JSON, kept in memory per database.',
+    description: 'Documents, again their JSON, and half as much of indexes, kept in memory per database.',
   },
   {
     name: 'logBytesMax',

@@ -14,7 +14,8 @@ export interface CacheUsage {
   readonly misses: number;
 }
 
-interface Slot<V> {
+/** A value as long as it is kept. Whoever has it may use it without looking it up. */
+export interface Slot<V> {
   readonly value: V;
   readonly weight: number;
   /** Since it came, or was last passed over. */
@@ -28,16 +29,21 @@ interface Slot<V> {
 export class ByteCache<V> {
   readonly #slots = new Map<string, Slot<V>>();
   readonly #bytesMax: number;
+  readonly #onEvicted: (value: V) => void;
   #bytes = 0;
   #hits = 0;
   #misses = 0;
   /** Stands before the oldest entry. Kept, because a fresh iterator first has to pass all that was deleted. */
   #oldest: MapIterator<string>;
 
-  /** @param bytesMax - Sum of weights kept at most. 0 keeps nothing. */
-  constructor(bytesMax: number) {
+  /**
+   * @param bytesMax - Sum of weights kept at most. 0 keeps nothing.
+   * @param onEvicted - Told what leaves without having been deleted, or was too heavy to be kept.
+   */
+  constructor(bytesMax: number, onEvicted: (value: V) => void = () => {}) {
     assert(bytesMax >= 0, 'bytesMax is not negative');
     this.#bytesMax = bytesMax;
+    this.#onEvicted = onEvicted;
     this.#oldest = this.#slots.keys();
   }
 
@@ -63,18 +69,28 @@ export class ByteCache<V> {
       this.#misses++;
       return undefined;
     }
+    return this.use(slot);
+  }
+
+  /** The same of what is known to be here. */
+  use(slot: Slot<V>): V {
     this.#hits++;
     slot.isUsed = true;
     return slot.value;
   }
 
   /** Keeps `value` as the youngest; a value heavier than the whole cache is not kept. Replaces an earlier one. */
-  set(key: string, value: V, weight: number): void {
+  set(key: string, value: V, weight: number): Slot<V> {
     this.delete(key);
-    if (weight > this.#bytesMax) return;
+    const slot = { value, weight, isUsed: false };
+    if (weight > this.#bytesMax) {
+      this.#onEvicted(value);
+      return slot;
+    }
     while (this.#bytes + weight > this.#bytesMax) this.#passOldest();
-    this.#slots.set(key, { value, weight, isUsed: false });
+    this.#slots.set(key, slot);
     this.#bytes += weight;
+    return slot;
   }
 
   /** Returns whether it was there. */
@@ -102,6 +118,7 @@ export class ByteCache<V> {
     const slot = this.#slots.get(next.value)!;
     if (!slot.isUsed) {
       this.delete(next.value);
+      this.#onEvicted(slot.value);
       return;
     }
     slot.isUsed = false;

@@ -140,7 +140,7 @@ export class DatabaseSet {
     const { store, commit, turns, epoch, clock, cacheBytesMax, lateBytesMin, limits, catalog, sha256 } = this.#options;
     const digestSecret = new TextEncoder().encode(`atoll digest ${key}`);
     const log = await DatabaseLog.open({ store, db, epoch, sha256 });
-    const indexes = await IndexSet.open(store, db);
+    const indexes = await IndexSet.open(store, db, cacheBytesMax / 2);
     const table = await DocumentTable.open({
       store,
       db,

@@ -12,18 +12,18 @@ export interface ReplicaMeasures {
   readonly caches: Readonly<Record<CacheName, CacheUsage>>;
 }
 
-export type CacheName = 'documents' | 'views' | 'index_pages';
+export type CacheName = 'documents' | 'views' | 'index_entries';
 
 const EMPTY: CacheUsage = { bytes: 0, entries: 0, hits: 0, misses: 0 };
 
 export function measureReplica(replica: Replica): ReplicaMeasures {
   const conflicts: { database: string; collection: string; count: number }[] = [];
-  const caches: Record<CacheName, CacheUsage> = { documents: EMPTY, views: EMPTY, index_pages: EMPTY };
+  const caches: Record<CacheName, CacheUsage> = { documents: EMPTY, views: EMPTY, index_entries: EMPTY };
   for (const name of replica.databases()) {
     const { table, indexes } = replica.database(name).parts;
     for (const [collection, count] of table.merges.byCollection) conflicts.push({ database: name, collection, count });
-    const usage = { ...table.cacheUsage(), index_pages: indexes.pages.usage() };
-    for (const cache of ['documents', 'views', 'index_pages'] as const) {
+    const usage = { ...table.cacheUsage(), index_entries: indexes.cacheUsage() };
+    for (const cache of ['documents', 'views', 'index_entries'] as const) {
       caches[cache] = add(caches[cache], usage[cache]);
     }
   }

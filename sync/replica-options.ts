@@ -38,7 +38,7 @@ export interface ReplicaOptions {
   readonly isJoining?: boolean;
   /** A member that was not seen for so long is not waited for. Default 7 days. */
   readonly staleAfterMs?: number;
-  /** Bytes of documents, and again of views, kept in memory per database. Default 32 MiB. */
+  /** Bytes of documents, again of views, and half as much of indexes, kept in memory per database. Default 32 MiB. */
   readonly cacheBytesMax?: number;
   /** Documents with so many bytes of JSON are stored without it while they are edited by Yjs clients. Default 16 KiB. */
   readonly lateBytesMin?: number;

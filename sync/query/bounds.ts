@@ -14,9 +14,9 @@ export interface Interval {
   readonly lt: Uint8Array;
   /** The one value in it. */
   readonly point: Uint8Array | null;
-  /** For people: `[5` and `7)`. */
-  readonly from: string;
-  readonly to: string;
+  /** For people: `[5` and `7)`. Made when somebody asks. */
+  readonly from: () => string;
+  readonly to: () => string;
 }
 
 /** One of them holds the value. Ascending, without overlap. */
@@ -135,14 +135,14 @@ function intervalsOf(test: Test): readonly Constraint[] | null {
 function pointsOf(value: JsonValue): readonly Interval[] {
   if (value === null) {
     const [gte, lt] = [Uint8Array.of(TAG.missing), Uint8Array.of(TAG.null + 1)];
-    return [{ gte, lt, point: null, from: '[missing', to: 'null]' }];
+    return [{ gte, lt, point: null, from: () => '[missing', to: () => 'null]' }];
   }
   // An index has the elements of an array in its place: the first one is as good as any.
   const elements = Array.isArray(value) && value.length > 0 ? [value, value[0] as JsonValue] : [value];
   return elements.map((each) => {
     const { bytes } = encodeComponent(each);
-    const shown = show(each);
-    return { gte: bytes, lt: successorOfPrefix(bytes), point: bytes, from: `[${shown}`, to: `${shown}]` };
+    const [from, to] = [() => `[${show(each)}`, () => `${show(each)}]`];
+    return { gte: bytes, lt: successorOfPrefix(bytes), point: bytes, from, to };
   });
 }
 
@@ -154,23 +154,24 @@ function range(op: '$gt' | '$gte' | '$lt' | '$lte', value: JsonValue): readonly 
   const kind = kindOf(tagOf(value));
   const first = Uint8Array.of(kind === TAG.true ? TAG.false : kind);
   const behind = Uint8Array.of(kind + 1);
-  const shown = show(value);
-  const least = { gte: first, from: `[first ${nameOf(value)}` };
-  const greatest = { lt: behind, to: `last ${nameOf(value)}]` };
+  const least = { gte: first, from: () => `[first ${nameOf(value)}` };
+  const greatest = { lt: behind, to: () => `last ${nameOf(value)}]` };
+  const shown = (before: string, after: string) => (): string => before + show(value) + after;
   // Behind what was cut off may be what is looked for.
   if (op === '$gt')
-    return [[{ point: null, gte: isCut ? bytes : successorOfPrefix(bytes), from: `(${shown}`, ...greatest }]];
-  if (op === '$gte') return [[{ point: null, gte: bytes, from: `[${shown}`, ...greatest }]];
-  if (op === '$lt') return [[{ point: null, ...least, lt: isCut ? successorOfPrefix(bytes) : bytes, to: `${shown})` }]];
-  return [[{ point: null, ...least, lt: successorOfPrefix(bytes), to: `${shown}]` }]];
+    return [[{ point: null, gte: isCut ? bytes : successorOfPrefix(bytes), from: shown('(', ''), ...greatest }]];
+  if (op === '$gte') return [[{ point: null, gte: bytes, from: shown('[', ''), ...greatest }]];
+  if (op === '$lt')
+    return [[{ point: null, ...least, lt: isCut ? successorOfPrefix(bytes) : bytes, to: shown('', ')') }]];
+  return [[{ point: null, ...least, lt: successorOfPrefix(bytes), to: shown('', ']') }]];
 }
 
 function prefixed(prefix: string): Interval {
   const writer = new KeyWriter();
   writer.stringPrefix(prefix, 1024);
   const gte = writer.take().subarray(0, 1024);
-  const shown = show(prefix);
-  return { gte, lt: successorOfPrefix(gte), point: null, from: `[${shown}`, to: `${shown}…]` };
+  const [from, to] = [() => `[${show(prefix)}`, () => `${show(prefix)}…]`];
+  return { gte, lt: successorOfPrefix(gte), point: null, from, to };
 }
 
 /** The constraint to scan by when they cannot be taken together. */

@@ -122,10 +122,22 @@ export function positionOf(component: Uint8Array, id: string): Uint8Array {
 export function splitPosition(position: Uint8Array): { readonly component: Uint8Array; readonly id: string } | null {
   const end = position.length - 2;
   if (end < 1) return null;
-  const length = position[end]! * 256 + position[end + 1]!;
+  const length = idLengthOf(position);
   const start = end - length;
   if (start < 0 || length === 0) return null;
   return { component: position.subarray(0, start), id: textOf(position, start, end) };
+}
+
+/** Bytes of the id in a position. */
+export function idLengthOf(position: Uint8Array): number {
+  const end = position.length - 2;
+  return position[end]! * 256 + position[end + 1]!;
+}
+
+/** The id in a position. */
+export function idOf(position: Uint8Array): string {
+  const end = position.length - 2;
+  return textOf(position, end - idLengthOf(position), end);
 }
 
 function textOf(bytes: Uint8Array, start: number, end: number): string {
@@ -150,9 +162,10 @@ export function keysOf(prefix: Uint8Array, entries: EntryList, id: string | Uint
 }
 
 /** Where the documents with too many entries are. */
-export function overflowRange(prefix: Uint8Array): { gte: Uint8Array; lt: Uint8Array } {
-  return { gte: concat(prefix, OVERFLOW), lt: concat(prefix, FIRST_COMPONENT) };
-}
+export const OVERFLOW_RANGE: { readonly gte: Uint8Array; readonly lt: Uint8Array } = {
+  gte: OVERFLOW,
+  lt: FIRST_COMPONENT,
+};
 
 export function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(a.length + b.length);

@@ -5,12 +5,14 @@
  * after a crash.
  */
 import type { JsonObject } from '../../crdt/index.ts';
+import { ByteCache } from '../byte-cache.ts';
+import type { CacheUsage } from '../byte-cache.ts';
 import { indexKey, indexNumberOf, indexPrefix, rangeOf, successorOfPrefix } from '../key.ts';
 import type { Store, StoreOperation } from '../port.ts';
 import { readIndexDefinition } from './index-definition.ts';
 import { decodeIndexRecord, encodeIndexRecord } from './index-record.ts';
 import type { IndexRecord } from './index-record.ts';
-import { IndexPages } from './index-pages.ts';
+import type { EntryCache } from './index-entries.ts';
 import { LocalIndex } from './local-index.ts';
 
 /** What the system database says: an index by collection and name, and its definition. */
@@ -49,13 +51,11 @@ export class IndexSet {
   /** Left behind by a drop that did not end. */
   readonly #dropped: number[] = [];
   #nextNumber = 1;
-  #operations: StoreOperation[] = [];
   #portion: BuiltPortion | null = null;
-  /** Pages of keys that were read lately. */
-  readonly pages: IndexPages = new IndexPages();
-  /** Indexes whose entries change with the group that is open, and with the one in flight. */
-  #touched = new Set<LocalIndex>();
-  #inFlight: ReadonlySet<LocalIndex> = new Set();
+  readonly #cache: EntryCache;
+  /** What the group that is open means for entries, and the one in flight. */
+  #open = new Map<LocalIndex, StoreOperation[]>();
+  #inFlight: ReadonlyMap<LocalIndex, readonly StoreOperation[]> = new Map();
   /** Documents that changed since the moment that is being read by a build. */
   readonly #changed = new Map<LocalIndex, Set<string>>();
   /** An index is there to be built. */
@@ -63,13 +63,15 @@ export class IndexSet {
   /** The entries of an index are to be removed. */
   onDrop: (number: number) => void = () => {};
 
-  private constructor(store: Store, db: number) {
+  private constructor(store: Store, db: number, cacheBytesMax: number) {
     this.#store = store;
     this.#db = db;
+    this.#cache = new ByteCache(cacheBytesMax, (held) => held.owner.forget(held));
   }
 
-  static async open(store: Store, db: number): Promise<IndexSet> {
-    const set = new IndexSet(store, db);
+  /** @param cacheBytesMax - Of entries in memory. */
+  static async open(store: Store, db: number, cacheBytesMax: number): Promise<IndexSet> {
+    const set = new IndexSet(store, db, cacheBytesMax);
     for await (const entries of store.range(rangeOf('d', db))) {
       for (const [key, value] of entries) set.#load(indexNumberOf(key), decodeIndexRecord(value));
     }
@@ -79,7 +81,7 @@ export class IndexSet {
   #load(number: number, record: IndexRecord): void {
     this.#nextNumber = Math.max(this.#nextNumber, number + 1);
     if (record.state === 'dropped') this.#dropped.push(number);
-    else this.#add(new LocalIndex(this.#db, number, record, readIndexDefinition(record.definition)));
+    else this.#add(new LocalIndex(this.#db, number, record, readIndexDefinition(record.definition), this.#cache));
   }
 
   #add(index: LocalIndex): void {
@@ -90,6 +92,7 @@ export class IndexSet {
 
   #forget(index: LocalIndex): void {
     index.isDropped = true;
+    index.entries.clear();
     const rest = this.of(index.collection).filter((each) => each !== index);
     if (rest.length > 0) this.#byCollection.set(index.collection, rest);
     else this.#byCollection.delete(index.collection);
@@ -134,7 +137,7 @@ export class IndexSet {
       multiple: 0,
       hasOverflow: false,
     };
-    this.#add(new LocalIndex(this.#db, this.#nextNumber++, record, compiled));
+    this.#add(new LocalIndex(this.#db, this.#nextNumber++, record, compiled, this.#cache));
   }
 
   #drop(index: LocalIndex): void {
@@ -169,6 +172,10 @@ export class IndexSet {
     await this.#store.batch([{ type: 'del', key: indexKey(this.#db, number) }], { sync: true });
   }
 
+  cacheUsage(): CacheUsage {
+    return this.#cache.usage();
+  }
+
   /** Must changes of a collection be told? */
   follows(collection: string): boolean {
     return this.#byCollection.size > 0 && this.#byCollection.has(collection);
@@ -179,9 +186,7 @@ export class IndexSet {
     const old = was === null ? null : parse(was);
     const fresh = is === null ? null : parse(is);
     for (const index of this.of(collection)) {
-      const before = this.#operations.length;
-      index.change(id, old, fresh, isKnown, this.#operations);
-      if (this.#operations.length > before) this.#touched.add(index);
+      index.change(id, old, fresh, isKnown, this.#openOf(index));
       this.#changed.get(index)?.add(id);
     }
   }
@@ -202,27 +207,38 @@ export class IndexSet {
   seal(): readonly StoreOperation[] {
     if (this.#byCollection.size === 0) return NO_OPERATIONS;
     this.#sealPortion();
+    const operations: StoreOperation[] = [];
+    for (const [index, changes] of this.#open) {
+      for (const each of changes) operations.push(each);
+      if (changes.length > 0) index.isChanging = true;
+      else this.#open.delete(index);
+    }
     for (const indexes of this.#byCollection.values()) {
       for (const index of indexes) {
         if (!index.isDirty) continue;
         index.isDirty = false;
         const key = indexKey(this.#db, index.number);
-        this.#operations.push({ type: 'put', key, value: encodeIndexRecord(index.record()) });
+        operations.push({ type: 'put', key, value: encodeIndexRecord(index.record()) });
       }
     }
-    const operations = this.#operations;
-    this.#operations = [];
-    this.#inFlight = this.#touched;
-    for (const index of this.#inFlight) index.isChanging = true;
-    if (this.#touched.size > 0) this.#touched = new Set();
+    this.#inFlight = this.#open;
+    if (this.#open.size > 0) this.#open = new Map();
+    return operations;
+  }
+
+  #openOf(index: LocalIndex): StoreOperation[] {
+    let operations = this.#open.get(index);
+    if (operations === undefined) this.#open.set(index, (operations = []));
     return operations;
   }
 
   /** What was sealed last can be read. */
   markDurable(): void {
-    for (const index of this.#inFlight) {
+    for (const [index, operations] of this.#inFlight) {
       index.version++;
       index.isChanging = false;
+      // While it is built nobody reads it.
+      if (index.state === 'ready') index.entries.change(operations);
     }
   }
 
@@ -231,12 +247,12 @@ export class IndexSet {
     this.#portion = null;
     if (portion === null || portion.index.isDropped) return;
     const { index, documents, changed, until, read } = portion;
+    const operations = this.#openOf(index);
     for (const { id, keys } of documents) {
       if (changed.size > 0 && changed.has(decoder.decode(id))) continue;
-      for (const key of keys) this.#operations.push({ type: 'put', key, value: NO_VALUE });
+      for (const key of keys) operations.push({ type: 'put', key, value: NO_VALUE });
     }
     index.documents += read;
-    this.#touched.add(index);
     index.isDirty = true;
     index.until = until;
     if (until === null) this.#changed.delete(index);

@@ -8,6 +8,8 @@ import type { StoreOperation } from '../port.ts';
 import type { CompiledDefinition } from './index-definition.ts';
 import { entriesOf, keysOf } from './index-key.ts';
 import type { EntryList } from './index-key.ts';
+import { IndexEntries } from './index-entries.ts';
+import type { EntryCache } from './index-entries.ts';
 import type { IndexRecord } from './index-record.ts';
 import type { PlannedIndex } from './plan.ts';
 
@@ -22,6 +24,7 @@ export class LocalIndex implements PlannedIndex {
   readonly collection: string;
   readonly name: string;
   readonly definition: CompiledDefinition;
+  readonly entries: IndexEntries;
   state: 'building' | 'ready';
   until: string | null;
   documents: number;
@@ -37,13 +40,14 @@ export class LocalIndex implements PlannedIndex {
   /** Why it is not being built; null = it is, or is ready. */
   failure: string | null = null;
 
-  constructor(db: number, number: number, record: IndexRecord, definition: CompiledDefinition) {
+  constructor(db: number, number: number, record: IndexRecord, definition: CompiledDefinition, cache: EntryCache) {
     this.db = db;
     this.number = number;
     this.prefix = indexPrefix(db, number);
     this.collection = record.collection;
     this.name = record.name;
     this.definition = definition;
+    this.entries = new IndexEntries(this, cache);
     this.state = record.state === 'ready' ? 'ready' : 'building';
     this.until = record.until;
     this.documents = record.documents;

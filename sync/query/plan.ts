@@ -7,16 +7,19 @@ import { compareBytes } from '../key.ts';
 import { intersection, narrowest } from './bounds.ts';
 import type { Constraint, Constraints, Interval } from './bounds.ts';
 import type { CompiledDefinition, IndexPath } from './index-definition.ts';
-import { BEHIND_COMPONENTS, FIRST_COMPONENT, concat, overflowRange } from './index-key.ts';
+import { BEHIND_COMPONENTS, FIRST_COMPONENT, OVERFLOW_RANGE, concat } from './index-key.ts';
+import type { IndexEntries } from './index-entries.ts';
 import type { OrderPaths } from './index-key.ts';
 
 export const RANGES_MAX = 1000;
+const NO_PREFIX = new Uint8Array(0);
 
 /** An index as the planner sees it. */
 export interface PlannedIndex {
-  readonly number: number;
-  /** What its entries begin with. */
-  readonly prefix: Uint8Array;
+  /** Those of its entries that are in memory. */
+  readonly entries: IndexEntries;
+  /** It is no longer kept up, and its entries go. */
+  readonly isDropped: boolean;
   /** Grows with every durable change of its entries. */
   readonly version: number;
   /** A change of its entries is on its way to the disk, and may be seen there. */
@@ -29,7 +32,8 @@ export interface PlannedIndex {
   readonly hasOverflow: boolean;
 }
 
-export interface KeyRange {
+/** Of positions in an index. */
+export interface PositionRange {
   readonly gte: Uint8Array;
   readonly lt: Uint8Array;
 }
@@ -44,14 +48,14 @@ export interface Plan {
   /** Null reads all documents of the collection. */
   readonly index: PlannedIndex | null;
   /** Ascending, without overlap. */
-  readonly ranges: readonly KeyRange[];
+  readonly ranges: readonly PositionRange[];
   readonly order: Order;
   /** The order has to be made in memory. */
   readonly sorts: boolean;
   /** Every document that has an entry in the ranges passes the filter. */
   readonly isWhole: boolean;
   /** For people. */
-  readonly bounds: readonly { readonly path: string; readonly ranges: readonly string[] }[];
+  readonly bounds: () => readonly { readonly path: string; readonly ranges: readonly string[] }[];
 }
 
 export const BY_ID: Order = { paths: [], segments: [], isReverse: false };
@@ -76,7 +80,7 @@ export function planQuery(indexes: readonly PlannedIndex[], wanted: Wanted): rea
   const candidates = indexes.flatMap((index) => candidateOf(index, wanted) ?? []);
   candidates.sort((a, b) => worth(b) - worth(a));
   const sorts = sort.length > 0;
-  const all: Plan = { index: null, ranges: [], order: orderOf(sort), sorts, isWhole: false, bounds: [] };
+  const all: Plan = { index: null, ranges: [], order: orderOf(sort), sorts, isWhole: false, bounds: () => [] };
   return [...candidates.map(({ plan }) => plan), all];
 }
 
@@ -106,14 +110,15 @@ function candidateOf(index: PlannedIndex, { constraints, isSaid, sort }: Wanted)
   if (sparse && (chosen.length === 0 || admitsMissing(chosen[0]!))) return null;
   const direction = directionOf(index, chosen, sort);
   if (chosen.length === 0 && (sort.length === 0 || direction === null)) return null;
-  const bounds = chosen.map((constraint, i) => ({
-    path: paths[i]!.path,
-    ranges: constraint.map(({ from, to }) => `${from}, ${to}`),
-  }));
+  const bounds: Plan['bounds'] = () =>
+    chosen.map((constraint, i) => ({
+      path: paths[i]!.path,
+      ranges: constraint.map(({ from, to }) => `${from()}, ${to()}`),
+    }));
   const sorts = direction === null;
   const order = sorts ? orderOf(sort) : { paths, segments, isReverse: direction === 'backward' };
-  const ranges = rangesOf(index, chosen);
-  if (index.hasOverflow && ranges.length > 0) ranges.unshift(overflowRange(index.prefix));
+  const ranges = rangesOf(paths, chosen);
+  if (index.hasOverflow && ranges.length > 0) ranges.unshift(OVERFLOW_RANGE);
   const isWhole = isSaid && chosen.length === constraints.size;
   const plan = { index, ranges, order, sorts, isWhole, bounds };
   const points = chosen.filter((constraint) => constraint.length === 1 && isExact(constraint)).length;
@@ -149,8 +154,8 @@ function directionOf(
   return isForward === false ? 'backward' : 'forward';
 }
 
-function rangesOf({ prefix: start, definition: { paths } }: PlannedIndex, chosen: readonly Constraint[]): KeyRange[] {
-  let prefixes: readonly Uint8Array[] = [start];
+function rangesOf(paths: readonly IndexPath[], chosen: readonly Constraint[]): PositionRange[] {
+  let prefixes: readonly Uint8Array[] = [NO_PREFIX];
   for (const [i, constraint] of chosen.entries()) {
     const isDescending = paths[i]!.order === 'desc';
     if (i < chosen.length - 1) {
@@ -162,11 +167,10 @@ function rangesOf({ prefix: start, definition: { paths } }: PlannedIndex, chosen
     const ranges = prefixes.flatMap((prefix) => constraint.map((interval) => within(prefix, interval, isDescending)));
     return ranges.sort((a, b) => compareBytes(a.gte, b.gte));
   }
-  const [prefix] = prefixes as [Uint8Array];
-  return [{ gte: concat(prefix, FIRST_COMPONENT), lt: concat(prefix, BEHIND_COMPONENTS) }];
+  return [{ gte: FIRST_COMPONENT, lt: BEHIND_COMPONENTS }];
 }
 
-function within(prefix: Uint8Array, { gte, lt }: Interval, isDescending: boolean): KeyRange {
+function within(prefix: Uint8Array, { gte, lt }: Interval, isDescending: boolean): PositionRange {
   if (!isDescending) return { gte: concat(prefix, gte), lt: concat(prefix, lt) };
   // What begins with the inverse of a bound lies on its near side.
   return { gte: concat(prefix, behind(invert(lt))), lt: concat(prefix, behind(invert(gte))) };

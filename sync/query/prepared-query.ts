@@ -4,10 +4,12 @@
  * holds until the indexes are others or hold other kinds of documents.
  */
 import type { JsonValue } from '../../crdt/index.ts';
+import { compareBytes } from '../key.ts';
 import { constraintsOf, isSaidByBounds } from './bounds.ts';
 import type { Constraints } from './bounds.ts';
 import { encodeCursor, hashQuery } from './cursor.ts';
 import { parseFilter } from './filter.ts';
+import type { Filter } from './filter.ts';
 import type { IndexPath } from './index-definition.ts';
 import { planQuery } from './plan.ts';
 import type { Order, Plan, PlannedIndex } from './plan.ts';
@@ -25,24 +27,36 @@ interface Basis {
 export class PreparedQuery {
   readonly collection: string;
   readonly sort: readonly IndexPath[];
-  /** What cursors belong to. */
-  readonly hash: number;
   readonly constraints: Constraints;
-  readonly matches: Predicate;
+  readonly #given: JsonValue;
+  readonly #filter: Filter;
   readonly #isSaid: boolean;
+  #hash: number | null = null;
+  #matches: Predicate | null = null;
   #basis: readonly Basis[] = [];
   #plans: readonly Plan[] | null = null;
   #end: { readonly order: Order; readonly position: Uint8Array; readonly cursor: string } | null = null;
 
   /** @throws SyncError `SYNC_QUERY_INVALID` */
   constructor(collection: string, filter: JsonValue, sort: JsonValue) {
-    const parsed = parseFilter(filter);
     this.collection = collection;
     this.sort = parseSort(sort);
-    this.hash = hashQuery(collection, filter, this.sort);
-    this.constraints = constraintsOf(parsed);
-    this.matches = compileFilter(parsed);
-    this.#isSaid = isSaidByBounds(parsed);
+    this.#given = filter;
+    this.#filter = parseFilter(filter);
+    this.constraints = constraintsOf(this.#filter);
+    this.#isSaid = isSaidByBounds(this.#filter);
+  }
+
+  /** What cursors belong to. */
+  get hash(): number {
+    this.#hash ??= hashQuery(this.collection, this.#given, this.sort);
+    return this.#hash;
+  }
+
+  /** Not asked for where an index says all. */
+  get matches(): Predicate {
+    this.#matches ??= compileFilter(this.#filter);
+    return this.#matches;
   }
 
   /** The ways to answer it with these indexes, the best first. */
@@ -57,8 +71,7 @@ export class PreparedQuery {
   /** The cursor of a page that ended there. */
   cursorAt(order: Order, position: Uint8Array): string {
     const known = this.#end;
-    // Positions are of pages of entries that are kept, and never modified.
-    if (known?.position === position && known.order === order) return known.cursor;
+    if (known?.order === order && compareBytes(known.position, position) === 0) return known.cursor;
     const cursor = encodeCursor(this.hash, order, position);
     this.#end = { order, position, cursor };
     return cursor;

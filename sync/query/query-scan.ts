@@ -3,16 +3,17 @@
  * Owns reading what a query needs: the candidates of a plan in its order, each with its document as it is now, if it passes the
  * filter. Index entries are followed only to documents that still have them, so that a document that moves meanwhile is not given out
  * of order, and one with several entries is given once. Where entries say all that is asked for, and did not change until their
- * documents were read, these need not be looked into.
+ * documents were read, these need not be looked into. Of an index that was dropped nothing is believed.
  */
 import type { JsonObject } from '../../crdt/index.ts';
 import type { Database } from '../database.ts';
 import { contentOfView, decodeView, etagOf } from '../document-record.ts';
 import { compareBytes, documentOf, successorOf, successorOfPrefix, viewKey } from '../key.ts';
-import { concat, entriesOf, positionOf, splitPosition } from './index-key.ts';
-import type { Entry, EntryPage, PageRequest, Place } from './index-pages.ts';
-import type { KeyRange, Plan, PlannedIndex } from './plan.ts';
-import type { Predicate } from './predicate.ts';
+import type { Entry, EntryRequest, Place } from './entry-block.ts';
+import type { EntryPage } from './index-entries.ts';
+import { entriesOf, positionOf, splitPosition } from './index-key.ts';
+import type { Plan, PlannedIndex, PositionRange } from './plan.ts';
+import type { PreparedQuery } from './prepared-query.ts';
 
 export interface QueryLimits {
   /** Documents looked at per page. */
@@ -45,11 +46,12 @@ const SLICE = 128;
 const SLICE_BYTES = 524_288;
 const KEYS_MAX = 1024;
 const NO_COMPONENT = new Uint8Array(0);
-/** Of keys of entries: letter, database, index. */
-const PREFIX_BYTES = 9;
 const OVERFLOW_TAG = 0x01;
 
 const decoder = new TextDecoder();
+
+/** The index that was read is gone: what it gave may not be all. */
+export class IndexDropped extends Error {}
 
 export class QueryScan {
   readonly limits: QueryLimits;
@@ -61,13 +63,13 @@ export class QueryScan {
   stoppedAt: Uint8Array | null = null;
   readonly #database: Database;
   readonly #collection: string;
-  readonly #matches: Predicate;
+  readonly #query: PreparedQuery;
   #sincePause = 0;
 
-  constructor(database: Database, collection: string, matches: Predicate, limits: QueryLimits) {
+  constructor(database: Database, query: PreparedQuery, limits: QueryLimits) {
     this.#database = database;
-    this.#collection = collection;
-    this.#matches = matches;
+    this.#collection = query.collection;
+    this.#query = query;
     this.limits = limits;
   }
 
@@ -104,7 +106,7 @@ export class QueryScan {
             this.stoppedAt = positionOf(NO_COMPONENT, id);
             return;
           }
-          await this.#breathe(SLICE);
+          await this.#breathe();
         }
       }
     } catch (error) {
@@ -120,70 +122,69 @@ export class QueryScan {
   ): AsyncGenerator<readonly Match[]> {
     const { ranges, order, sorts } = plan;
     const isReverse = !sorts && order.isReverse;
-    const start = after === null || sorts ? null : concat(index.prefix, after);
-    const left = clip(isReverse ? [...ranges].reverse() : ranges, start, isReverse);
-    let limit = Math.min(KEYS_MAX, Math.max(8, wanted + 1));
+    const left = clip(isReverse ? [...ranges].reverse() : ranges, sorts ? null : after, isReverse);
+    let limit = Math.min(KEYS_MAX, plan.isWhole ? wanted : Math.max(8, wanted));
     for (const [i, range] of left.entries()) {
       let { gte, lt } = range;
       for (;;) {
-        const page = await this.#readEntries(index, { gte, lt, reverse: isReverse, limit });
-        const { entries } = page;
-        const isLast = entries.length < limit;
+        const request = { gte, lt, reverse: isReverse, limit };
+        const page = index.entries.peek(request) ?? (await this.#load(index, request));
+        const { entries, version, next } = page;
+        this.keysExamined += entries.length;
+        const isLast = next === null;
         for (let from = 0; from < entries.length; from += GROUP) {
           const group = entries.slice(from, from + GROUP);
-          const matches = await this.#follow({ entries: group, version: page.version }, plan, index, isReverse);
+          const peeked = this.#peek(group);
+          const isRead = peeked.includes(undefined);
+          const found = isRead ? await this.#get(group, peeked) : peeked;
+          if (index.isDropped) throw new IndexDropped();
+          // Documents are as the entries say if none of these has changed. What is on its way shows on the disk only.
+          const isSaid = plan.isWhole && !sorts && index.version === version && !(isRead && index.isChanging);
+          const isTaken = isSaid && index.multiple === 0 && !index.hasOverflow;
+          const matches = isTaken ? this.#take(group, found) : await this.#follow(group, found, plan, isReverse);
           this.isAtEnd = isLast && i === left.length - 1 && from + GROUP >= entries.length;
           if (matches.length > 0) yield matches;
           if (this.documentsExamined >= this.limits.examinedMax && !this.isAtEnd) {
             this.stoppedAt = group.at(-1)!.position;
             return;
           }
-          await this.#breathe(GROUP);
+          if ((this.#sincePause += group.length) >= SLICE) await this.#breathe();
         }
-        if (isLast) break;
-        const last = entries.at(-1)!.key;
-        if (isReverse) lt = last;
-        else gte = successorOf(last);
+        if (next === null) break;
+        if (isReverse) lt = next;
+        else gte = next;
         limit = Math.min(KEYS_MAX, 2 * limit);
       }
     }
   }
 
-  async #readEntries(index: PlannedIndex, request: PageRequest): Promise<EntryPage> {
-    const { store, indexes } = this.#database.parts;
-    const page = await indexes.pages.get(index, request, async (bounds) => {
-      const read: Entry[] = [];
-      // With their values, which are empty: what is read is checked then.
-      for await (const entries of store.range(bounds)) for (const [key] of entries) read.push(entryOf(key));
-      return read;
-    });
-    this.keysExamined += page.entries.length;
+  async #load(index: PlannedIndex, request: EntryRequest): Promise<EntryPage> {
+    const { store, commit } = this.#database.parts;
+    const page = await index.entries.load(request, store, commit);
+    if (index.isDropped) throw new IndexDropped();
     return page;
   }
 
   /** Documents behind entries, if they are still there and this is the first of their entries that the query meets. */
   async #follow(
-    { entries, version }: EntryPage,
-    { ranges, sorts, isWhole }: Plan,
-    index: PlannedIndex,
+    entries: readonly Entry[],
+    found: readonly (Found | null | undefined)[],
+    { index, ranges }: Plan,
     isReverse: boolean,
   ): Promise<readonly Match[]> {
-    const found = await this.#get(entries);
-    // Documents are as the entries say if none of these has changed since they were read, nor is about to.
-    const isSaid = isWhole && !sorts && index.version === version && !index.isChanging;
-    if (isSaid && index.multiple === 0 && !index.hasOverflow) return this.#take(entries, found);
     const matches = await this.#choose(entries, found);
-    return matches.filter((match) => this.#isAtPlace(match, index, ranges, isReverse));
+    return matches.filter((match) => this.#isAtPlace(match, index!, ranges, isReverse));
   }
 
   /** All that are there. */
-  #take(entries: readonly Entry[], found: readonly (Found | null)[]): readonly Match[] {
+  #take(entries: readonly Entry[], found: readonly (Found | null | undefined)[]): readonly Match[] {
     this.documentsExamined += found.length;
     const matches: Match[] = [];
-    for (const [i, stored] of found.entries()) {
-      if (stored === null) continue;
-      const { id, position, component } = entries[i]!;
-      matches.push({ id, etag: stored.etag, json: stored.json, document: null, position, component });
+    for (let i = 0; i < found.length; i++) {
+      const stored = found[i];
+      if (!stored) continue;
+      const { id, position } = entries[i]!;
+      matches.push({ id, etag: stored.etag, json: stored.json, document: null, position, component: NO_COMPONENT });
     }
     return matches;
   }
@@ -191,13 +192,13 @@ export class QueryScan {
   #isAtPlace(
     { document, id, component }: Match,
     index: PlannedIndex,
-    ranges: readonly KeyRange[],
+    ranges: readonly PositionRange[],
     isReverse: boolean,
   ): boolean {
     const { components, isOverflow } = entriesOf(index.definition, document!);
     if (isOverflow) return component[0] === OVERFLOW_TAG;
     if (components.length === 1) return compareBytes(components[0]!, component) === 0;
-    const keys = components.filter((each) => isWithin(concat(index.prefix, positionOf(each, id)), ranges));
+    const keys = components.filter((each) => isWithin(positionOf(each, id), ranges));
     const first = isReverse ? keys.at(-1) : keys[0];
     return first !== undefined && compareBytes(first, component) === 0;
   }
@@ -206,34 +207,37 @@ export class QueryScan {
   async *fetch(places: readonly Place[]): AsyncGenerator<readonly Match[]> {
     for (let from = 0; from < places.length; from += GROUP) {
       const group = places.slice(from, from + GROUP);
-      const matches = await this.#choose(group, await this.#get(group));
+      const matches = await this.#choose(group, await this.#get(group, this.#peek(group)));
       // They were looked at before.
       this.documentsExamined -= group.length;
       yield matches;
-      await this.#breathe(GROUP);
+      if ((this.#sincePause += group.length) >= SLICE) await this.#breathe();
     }
   }
 
-  /** Null for those that do not exist. */
-  async #get(places: readonly { readonly id: string }[]): Promise<readonly (Found | null)[]> {
+  /** Those in memory, null for those that do not exist. */
+  #peek(places: readonly Place[]): readonly (Found | null | undefined)[] {
     const { table } = this.#database.parts;
-    const found = places.map(({ id }) => table.peek(this.#collection, id));
-    if (found.includes(undefined)) {
-      const read = async (i: number): Promise<void> => {
-        found[i] = await table.get(this.#collection, places[i]!.id);
-      };
-      await Promise.all(found.flatMap((stored, i) => (stored === undefined ? [read(i)] : [])));
-    }
-    return found as readonly (Found | null)[];
+    const found: (Found | null | undefined)[] = [];
+    for (const { id } of places) found.push(table.peek(this.#collection, id));
+    return found;
+  }
+
+  /** The same, with those that are not in memory. */
+  #get(places: readonly Place[], peeked: readonly (Found | null | undefined)[]): Promise<readonly (Found | null)[]> {
+    const { table } = this.#database.parts;
+    return Promise.all(
+      peeked.map((found, i) => (found === undefined ? table.get(this.#collection, places[i]!.id) : found)),
+    );
   }
 
   /** Those that pass the filter. */
-  async #choose(places: readonly Place[], found: readonly (Found | null)[]): Promise<readonly Match[]> {
+  async #choose(places: readonly Place[], found: readonly (Found | null | undefined)[]): Promise<readonly Match[]> {
     const matches: Match[] = [];
     let bytes = 0;
     for (const [i, stored] of found.entries()) {
       this.documentsExamined++;
-      if (stored === null) continue;
+      if (!stored) continue;
       if ((bytes += stored.json.length) > SLICE_BYTES) {
         bytes = 0;
         await this.limits.pause();
@@ -249,22 +253,14 @@ export class QueryScan {
   #examine(json: Uint8Array): JsonObject | null {
     // Canonical JSON that this node wrote: the plain parser is safe.
     const document = JSON.parse(decoder.decode(json)) as JsonObject;
-    return this.#matches(document) ? document : null;
+    return this.#query.matches(document) ? document : null;
   }
 
-  async #breathe(documents: number): Promise<void> {
-    this.#sincePause += documents;
-    if (this.#sincePause < SLICE) return;
+  async #breathe(): Promise<void> {
     this.#sincePause = 0;
     await this.limits.pause();
     this.#database.assertOpen();
   }
-}
-
-function entryOf(key: Uint8Array): Entry {
-  const position = key.subarray(PREFIX_BYTES);
-  const { component, id } = splitPosition(position)!;
-  return { key, position, component, id };
 }
 
 /** There is no document, or the view is damaged, which throws. */
@@ -272,10 +268,14 @@ function readOdd(view: Uint8Array): { readonly json: null; readonly element: Uin
   return { json: null, element: decodeView(view).element };
 }
 
-/** What is left of ranges behind a key. */
-function clip(ranges: readonly KeyRange[], start: Uint8Array | null, isReverse: boolean): readonly KeyRange[] {
-  if (start === null) return ranges;
+/** What is left of ranges behind a position. */
+function clip(
+  ranges: readonly PositionRange[],
+  start: Uint8Array | null,
+  isReverse: boolean,
+): readonly PositionRange[] {
   const left = ranges.map(({ gte, lt }) => {
+    if (start === null) return { gte, lt };
     if (isReverse) return { gte, lt: compareBytes(start, lt) < 0 ? start : lt };
     const next = successorOf(start);
     return { gte: compareBytes(next, gte) > 0 ? next : gte, lt };
@@ -284,7 +284,7 @@ function clip(ranges: readonly KeyRange[], start: Uint8Array | null, isReverse: 
 }
 
 /** Ranges are ascending and do not overlap. */
-function isWithin(key: Uint8Array, ranges: readonly KeyRange[]): boolean {
+function isWithin(key: Uint8Array, ranges: readonly PositionRange[]): boolean {
   let [low, high] = [0, ranges.length];
   while (low < high) {
     const middle = (low + high) >>> 1;

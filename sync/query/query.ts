@@ -11,11 +11,11 @@ import type { Constraints } from './bounds.ts';
 import { decodeCursor } from './cursor.ts';
 import type { Cursor } from './cursor.ts';
 import type { IndexPath } from './index-definition.ts';
-import type { Place } from './index-pages.ts';
+import type { Place } from './entry-block.ts';
 import { placeOf, positionOf } from './index-key.ts';
 import type { Order, Plan } from './plan.ts';
 import { PreparedQuery } from './prepared-query.ts';
-import { QueryScan } from './query-scan.ts';
+import { IndexDropped, QueryScan } from './query-scan.ts';
 import type { Match, QueryLimits } from './query-scan.ts';
 
 export interface PageOptions {
@@ -80,18 +80,37 @@ export async function runPrepared(
   { limit, cursor: text }: PageOptions,
   limits: QueryLimits,
 ): Promise<QueryPage> {
-  database.assertOpen();
-  const { collection, hash, sort, constraints } = query;
-  const cursor = text === undefined ? null : decodeCursor(hash, text);
+  const cursor = text === undefined ? null : decodeCursor(query.hash, text);
+  for (;;) {
+    database.assertOpen();
+    try {
+      return await answer(database, query, { limit, cursor }, limits);
+    } catch (error) {
+      // The page begins anew, with the indexes that are left.
+      if (!(error instanceof IndexDropped)) throw error;
+    }
+  }
+}
+
+async function answer(
+  database: Database,
+  query: PreparedQuery,
+  { limit, cursor }: { readonly limit: number; readonly cursor: Cursor | null },
+  limits: QueryLimits,
+): Promise<QueryPage> {
+  const { collection, sort, constraints } = query;
   const plans = choosePlans(query.plans(database.parts.indexes.readyOf(collection)), cursor);
   for (const [i, plan] of plans.entries()) {
-    const scan = new QueryScan(database, collection, query.matches, limits);
+    const scan = new QueryScan(database, query, limits);
     try {
       const page = plan.sorts ? await sortPage(scan, plan, cursor, limit) : await readPage(scan, plan, cursor, limit);
       return {
         items: page.items,
         cursor: page.end === null ? null : query.cursorAt(plan.order, page.end),
-        explain: explain(plan, scan, sort, page.items.length),
+        // Made for those who look at it.
+        get explain() {
+          return explain(plan, scan, sort, page.items.length);
+        },
       };
     } catch (error) {
       if (!isSortLimit(error)) throw error;
@@ -181,7 +200,7 @@ async function fetchPage(scan: QueryScan, places: readonly Place[], limit: numbe
 function explain(plan: Plan, scan: QueryScan, sort: readonly IndexPath[], returned: number): QueryExplanation {
   return {
     index: plan.index?.name ?? null,
-    bounds: plan.bounds,
+    bounds: plan.bounds(),
     direction: plan.order.isReverse ? 'backward' : 'forward',
     sort: plan.sorts ? 'memory' : sort.length > 0 ? 'index' : 'none',
     keysExamined: scan.keysExamined,

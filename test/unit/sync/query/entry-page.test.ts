@@ -3,8 +3,9 @@
  * Pages of index entries while documents change: what entries say is relied on only as long as it is true.
  */
 import { expect, test } from 'vitest';
-import { MemoryStore, Replica, defineIndex, runQuery } from '../../../../sync/index.ts';
+import { MemoryStore, Replica, defineIndex, dropIndex, runQuery } from '../../../../sync/index.ts';
 import type { Database, QueryLimits, ReplicaOptions, Store } from '../../../../sync/index.ts';
+import { rangeOf } from '../../../../sync/key.ts';
 import { indexesReady } from '../../../helper/index-check.ts';
 import { ManualClock, seededRandom } from '../../../helper/manual-ports.ts';
 
@@ -113,5 +114,41 @@ test('[QU50] a document that comes to have several values in an index is not sho
   await put('d4', { country: ['DE', 'FR'], n: 3 });
   const found = await find(database, range);
   expect(found.map(({ id }) => id).toSorted()).toEqual(['d2', 'd3', 'd4']);
+  await replica.close();
+});
+
+test('[QU62] a page whose index is dropped while it is read begins anew, and is as long as it should be', async () => {
+  const store = new MemoryStore();
+  const replica = await Replica.open({ store, clock: new ManualClock(), timers, random: seededRandom(9) });
+  await replica.createDatabase('app');
+  const database = replica.database('app');
+  const documents = Array.from({ length: 600 }, (_, n) => ({ n, odd: n % 2 === 1 }));
+  await Promise.all(
+    documents.map((value) => database.write('c', `d${value.n}`, { kind: 'replace', value: value as never })),
+  );
+  const countEntries = async (): Promise<number> => {
+    let count = 0;
+    for await (const entries of store.range(rangeOf('e'))) count += entries.length;
+    return count;
+  };
+  for (const filter of [{ n: { $gte: 0 }, odd: { $exists: true } }, { n: { $gte: 0 } }]) {
+    await defineIndex(database, 'c', 'i', { paths: ['n'] });
+    await indexesReady(database);
+    let pauses = 0;
+    const pause = async (): Promise<void> => {
+      if (++pauses > 1) return;
+      await dropIndex(database, 'c', 'i');
+      for (let turn = 0; turn < 1000 && (await countEntries()) > 0; turn++) await settle();
+      expect(await countEntries()).toBe(0);
+      // Nothing keeps up what was read of it.
+      await database.write('c', 'd590', { kind: 'replace', value: { n: -1 } });
+    };
+    const page = await runQuery(database, 'c', { filter: filter as never, limit: 1000 }, { ...LIMITS, pause });
+    expect(pauses).toBeGreaterThan(0);
+    expect(page.explain.index).toBeNull();
+    expect(page.items.length).toBe(599);
+    expect(page.items.some(({ id }) => id === 'd590')).toBe(false);
+    await database.write('c', 'd590', { kind: 'replace', value: { n: 590, odd: false } });
+  }
   await replica.close();
 });
