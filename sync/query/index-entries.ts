@@ -12,8 +12,8 @@ import type { ByteCache, Slot } from '../byte-cache.ts';
 import type { GroupCommit } from '../group-commit.ts';
 import { compareBytes, successorOf } from '../key.ts';
 import type { Store, StoreOperation } from '../port.ts';
-import { EntryBlock, packBlocks, readRun } from './entry-block.ts';
-import type { EntryRequest, EntryRun } from './entry-block.ts';
+import { packBlocks, readRun } from './entry-block.ts';
+import type { EntryBlock, EntryRequest, EntryRun } from './entry-block.ts';
 import { concat } from './index-key.ts';
 
 /** Entries read at a time at least: to read them costs about as much as to open the iterator. */

@@ -224,11 +224,17 @@ export class QueryScan {
   }
 
   /** The same, with those that are not in memory. */
-  #get(places: readonly Place[], peeked: readonly (Found | null | undefined)[]): Promise<readonly (Found | null)[]> {
+  async #get(
+    places: readonly Place[],
+    peeked: readonly (Found | null | undefined)[],
+  ): Promise<readonly (Found | null | undefined)[]> {
     const { table } = this.#database.parts;
-    return Promise.all(
-      peeked.map((found, i) => (found === undefined ? table.get(this.#collection, places[i]!.id) : found)),
-    );
+    const found = [...peeked];
+    const read = async (i: number): Promise<void> => {
+      found[i] = await table.get(this.#collection, places[i]!.id);
+    };
+    await Promise.all(peeked.flatMap((stored, i) => (stored === undefined ? [read(i)] : [])));
+    return found;
   }
 
   /** Those that pass the filter. */
