@@ -13,17 +13,21 @@ export type ScannedEntry = readonly [key: Uint8Array, value: Uint8Array | null];
 /** Entries read one by one around a damaged one. */
 const DETOUR_ENTRIES = 256;
 
+interface ScanBounds {
+  readonly gte: Uint8Array;
+  readonly lt: Uint8Array;
+  /** Entries that will be looked at, if there is no damage. Default all. */
+  readonly limit?: number;
+}
+
 /** The range is taken at the call, not at the first step. */
-export function scanThroughDamage(
-  store: Store,
-  bounds: { readonly gte: Uint8Array; readonly lt: Uint8Array },
-): AsyncIterable<readonly ScannedEntry[]> {
+export function scanThroughDamage(store: Store, bounds: ScanBounds): AsyncIterable<readonly ScannedEntry[]> {
   return follow(store, bounds, store.range(bounds));
 }
 
 async function* follow(
   store: Store,
-  bounds: { readonly gte: Uint8Array; readonly lt: Uint8Array },
+  bounds: ScanBounds,
   first: AsyncIterable<readonly ScannedEntry[]>,
 ): AsyncGenerator<readonly ScannedEntry[]> {
   let gte = bounds.gte;

@@ -12,7 +12,7 @@ import type { AuditVerdict } from './document-audit.ts';
 import type { CollectionStats } from './collection-stats.ts';
 import type { ContentSample, DocumentName } from './equality.ts';
 import { compareBytes, documentOf, stateKey, viewKey } from './key.ts';
-import type { Clock, Sha256 } from './port.ts';
+import type { Clock, Sha256, StoreSnapshot } from './port.ts';
 import type { QuarantinedDocument } from './quarantine.ts';
 import { checkState, heldBy, isCovered, readDurable, readOrNull, readRow } from './repair-document.ts';
 import { decodeRepairRows, encodeRepairRows } from './repair-row.ts';
@@ -45,11 +45,15 @@ export class Healing {
   /**
    * Checks a stored document by itself. What is damaged and cannot be put right from the rest is quarantined.
    *
+   * @param moment - Shared by documents that are looked at together, because to open one costs more than to look. What was damaged then
+   * may have been written anew, and is looked at again.
    * @returns What to compare with peers; null when there is nothing to compare.
    */
-  async examine(database: Database, name: DocumentName): Promise<ContentSample | null> {
-    const verdict = await this.#audit(database, name);
+  async examine(database: Database, name: DocumentName, moment?: StoreSnapshot): Promise<ContentSample | null> {
+    const verdict =
+      moment === undefined ? await this.#auditNow(database, name) : await this.#audit(database, name, moment);
     if (verdict === null) return null;
+    if (verdict.isDamaged && moment !== undefined) return this.examine(database, name);
     if (verdict.sample !== null) {
       this.#releaseReadable(database, name);
       return { ...name, ...verdict.sample };
@@ -60,21 +64,29 @@ export class Healing {
     return null;
   }
 
-  /** Null when there is no such document. View and state are read as of one moment. */
-  async #audit(database: Database, { collection, id }: DocumentName): Promise<AuditVerdict | null> {
-    const { store, db, table } = database.parts;
+  async #auditNow(database: Database, name: DocumentName): Promise<AuditVerdict | null> {
+    const moment = database.parts.store.snapshot();
+    try {
+      return await this.#audit(database, name, moment);
+    } finally {
+      await moment.close();
+    }
+  }
+
+  /** Null when there is no such document. View and state are of one moment. */
+  async #audit(
+    database: Database,
+    { collection, id }: DocumentName,
+    moment: StoreSnapshot,
+  ): Promise<AuditVerdict | null> {
+    const { db, table } = database.parts;
     const { sha256 } = this.#options;
     const key = viewKey(db, collection, id);
-    const snapshot = store.snapshot();
-    try {
-      const view = await readOrNull(() => snapshot.get(key));
-      const base = await readOrNull(() => snapshot.get(stateKey(db, collection, id)));
-      if (view === undefined && base === undefined) return null;
-      const { digestSecret: secret } = table;
-      return auditDocument({ sha256, secret, documentKey: key.subarray(5), view: view ?? null, base });
-    } finally {
-      await snapshot.close();
-    }
+    const view = await readOrNull(() => moment.get(key));
+    const base = await readOrNull(() => moment.get(stateKey(db, collection, id)));
+    if (view === undefined && base === undefined) return null;
+    const { digestSecret: secret } = table;
+    return auditDocument({ sha256, secret, documentKey: key.subarray(5), view: view ?? null, base });
   }
 
   /** Takes a document out of use until it was replaced. */

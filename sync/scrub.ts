@@ -143,18 +143,24 @@ export class Scrub {
     const { database } = place;
     const { healing } = this.#dependencies;
     if (!this.#dependencies.databases().includes(database)) return false;
+    const { store } = database.parts;
     const sample: ContentSample[] = [];
     let left = documents;
-    // By view; a view that is gone shows when the documents are added up.
-    for await (const entries of scanThroughDamage(database.parts.store, { gte: place.gte, lt: place.lt })) {
-      for (const [key] of entries) {
-        place.gte = successorOf(key);
-        const found = await healing.examine(database, documentOf(key));
-        if (found !== null) sample.push(found);
-        this.#checked++;
-        if (--left === 0) break;
+    const moment = store.snapshot();
+    try {
+      // By view; a view that is gone shows when the documents are added up.
+      for await (const entries of scanThroughDamage(store, { gte: place.gte, lt: place.lt, limit: documents })) {
+        for (const [key] of entries) {
+          place.gte = successorOf(key);
+          const found = await healing.examine(database, documentOf(key), moment);
+          if (found !== null) sample.push(found);
+          this.#checked++;
+          if (--left === 0) break;
+        }
+        if (left === 0 || this.#isClosed) break;
       }
-      if (left === 0 || this.#isClosed) break;
+    } finally {
+      await moment.close();
     }
     healing.offer(database.key, sample);
     return left === 0;

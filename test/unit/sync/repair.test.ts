@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { BUCKETS } from '../../../sync/bucket-digest.ts';
 import { DigestSum } from '../../../sync/digest.ts';
 import { decodeView, encodeDocumentVector, encodeView } from '../../../sync/document-record.ts';
@@ -303,6 +303,27 @@ test('[EQ8] a scrub sees documents that are gone from the disk while the digest 
   expect(await compare(a, b)).toBe(0);
   await expect.poll(() => b.database('app').digest().digest).toBe(a.database('app').digest().digest);
   expect((await b.examine()).healthy).toBe(true);
+});
+
+test('[EQ8] documents that are read together are read of one moment, and what was damaged then is looked at again', async () => {
+  const { b, stores } = await openPair(250);
+  const [, store] = stores;
+  const taken = vi.spyOn(store, 'snapshot');
+  expect((await b.examine()).healthy).toBe(true);
+  // A hundred at a time, of two databases.
+  expect(taken.mock.calls.length).toBeLessThanOrEqual(10);
+  const key = viewKey(b.database('app').parts.db, 'c', 'd7');
+  const good = (await store.get(key))!;
+  await store.batch([{ type: 'put', key, value: Uint8Array.of(99) }], { sync: true });
+  const mended = vi.fn();
+  taken.mockImplementation(() => {
+    taken.mockRestore();
+    const moment = store.snapshot();
+    void store.batch([{ type: 'put', key, value: good }], { sync: true }).then(mended);
+    return moment;
+  });
+  expect(await b.examine()).toMatchObject({ healthy: true, alarms: [] });
+  expect(mended).toHaveBeenCalledTimes(1);
 });
 
 test('[EQ9] different content under one version is seen, and one of the two is taken by both', async () => {
