@@ -23,7 +23,12 @@ const timers: ReplicaOptions['timers'] = {
 class SlowStore implements Store {
   readonly #store = new MemoryStore();
   gate: Promise<void> = Promise.resolve();
-  readonly get: Store['get'] = (key) => this.#store.get(key);
+  /** Of reads of single keys that begin now. */
+  readGate: Promise<void> = Promise.resolve();
+  readonly get: Store['get'] = async (key) => {
+    await this.readGate;
+    return this.#store.get(key);
+  };
   readonly getMany: Store['getMany'] = (keys) => this.#store.getMany(keys);
   readonly range: Store['range'] = (options) => this.#store.range(options);
   readonly snapshot: Store['snapshot'] = () => this.#store.snapshot();
@@ -115,6 +120,36 @@ test('[QU50] a document that comes to have several values in an index is not sho
   const found = await find(database, range);
   expect(found.map(({ id }) => id).toSorted()).toEqual(['d2', 'd3', 'd4']);
   await replica.close();
+});
+
+test('[QU50] a document that changes while it is read from the disk is not shown for what it was', async () => {
+  for (const isDurable of [true, false]) {
+    const store = new SlowStore();
+    const replica = await Replica.open({ store, clock: new ManualClock(), timers, random: seededRandom(10) });
+    await replica.createDatabase('app');
+    const database = replica.database('app');
+    const put = (id: string, country: string): Promise<unknown> =>
+      database.write('c', id, { kind: 'replace', value: { country, n: 1 } });
+    await put('a', 'DE');
+    await put('b', 'DE');
+    await defineIndex(database, 'c', 'i', { paths: ['country', 'n'] });
+    await indexesReady(database);
+    expect((await find(database, { country: 'DE' })).map(({ id }) => id)).toEqual(['a', 'b']);
+    database.parts.table.releaseCache();
+    let readOn = (): void => {};
+    store.readGate = new Promise((resolve) => (readOn = resolve));
+    const finding = find(database, { country: 'DE' });
+    await settle();
+    store.readGate = Promise.resolve();
+    const release = isDurable ? (): void => {} : store.hold();
+    const written = put('a', 'FR');
+    await settle();
+    readOn();
+    expect((await finding).map(({ id }) => id)).toEqual(['b']);
+    release();
+    await written;
+    await replica.close();
+  }
 });
 
 test('[QU62] a page whose index is dropped while it is read begins anew, and is as long as it should be', async () => {
