@@ -43,6 +43,7 @@ export interface ClientUpdate {
   /** The client ids it writes as. */
   readonly writers: readonly number[];
   readonly touch: RootTouch;
+  readonly deletes: UpdateInspection['deletes'];
 }
 
 /**
@@ -74,7 +75,7 @@ export function checkClientUpdate(doc: Y.Doc, update: Uint8Array, admission: Cli
   checkNew(doc, decoded, clocks);
   const taken = writers.find((client) => admission.isTaken?.(client) === true);
   if (taken !== undefined) throw forbidden('another client writes with this id', taken, true);
-  return { writers, touch: touchOf(doc, decoded, clocks) };
+  return { writers, touch: touchOf(doc, decoded, clocks), deletes: inspection.deletes };
 }
 
 /** @throws CrdtError `CRDT_UPDATE_FORBIDDEN` for what a leaf may not write as. */

@@ -7,7 +7,9 @@ import * as Y from 'yjs';
 import { assert } from './assert.ts';
 import { canonicalJson, canonicalOrder } from './canonical-json.ts';
 import type { Author, Change, Conflict, DocumentOutline, DocumentView, DuplicateWrite } from './change.ts';
-import { beginsAnew, checkClientUpdate, checkLimit, deletesAnything, type ClientAdmission } from './client-update.ts';
+import { judge, mergeEdits, mergeObserved, mergeRun, NO_RUN } from './client-merge.ts';
+import type { ClientEdit, ClientMerge, JudgedEdit, MergedRun } from './client-merge.ts';
+import type { ClientAdmission } from './client-update.ts';
 import { checkBytes, checkDocument, checkSize } from './document-check.ts';
 import { conflictsOf, viewOf } from './document-view.ts';
 import { edit } from './edit.ts';
@@ -22,24 +24,24 @@ import { checkRegisters, type RegisterAdmission } from './register-check.ts';
 import { retract } from './retract.ts';
 import type { RootTouch } from './root-touch.ts';
 import { plainOrder, readPlainState } from './plain-state.ts';
-import { applyPlainUpdate } from './plain-update.ts';
+import { applyPlainUpdate, readPlainParts } from './plain-update.ts';
 import { Outline } from './outline.ts';
 import { STAMPS_PER_MS } from './stamp.ts';
 import { exists } from './tombstone.ts';
 import { ROOT } from './root-name.ts';
 import { Transaction } from './transaction.ts';
-import { admitUpdate, checkContiguous, inspectUpdate, type UpdateAdmission, type UpdateInspection } from './update.ts';
+import { checkContiguous, inspectUpdate } from './update.ts';
 import { checkValue } from './value-check.ts';
 import { weigh } from './weight.ts';
 import { writeUpdate, type RootOrder } from './write-update.ts';
 import {
   applyTo,
   clocksOf,
-  createDoc,
+  diffOf,
   hasTombstone,
-  observeUpdate,
   editRoots,
   hasGap,
+  loadDoc,
   misfit,
   orderAfter,
   orderOf,
@@ -136,7 +138,6 @@ export class CrdtDocument {
     assert(!hasGap(doc), 'a checked update has no gap');
     this.#keep(update);
     this.#discardModel();
-    this.#view = null;
     this.#outline.follow(transaction);
   }
 
@@ -190,11 +191,6 @@ export class CrdtDocument {
     }
   }
 
-  /** Checks an update from an untrusted sender (`admitUpdate`) against what is here. @throws CrdtError as that does. */
-  admit(update: Uint8Array, admission: UpdateAdmission): UpdateInspection {
-    return admitUpdate(this.#read().clocks, update, admission);
-  }
-
   /**
    * Merges an update of a Yjs client or leaf, who need not be trusted. A deleted document may begin anew with it.
    *
@@ -202,21 +198,15 @@ export class CrdtDocument {
    * @throws CrdtError as `checkClientUpdate` does; nothing was applied.
    */
   mergeClient(update: Uint8Array, admission: ClientAdmission, author: Author): readonly Uint8Array[] {
-    const doc = this.#merge();
-    const { writers, touch } = checkClientUpdate(doc, update, admission);
-    const isNew = writers.length > 0;
-    if (isNew) checkLimit('documentBytes', this.#bytes + update.byteLength, admission.bytesMax);
-    if (!isNew && !deletesAnything(doc, inspectUpdate(update).deletes)) return [];
-    if (admission.isReadOnly) throw new CrdtError('CRDT_UPDATE_FORBIDDEN', 'this client may read only');
-    const isDeleted = hasTombstone(doc) && !(this.outline ?? this.view()).exists;
-    const isAnew = beginsAnew(admission, touch, { isDeleted, isEmpty: doc.store.clients.size === 0 });
-    if (isAnew && !isNew) return [];
+    const judged = this.#judge({ update, admission });
+    if (judged === null) return [];
     const restore = this.#checkpoint();
     try {
-      const before = isAnew
+      const before = judged.isAnew
         ? this.change({ kind: 'merge-patch', patch: {} }, author)
-        : this.#mark(author, isDeleted || admission.writers !== undefined);
-      const effect = this.#mergeEffect(update, touch, { ...admission, stampMax: author.stamp + CLIENT_ADVANCE_STAMPS });
+        : this.#mark(author, judged.isDeleted || admission.writers !== undefined);
+      const may = { ...admission, stampMax: author.stamp + CLIENT_ADVANCE_STAMPS };
+      const effect = this.#mergeEffect(update, judged.touch, may);
       return [before, effect].filter((part) => part !== null);
     } catch (error) {
       restore();
@@ -224,11 +214,44 @@ export class CrdtDocument {
     }
   }
 
+  /** The same of several, in order, which are refused one by one. Neighbours that only edit shared types become one update. */
+  mergeClients(edits: readonly ClientEdit[], author: Author): ClientMerge {
+    return mergeEdits(edits, {
+      alone: ({ update, admission }) => this.mergeClient(update, admission, author),
+      together: (run) => this.#mergeRun(run, author),
+    });
+  }
+
+  /** @returns Null when Yjs fails on one of them. */
+  #mergeRun(edits: readonly ClientEdit[], author: Author): MergedRun | null {
+    const doc = this.#merge();
+    if (hasTombstone(doc)) return NO_RUN;
+    const restore = this.#checkpoint();
+    try {
+      const { transaction, effect, ...run } = mergeRun(doc, edits, (edit, before) => this.#judge(edit, before));
+      if (effect === null) return { ...run, updates: [] };
+      this.#outline.follow(transaction);
+      this.#discardModel();
+      this.#keep(effect);
+      const mark = this.#mark(author, false);
+      return { ...run, updates: mark === null ? [effect] : [effect, mark] };
+    } catch {
+      restore();
+      return null;
+    }
+  }
+
+  #judge(edit: ClientEdit, bytesBefore: number = 0): JudgedEdit | null {
+    const exists = (): boolean => (this.outline ?? this.view()).exists;
+    return judge(this.#merge(), edit, { bytes: this.#bytes + bytesBefore, exists });
+  }
+
   /** Returns what takes back all that comes now. */
   #checkpoint(): () => void {
-    const [state, updates, bytes, markedAt] = [this.#state, [...this.#updates], this.#bytes, this.#markedAt];
+    const [state, updates, bytes, markedAt] = [this.#state, this.#updates, this.#bytes, this.#markedAt];
+    const count = updates.length;
     return () => {
-      [this.#state, this.#updates, this.#bytes, this.#markedAt] = [state, updates, bytes, markedAt];
+      [this.#state, this.#updates, this.#bytes, this.#markedAt] = [state, updates.slice(0, count), bytes, markedAt];
       this.#view = null;
       this.#reload();
     };
@@ -249,17 +272,12 @@ export class CrdtDocument {
   /** Merges a checked update and returns what was new in it: what others need is seldom all that a client sends. */
   #mergeEffect(update: Uint8Array, { isTouched }: RootTouch, may: RegisterAdmission): Uint8Array | null {
     const [before, doc] = [isTouched ? this.#read() : null, this.#merge()];
-    let effect: Uint8Array | null = null;
-    try {
-      effect = observeUpdate(doc, () => this.#outline.follow(applyTo(doc, update)));
-    } catch (cause) {
-      throw new CrdtError('CRDT_UPDATE_MALFORMED', 'not a Yjs v1 update: it cannot be merged', { cause });
-    }
+    const { transaction, effect } = mergeObserved(doc, update);
+    this.#outline.follow(transaction);
     if (effect === null) return null;
     this.#discardModel();
     if (before !== null) checkRegisters(doc, before, (this.#model = readDoc(doc)), may);
     this.#keep(effect);
-    this.#view = null;
     return effect;
   }
 
@@ -267,11 +285,7 @@ export class CrdtDocument {
   encodeDiff(stateVector: Uint8Array): Uint8Array {
     const isAll = stateVector.byteLength === 1 && stateVector[0] === 0;
     if (this.#state === null || (isAll && this.#updates.length === 0)) return this.encode();
-    try {
-      return Y.encodeStateAsUpdate(this.#merge(), stateVector);
-    } catch (cause) {
-      throw new CrdtError('CRDT_UPDATE_MALFORMED', 'not a Yjs state vector', { cause });
-    }
+    return diffOf(this.#merge(), stateVector);
   }
 
   /** Returns the Yjs state vector. */
@@ -353,6 +367,7 @@ export class CrdtDocument {
 
   #keep(update: Uint8Array): void {
     this.#first = null;
+    this.#view = null;
     if (this.#state === null) this.#state = update;
     else this.#updates.push(update);
     this.#bytes += update.byteLength;
@@ -370,7 +385,6 @@ export class CrdtDocument {
     ({ model: this.#model, order: this.#order } = plain);
     this.#keep(state);
     this.#pending.push(state);
-    this.#view = null;
     return true;
   }
 
@@ -389,17 +403,9 @@ export class CrdtDocument {
   /** Returns the Y.Doc with everything in it. */
   #merge(): Y.Doc {
     this.#makeState();
-    const doc = this.#doc ?? createDoc();
-    if (this.#doc === null && this.#pending.length > 0) {
-      const [state] = this.#pending as [Uint8Array];
-      try {
-        applyTo(doc, state);
-      } catch (cause) {
-        throw new CrdtError('CRDT_UPDATE_MALFORMED', 'not a Yjs v1 update: it cannot be decoded', { cause });
-      }
-      if (hasGap(doc)) throw new CrdtError('CRDT_UPDATE_MALFORMED', 'the state has a gap');
-      this.#pending.shift();
-    }
+    const [state] = this.#pending;
+    const doc = this.#doc ?? loadDoc(state ?? EMPTY_STATE);
+    if (this.#doc === null) this.#pending.shift();
     this.#doc = doc;
     for (const update of this.#pending) applyTo(doc, update);
     this.#pending = [];
@@ -424,19 +430,15 @@ export class CrdtDocument {
     this.#pending.push(update);
     this.#model = model;
     this.#order = null;
-    this.#view = null;
     this.#outline.forget();
     return true;
   }
 
   /** Reads the model of a state, and of updates that follow it, if that takes no Y.Doc. */
   #readParts(): Model | null {
-    const [state, ...updates] = this.#pending;
-    if (this.#doc !== null || state === undefined) return null;
-    const plain = readPlainState(state);
-    if (plain === null || !updates.every((update) => applyPlainUpdate(plain.model, update))) return null;
-    this.#order = updates.length === 0 ? plain.order : null;
-    return plain.model;
+    const plain = this.#doc === null ? readPlainParts(this.#pending) : null;
+    if (plain !== null) this.#order = this.#pending.length === 1 ? plain.order : null;
+    return plain?.model ?? null;
   }
 
   /** The first write of most documents, from elsewhere, without a model. */

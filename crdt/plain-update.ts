@@ -5,6 +5,7 @@
  */
 import { ByteReader } from './byte-reader.ts';
 import { KIND, type Entry, type Model, type Node, type Run } from './model.ts';
+import { readPlainState, type PlainState } from './plain-state.ts';
 import { ModelReader, TAG } from './read-model.ts';
 import { ROOT } from './root-name.ts';
 import { CONTENT_ANY } from './write-update.ts';
@@ -29,6 +30,12 @@ const HAS_ORIGIN = 0x80;
 const HAS_RIGHT_ORIGIN = 0x40;
 /** Elements of a write that can be a plain one; hostile counts end here. */
 const VALUES_MAX = 100_000;
+
+/** Reads a state, and updates that follow it, if that takes no Y.Doc; the order is that of the state. */
+export function readPlainParts([state, ...updates]: readonly Uint8Array[]): PlainState | null {
+  const plain = state === undefined ? null : readPlainState(state);
+  return plain !== null && updates.every((update) => applyPlainUpdate(plain.model, update)) ? plain : null;
+}
 
 /** Puts an update into a model. Returns false, and has changed nothing, when that takes a Y.Doc. */
 export function applyPlainUpdate(model: Model, update: Uint8Array): boolean {

@@ -27,16 +27,6 @@ export interface UpdateInspection {
   readonly structs: number;
 }
 
-/** What a sender may write. @public */
-export interface UpdateAdmission {
-  /** Client ids the sender may write as. */
-  readonly clients: ReadonlySet<number>;
-  /** Default 1 MiB. */
-  readonly updateBytesMax?: number;
-  /** Default 100,000. */
-  readonly structsMax?: number;
-}
-
 /**
  * Decodes an update without applying it.
  *
@@ -115,32 +105,6 @@ export function standsAlone(update: Uint8Array): boolean {
 }
 
 /**
- * Checks an update from an untrusted sender against a state: structs only of clients it may write as, nothing missing, sizes
- * within limits. Passing means `CrdtDocument.apply` will take it.
- *
- * @throws CrdtError `CRDT_UPDATE_MALFORMED`, `CRDT_UPDATE_GAP`, `CRDT_UPDATE_FORBIDDEN` or `CRDT_LIMIT_EXCEEDED`.
- */
-export function admitUpdate(
-  clocks: ReadonlyMap<number, number>,
-  update: Uint8Array,
-  admission: UpdateAdmission,
-): UpdateInspection {
-  const { clients, updateBytesMax = 1_048_576, structsMax = 100_000 } = admission;
-  checkLimit('an update', 'bytes', update.byteLength, updateBytesMax);
-  const inspection = inspectUpdate(update);
-  checkLimit('an update', 'structs', inspection.structs, structsMax);
-  for (const [client, { from, to }] of inspection.clients) {
-    // What we hold already changes nothing, whoever repeats it.
-    if (to <= (clocks.get(client) ?? 0) || clients.has(client)) continue;
-    throw new CrdtError('CRDT_UPDATE_FORBIDDEN', `the sender may not write as client ${client}`, {
-      details: { client, clock: from },
-    });
-  }
-  checkContiguous(inspection, clocks);
-  return inspection;
-}
-
-/**
  * Re-encodes a state through a fresh document, collecting what it can: replicas that hold the same writes get the same bytes.
  *
  * @throws CrdtError `CRDT_UPDATE_MALFORMED` or `CRDT_UPDATE_GAP`.
@@ -199,32 +163,29 @@ export interface DecodedUpdate {
   readonly ds: { readonly clients: ReadonlyMap<number, readonly { readonly clock: number; readonly len: number }[]> };
 }
 
-/** @throws CrdtError `CRDT_UPDATE_MALFORMED`, also for trailing bytes. */
-export function decodeUpdate(update: Uint8Array): DecodedUpdate {
-  const decoders: Y.UpdateDecoderV1[] = [];
-  class ObservedDecoder extends Y.UpdateDecoderV1 {
-    constructor(...parameters: ConstructorParameters<typeof Y.UpdateDecoderV1>) {
-      super(...parameters);
-      decoders.push(this);
-    }
+/** Notes the decoder that Yjs makes. One class for all updates: each of its own would be of another shape to every reader in Yjs. */
+class ObservedDecoder extends Y.UpdateDecoderV1 {
+  static latest: Y.UpdateDecoderV1 | null = null;
+
+  constructor(...parameters: ConstructorParameters<typeof Y.UpdateDecoderV1>) {
+    super(...parameters);
+    ObservedDecoder.latest = this;
   }
-  let decoded: DecodedUpdate;
-  try {
-    decoded = Y.decodeUpdateV2(update, ObservedDecoder) as DecodedUpdate;
-  } catch (cause) {
-    throw malformed('it cannot be decoded', cause);
-  }
-  const rest = decoders[0]?.restDecoder;
-  // Yjs ignores trailing bytes, and so reads v2 bytes as an empty v1 update.
-  if (rest === undefined || rest.pos !== rest.arr.length) throw malformed('bytes follow its end');
-  return decoded;
 }
 
-function checkLimit(what: string, unit: string, actual: number, limit: number): void {
-  if (actual > limit)
-    throw new CrdtError('CRDT_LIMIT_EXCEEDED', `${what} has more than ${limit} ${unit}`, {
-      details: { limit, actual },
-    });
+/** @throws CrdtError `CRDT_UPDATE_MALFORMED`, also for trailing bytes. */
+export function decodeUpdate(update: Uint8Array): DecodedUpdate {
+  try {
+    const decoded = Y.decodeUpdateV2(update, ObservedDecoder) as DecodedUpdate;
+    const { restDecoder } = ObservedDecoder.latest!;
+    // Yjs ignores trailing bytes, and so reads v2 bytes as an empty v1 update.
+    if (restDecoder.pos === restDecoder.arr.length) return decoded;
+  } catch (cause) {
+    throw malformed('it cannot be decoded', cause);
+  } finally {
+    ObservedDecoder.latest = null;
+  }
+  throw malformed('bytes follow its end');
 }
 
 function malformed(reason: string, cause?: unknown): CrdtError {

@@ -5,6 +5,7 @@
  */
 import * as Y from 'yjs';
 import { assert } from './assert.ts';
+import { CrdtError } from './errors.ts';
 import type { ElementId, Model } from './model.ts';
 import { ModelReader } from './read-model.ts';
 import { facesOf } from './shared-type.ts';
@@ -19,6 +20,27 @@ export function createDoc(): Y.Doc {
   const doc = new Y.Doc({ guid: 'a', gc: true });
   doc.clientID = 0;
   return doc;
+}
+
+/** @throws CrdtError `CRDT_UPDATE_MALFORMED` */
+export function loadDoc(state: Uint8Array): Y.Doc {
+  const doc = createDoc();
+  try {
+    applyTo(doc, state);
+  } catch (cause) {
+    throw new CrdtError('CRDT_UPDATE_MALFORMED', 'not a Yjs v1 update: it cannot be decoded', { cause });
+  }
+  if (hasGap(doc)) throw new CrdtError('CRDT_UPDATE_MALFORMED', 'the state has a gap');
+  return doc;
+}
+
+/** What a replica with these clocks lacks. @throws CrdtError `CRDT_UPDATE_MALFORMED` */
+export function diffOf(doc: Y.Doc, stateVector: Uint8Array): Uint8Array {
+  try {
+    return Y.encodeStateAsUpdate(doc, stateVector);
+  } catch (cause) {
+    throw new CrdtError('CRDT_UPDATE_MALFORMED', 'not a Yjs state vector', { cause });
+  }
 }
 
 /**

@@ -5,7 +5,7 @@
  * this node.
  */
 import { recordOf } from './forgetting.ts';
-import { assert, type ClientAdmission } from '../crdt/index.ts';
+import { assert, type ClientEdit, type ClientMerge } from '../crdt/index.ts';
 import type { Database } from './database.ts';
 import { ready } from './document-slot.ts';
 import type { DocumentSlot } from './document-slot.ts';
@@ -88,26 +88,26 @@ export class SharedDocument {
   }
 
   /**
-   * Merges an update of a client; synchronous, and durable with the next group.
+   * Merges updates of clients, in order; synchronous, and durable with the next group.
    *
-   * @returns False when nothing was new.
-   * @throws CrdtError, SyncError Nothing was merged.
+   * @returns Why some were not taken; nothing of these was merged.
+   * @throws SyncError Nothing was merged.
    */
-  merge(update: Uint8Array, admission: ClientAdmission): boolean {
+  merge(edits: readonly ClientEdit[]): ClientMerge['refused'] {
     const { log, clock, epoch, table } = this.#database.parts;
-    if (!admission.isReadOnly) {
+    if (edits.some(({ admission }) => !admission.isReadOnly)) {
       epoch.assertWritable();
       this.#database.assertTaking();
     }
     this.#database.assertOpen();
     const slot = this.#open;
     const origin = log.followEpoch(clock.last);
-    const updates = slot.document.mergeClient(update, admission, { client: origin, stamp: clock.tick() });
-    for (const part of updates) {
-      slot.touch(origin, log.append(recordOf(slot, part, origin), slot.vector));
-      table.touch(slot, part);
+    const { updates, refused } = slot.document.mergeClients(edits, { client: origin, stamp: clock.tick() });
+    for (const update of updates) {
+      slot.touch(origin, log.append(recordOf(slot, update, origin), slot.vector));
+      table.touch(slot, update);
     }
-    return updates.length > 0;
+    return refused;
   }
 
   /** Resolves when all that was merged is durable. @throws StorageError */

@@ -8,6 +8,7 @@ import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
 import WebSocket from 'ws';
 import * as Y from 'yjs';
+import { rangesOf, type Range } from './update-range.ts';
 
 export type Dialect = 'y-websocket' | 'hocuspocus';
 
@@ -21,13 +22,6 @@ export interface TypistOptions {
   readonly onTyped: (client: number, clock: number) => void;
   /** Notes what arrived of other clients. */
   readonly onArrived: (client: number, from: number, to: number) => void;
-}
-
-/** Clocks of one client. */
-interface Range {
-  readonly client: number;
-  readonly from: number;
-  readonly to: number;
 }
 
 const SYNC = 0;
@@ -159,11 +153,11 @@ export class Typist {
   }
 
   #take(update: Uint8Array): void {
-    const { from, to } = Y.parseUpdateMeta(update);
-    for (const [client, end] of to) {
-      if (client === this.client) this.#acknowledged = Math.max(this.#acknowledged, end);
-      this.#note({ client, from: from.get(client) ?? 0, to: end });
+    for (const range of rangesOf(update)) {
+      if (range.client === this.client) this.#acknowledged = Math.max(this.#acknowledged, range.to);
+      this.#note(range);
     }
+    if (this.#early.length === 0) return;
     const early = this.#early;
     this.#early = [];
     for (const range of early) this.#note(range);

@@ -47,14 +47,14 @@ class HocuspocusMember implements Member {
   isSynced = false;
   room: Room | null = null;
   inbox: Inbox | null = null;
-  readonly #end: (reason: CloseReason, message: string) => void;
+  readonly #hooks: Pick<Member, 'end' | 'refuse'>;
 
-  constructor(socket: ClientSocket, name: string, grant: Grant, end: (reason: CloseReason, message: string) => void) {
+  constructor(socket: ClientSocket, name: string, grant: Grant, hooks: Pick<Member, 'end' | 'refuse'>) {
     this.socket = socket;
     this.prefixKey = name;
     this.prefix = encodeName(name);
     this.grant = grant;
-    this.#end = end;
+    this.#hooks = hooks;
   }
 
   acknowledge(isApplied: boolean): void {
@@ -67,7 +67,11 @@ class HocuspocusMember implements Member {
   }
 
   end(reason: CloseReason, message: string): void {
-    this.#end(reason, message);
+    this.#hooks.end(reason, message);
+  }
+
+  refuse(error: unknown): void {
+    this.#hooks.refuse(error);
   }
 }
 
@@ -208,8 +212,10 @@ export class HocuspocusClient {
   #join(name: string, grant: Grant): HocuspocusMember | null {
     if (this.#members.size >= DOCUMENTS_MAX)
       throw new Refusal('forbidden', `a connection has ${DOCUMENTS_MAX} documents`);
-    const end = (reason: CloseReason, message: string): void => this.#end(member, reason, message);
-    const member = new HocuspocusMember(this.#socket, name, grant, end);
+    const member: HocuspocusMember = new HocuspocusMember(this.#socket, name, grant, {
+      end: (reason, message) => this.#end(member, reason, message),
+      refuse: (error) => this.#refuse(error),
+    });
     try {
       const room = this.#setup.rooms.enter(placeOf(name), member);
       member.room = room;

@@ -4,8 +4,8 @@
  * that grows with their number. What comes in between goes together.
  */
 
-/** What it takes to tell one client is some 10 µs: a document takes a tenth of the processor for that, however much is typed. */
-const INTERVAL_MS_PER_CLIENT = 0.1;
+/** What it takes to tell one client is some 10 µs: a document takes a twentieth of the processor for that, however much is typed. */
+const INTERVAL_MS_PER_CLIENT = 0.2;
 /** Nobody waits longer. */
 const INTERVAL_MS_MAX = 10;
 

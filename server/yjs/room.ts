@@ -9,6 +9,7 @@ import type { Database, Presence, PresenceEntry, PresenceRoom } from '../../sync
 import type { ClientSocket } from './client-socket.ts';
 import { Refusal, type CloseReason } from './close-code.ts';
 import type { Grant } from './grant.ts';
+import { Intake, type Sent } from './intake.ts';
 import { Pace } from './pace.ts';
 import { frameMessages } from './websocket-frame.ts';
 import { encodeAwareness, encodeSync, isState, KEEP_ALIVE, SYNC, withPrefix } from './wire.ts';
@@ -32,6 +33,8 @@ export interface Member {
   isSynced: boolean;
   /** One update was taken, durably, or refused because it may only read. */
   acknowledge(isApplied: boolean): void;
+  /** What it sent cannot be taken: the connection ends. */
+  refuse(error: unknown): void;
   /** The document is taken from it; nothing else of the connection need end. */
   end(reason: CloseReason, message: string): void;
 }
@@ -60,13 +63,15 @@ export class Room {
   readonly #database: Database;
   readonly #name: Omit<PresenceRoom, 'entries'>;
   readonly #presence: Presence;
-  readonly #bytesMax: number;
   readonly #document: SharedDocument;
+  readonly #intake: Intake;
   readonly #members = new Set<Member>();
   readonly #commits: Pace;
   readonly #broadcasts: Pace;
-  /** What waits for the next commit. */
+  /** What is merged and waits for the next commit. */
   #uncommitted: (() => void)[] = [];
+  /** What clients of this node wrote is on its way to the disk. */
+  #isCommitting = false;
   /** What is durable and not told yet. */
   #untold: Uint8Array[] = [];
   /** The newest of each client. */
@@ -84,13 +89,18 @@ export class Room {
     this.#database = database;
     this.#name = { database: database.key, ...place };
     this.#presence = options.presence;
-    this.#bytesMax = options.bytesMax;
     const size = (): number => this.#members.size;
     this.#commits = new Pace(size, () => this.#commit());
     this.#broadcasts = new Pace(size, () => this.#tell());
     this.#document = new SharedDocument(database, place.collection, place.id, (updates, exists) =>
       this.#handleDurable(updates, exists),
     );
+    this.#intake = new Intake({
+      document: this.#document,
+      bytesMax: options.bytesMax,
+      isTaken: (client, member) => this.#isTaken(client, member),
+      onMerged: (sent, error) => this.#handleMerged(sent, error),
+    });
   }
 
   get size(): number {
@@ -143,6 +153,8 @@ export class Room {
     this.#isClosed = true;
     this.#commits.flush();
     this.#broadcasts.flush();
+    // Whoever wrote it is gone, and it becomes durable.
+    this.#afterCommit(() => undefined);
     this.#document.close();
   }
 
@@ -156,6 +168,7 @@ export class Room {
   /** Answers with what a client lacks. */
   handleStep1(member: Member, stateVector: Uint8Array): void {
     this.#idle = 0;
+    this.#intake.merge();
     if (!this.#document.exists) this.#isHidden = true;
     const answer = encodeSync(
       SYNC.step2,
@@ -169,18 +182,26 @@ export class Room {
 
   handleUpdate(member: Member, update: Uint8Array, isAnswer: boolean): void {
     this.#idle = 0;
-    const writers: number[] = [];
-    const isTaken = (client: number): boolean => {
-      writers.push(client);
-      return this.#isTaken(client, member);
-    };
-    try {
-      this.#document.merge(update, { isReadOnly: member.grant.isReadOnly, isTaken, bytesMax: this.#bytesMax });
-    } catch (error) {
-      return this.#handleRefused(member, error, isAnswer);
-    }
+    this.#intake.add(member, update, isAnswer);
+    if (this.#intake.isFull) this.#commits.now();
+    else this.#commits.ask();
+  }
+
+  /** Makes what came since the last time durable together. */
+  #commit(): void {
+    this.#intake.merge();
+    const acknowledge = this.#uncommitted;
+    this.#uncommitted = [];
+    this.#isCommitting = true;
+    this.#afterCommit(() => {
+      for (const each of acknowledge) each();
+    });
+  }
+
+  #handleMerged({ member, isAnswer, writers }: Sent, error: unknown): void {
+    if (error !== null) return this.#refuse(member, error, isAnswer);
     // What a client writes while we watch is its own; an answer may bring what others wrote.
-    if (!isAnswer && member.ids.size === 0 && writers.length === 1) member.ids.add(writers[0]!);
+    if (!isAnswer && member.ids.size === 0 && writers.size === 1) for (const id of writers) member.ids.add(id);
     const taken = 1 + (isAnswer ? (member.unresolved?.dropped ?? 0) : 0);
     if (isAnswer) {
       member.unresolved = null;
@@ -189,16 +210,14 @@ export class Room {
     this.#uncommitted.push(() => {
       for (let count = taken; count > 0; count--) member.acknowledge(true);
     });
-    this.#commits.ask();
   }
 
-  /** Makes what came since the last time durable together. */
-  #commit(): void {
-    const acknowledge = this.#uncommitted;
-    this.#uncommitted = [];
-    this.#afterCommit(() => {
-      for (const each of acknowledge) each();
-    });
+  #refuse(member: Member, error: unknown, isAnswer: boolean): void {
+    try {
+      this.#handleRefused(member, error, isAnswer);
+    } catch (refusal) {
+      member.refuse(refusal);
+    }
   }
 
   #handleRefused(member: Member, error: unknown, isAnswer: boolean): void {
@@ -272,7 +291,10 @@ export class Room {
       return;
     }
     this.#untold.push(...updates);
-    this.#broadcasts.ask();
+    // What clients of this node write keeps its pace already.
+    if (this.#isCommitting) this.#broadcasts.now();
+    else this.#broadcasts.ask();
+    this.#isCommitting = false;
   }
 
   /** Tells everybody what changed since the last time: one write to each. */
@@ -289,6 +311,7 @@ export class Room {
   async #showAll(): Promise<void> {
     try {
       await this.open();
+      this.#intake.merge();
       const all = encodeSync(SYNC.update, this.#document.diff(Uint8Array.of(0)));
       this.#afterCommit(() => this.#broadcast([all]));
     } catch {
@@ -315,6 +338,7 @@ export class Room {
 
   #ask(member: Member): void {
     member.isSynced = false;
+    this.#intake.merge();
     this.#send(member, encodeSync(SYNC.step1, this.#document.stateVector()));
   }
 

@@ -52,10 +52,10 @@ export class WebsocketClient implements Member {
     try {
       const room = setup.rooms.enter(setup.place, this);
       this.#room = room;
-      this.#inbox = new Inbox(this.socket, room, (error) => this.#refuse(error));
+      this.#inbox = new Inbox(this.socket, room, (error) => this.refuse(error));
       this.#inbox.run(() => room.greet(this));
     } catch (error) {
-      this.#refuse(error);
+      this.refuse(error);
     }
   }
 
@@ -68,7 +68,7 @@ export class WebsocketClient implements Member {
       else if (type === MESSAGE.queryAwareness) this.#room?.answerAwareness(this);
       else if (type !== MESSAGE.auth) throw new Refusal('malformed', `messages of type ${type} are not known`);
     } catch (error) {
-      this.#refuse(error);
+      this.refuse(error);
     }
   }
 
@@ -100,7 +100,7 @@ export class WebsocketClient implements Member {
     this.socket.close(CLOSE[reason], message);
   }
 
-  #refuse(error: unknown): void {
+  refuse(error: unknown): void {
     if (!(error instanceof Refusal)) this.#setup.onBug(error);
     if (error instanceof Refusal) this.end(error.reason, error.message);
     else this.end('goingAway', 'the node made a mistake; connect again');

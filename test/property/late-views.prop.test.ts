@@ -93,7 +93,7 @@ class Node {
     if (editor === undefined) this.#editors.set(name, (editor = new Y.Doc()));
     Y.applyUpdate(editor, shared.diff(Uint8Array.of(0)));
     editor.getText('text').insert(0, 'x');
-    shared.merge(Y.encodeStateAsUpdate(editor), ADMISSION);
+    expect(shared.merge([{ update: Y.encodeStateAsUpdate(editor), admission: ADMISSION }]).size).toBe(0);
     return this.#wait(name, 'text', editor.getText('text').length, shared.settled(), isAwaited);
   }
 

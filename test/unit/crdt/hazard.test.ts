@@ -4,7 +4,7 @@
  */
 import { expect, test } from 'vitest';
 import * as Y from 'yjs';
-import { admitUpdate, CrdtDocument, normaliseState, type Author } from '../../../crdt/index.ts';
+import { CrdtDocument, normaliseState, type Author, type ClientAdmission } from '../../../crdt/index.ts';
 import { codeOf } from '../../helper/crdt-failure.ts';
 
 const AUTHOR: Author = { client: 2 ** 33 + 5, stamp: 1000 };
@@ -133,20 +133,16 @@ test('[CR13] Yjs: 11 bytes erase what another client will write; here deletes re
 test('[CR13] Yjs: anyone may write as anyone; here only as the clients the sender was given', () => {
   const sender = CrdtDocument.create();
   const update = sender.change({ kind: 'replace', value: { k: 1 } }, AUTHOR)!;
-  expect(codeOf(() => admitUpdate(new Map(), update, { clients: new Set([OTHER.client]) }))).toBe(
-    'CRDT_UPDATE_FORBIDDEN',
-  );
-  expect(codeOf(() => admitUpdate(new Map(), update, { clients: new Set([AUTHOR.client]), updateBytesMax: 10 }))).toBe(
-    'CRDT_LIMIT_EXCEEDED',
-  );
-  expect(codeOf(() => admitUpdate(new Map(), update, { clients: new Set([AUTHOR.client]), structsMax: 0 }))).toBe(
-    'CRDT_LIMIT_EXCEEDED',
-  );
   const receiver = CrdtDocument.create();
-  expect(receiver.admit(update, { clients: new Set([AUTHOR.client]) }).structs).toBe(1);
+  const merge = (admission: Partial<ClientAdmission>): number =>
+    receiver.mergeClient(update, { isReadOnly: false, bytesMax: 1000, isBeginning: true, ...admission }, OTHER).length;
+  expect(codeOf(() => merge({}))).toBe('CRDT_UPDATE_GAP');
+  expect(codeOf(() => merge({ writers: new Set([OTHER.client]) }))).toBe('CRDT_UPDATE_FORBIDDEN');
+  expect(codeOf(() => merge({ writers: new Set([AUTHOR.client]), bytesMax: 10 }))).toBe('CRDT_LIMIT_EXCEEDED');
+  expect(receiver.view().exists).toBe(false);
   receiver.apply(update);
   // What is known already does no harm, whoever repeats it.
-  expect(receiver.admit(update, { clients: new Set() }).structs).toBe(1);
+  expect(merge({ writers: new Set() })).toBe(0);
 });
 
 test('[CR13] Yjs: structs that wait for each other stay pending for ever; here they are refused', () => {

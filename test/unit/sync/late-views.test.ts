@@ -45,7 +45,7 @@ async function openLargeText(): Promise<{
   await shared.open();
   const editor = new Y.Doc();
   const merge = async (update: Uint8Array): Promise<void> => {
-    shared.merge(update, ADMISSION);
+    expect(shared.merge([{ update, admission: ADMISSION }]).size).toBe(0);
     await shared.settled();
   };
   editor.getText('text').insert(0, 'x'.repeat(LENGTH));

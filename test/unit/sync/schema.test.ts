@@ -70,7 +70,8 @@ test('[YJ62] what clients of shared documents write is taken whatever the schema
   Y.applyUpdate(page, shared.diff(Uint8Array.of(0)));
   const live = openDocument<{ n: number | string }>(page, { now: () => cluster.time.now() });
   live.set('/n', 'many');
-  shared.merge(Y.encodeStateAsUpdate(page), { isReadOnly: false, bytesMax: 1_000_000 });
+  const admission = { isReadOnly: false, bytesMax: 1_000_000 };
+  expect(shared.merge([{ update: Y.encodeStateAsUpdate(page), admission }]).size).toBe(0);
   await shared.settled();
   shared.close();
   await cluster.until(() => isEqual(a, b), 60_000);

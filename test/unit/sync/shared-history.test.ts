@@ -15,7 +15,7 @@ test('[YJ61] every update of a client is an entry of its own, with its paths and
   const live = openDocument<{ title: string }>(doc, { now: () => cluster.time.now() });
   const send = async (): Promise<void> => {
     const update = Y.encodeStateAsUpdate(doc, shared.stateVector());
-    shared.merge(update, { isReadOnly: false, bytesMax: 1_000_000 });
+    expect(shared.merge([{ update, admission: { isReadOnly: false, bytesMax: 1_000_000 } }]).size).toBe(0);
     await shared.settled();
   };
   doc.getText('body').insert(0, 'hello');
