@@ -4,24 +4,11 @@
  * of Yjs, whose cost is that of looking at every client of the document, and one update for all who are told.
  */
 import * as Y from 'yjs';
-import { beginsAnew, checkClientUpdate, checkLimit, deletesAnything, type ClientAdmission } from './client-update.ts';
+import { beginsAnew, checkClientUpdate, checkLimit, deletesAnything } from './client-update.ts';
+import type { ClientEdit, ClientMerge } from './client-update.ts';
 import { CrdtError } from './errors.ts';
 import type { RootTouch } from './root-touch.ts';
 import { applyTo, hasTombstone, observeUpdate } from './yjs-state.ts';
-
-/** An update of a client, and what it may be. @public */
-export interface ClientEdit {
-  readonly update: Uint8Array;
-  readonly admission: ClientAdmission;
-}
-
-/** What became of edits. @public */
-export interface ClientMerge {
-  /** Updates for other replicas, in order: what was new. */
-  readonly updates: readonly Uint8Array[];
-  /** Why edits were not taken. Nothing of them was applied. */
-  readonly refused: ReadonlyMap<ClientEdit, unknown>;
-}
 
 /** What became of the first of some edits, which were merged together. */
 export interface MergedRun extends ClientMerge {

@@ -25,6 +25,20 @@ export interface ClientAdmission {
   readonly bytesMax: number;
 }
 
+/** An update of a client, and what it may be. @public */
+export interface ClientEdit {
+  readonly update: Uint8Array;
+  readonly admission: ClientAdmission;
+}
+
+/** What became of edits. @public */
+export interface ClientMerge {
+  /** Updates for other replicas, in order: what was new. */
+  readonly updates: readonly Uint8Array[];
+  /** Why edits were not taken. Nothing of them was applied. */
+  readonly refused: ReadonlyMap<ClientEdit, unknown>;
+}
+
 /** Ids from here on are those of nodes and leaves; Yjs draws below. */
 const CLIENT_ID_MAX = 2 ** 32 - 1;
 /** Clocks that an update may take without bringing content: of what was written and deleted before it was sent. */

@@ -10,7 +10,7 @@ export const UPDATES_MAX = 16;
 const UPDATES_BYTES_MIN = 2048;
 /** Editors make many small changes to documents that are costly to encode: so many updates are kept, of at most so many bytes. */
 const SHARED_UPDATES_MAX = 1024;
-const SHARED_UPDATES_BYTES_MAX = 65_536;
+const SHARED_UPDATES_BYTES_MAX = 32_768;
 
 /** @param isShared - An editor wrote in the document. */
 export function mayKeep(state: Uint8Array, updates: readonly Uint8Array[], isShared: boolean): boolean {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import * as Y from 'yjs';
-import { CrdtDocument, CrdtError, openDocument } from '../../../crdt/index.ts';
-import type { ClientAdmission, ClientEdit } from '../../../crdt/index.ts';
+import { CrdtDocument, openDocument } from '../../../crdt/index.ts';
+import type { ClientAdmission, ClientEdit, CrdtError } from '../../../crdt/index.ts';
 
 const AUTHOR = { client: 2 ** 32 + 9, stamp: 5000 };
 const ADMISSION: ClientAdmission = { isReadOnly: false, bytesMax: 1_000_000 };
