@@ -205,8 +205,8 @@ export class CrdtDocument {
       const before = judged.isAnew
         ? this.change({ kind: 'merge-patch', patch: {} }, author)
         : this.#mark(author, judged.isDeleted || admission.writers !== undefined);
-      const may = { ...admission, stampMax: author.stamp + CLIENT_ADVANCE_STAMPS };
-      const effect = this.#mergeEffect(update, judged.touch, may);
+      const stampMax = author.stamp + CLIENT_ADVANCE_STAMPS;
+      const effect = this.#mergeEffect(update, judged.touch, { ...admission, stampMax });
       return [before, effect].filter((part) => part !== null);
     } catch (error) {
       restore();
@@ -248,10 +248,9 @@ export class CrdtDocument {
 
   /** Returns what takes back all that comes now. */
   #checkpoint(): () => void {
-    const [state, updates, bytes, markedAt] = [this.#state, this.#updates, this.#bytes, this.#markedAt];
-    const count = updates.length;
+    const [state, updates, bytes, markedAt] = [this.#state, [...this.#updates], this.#bytes, this.#markedAt];
     return () => {
-      [this.#state, this.#updates, this.#bytes, this.#markedAt] = [state, updates.slice(0, count), bytes, markedAt];
+      [this.#state, this.#updates, this.#bytes, this.#markedAt] = [state, updates, bytes, markedAt];
       this.#view = null;
       this.#reload();
     };
@@ -403,8 +402,7 @@ export class CrdtDocument {
   /** Returns the Y.Doc with everything in it. */
   #merge(): Y.Doc {
     this.#makeState();
-    const [state] = this.#pending;
-    const doc = this.#doc ?? loadDoc(state ?? EMPTY_STATE);
+    const doc = this.#doc ?? loadDoc(this.#pending[0] ?? EMPTY_STATE);
     if (this.#doc === null) this.#pending.shift();
     this.#doc = doc;
     for (const update of this.#pending) applyTo(doc, update);

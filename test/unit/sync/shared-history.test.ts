@@ -4,7 +4,7 @@ import { openDocument } from '../../../crdt/index.ts';
 import { readHistory, SharedDocument } from '../../../sync/index.ts';
 import { ReplicaCluster } from './replica-fixture.ts';
 
-test('[YJ61] every update of a client is an entry of its own, with its paths and the node that took it', async () => {
+test('[YJ61] [YJ80] what clients sent one after another has entries of its own, with paths and the node that took it; what came together has one', async () => {
   const cluster = new ReplicaCluster();
   const { replica } = await cluster.start('a', []);
   await replica.createDatabase('app');
@@ -26,16 +26,26 @@ test('[YJ61] every update of a client is an entry of its own, with its paths and
   await send();
   live.set('/title', 'a');
   await send();
+  const together = [new Y.Doc(), new Y.Doc()].map((other, index) => {
+    Y.applyUpdate(other, Y.encodeStateAsUpdate(doc));
+    const known = Y.encodeStateVector(other);
+    other.getText(index === 0 ? 'body' : 'note').insert(0, 'x');
+    const admission = { isReadOnly: false, bytesMax: 1_000_000 };
+    return { update: Y.encodeStateAsUpdate(other, known), admission };
+  });
+  expect(shared.merge(together).size).toBe(0);
+  await shared.settled();
   const page = await readHistory(database, 'c', 'd', { limit: 10 });
   expect(page!.entries.map(({ paths, replica: node }) => [node, paths])).toEqual(
     expect.arrayContaining([
+      ['a', ['/body', '/note']],
       ['a', ['/title']],
       ['a', ['/body']],
       ['a', ['/body']],
       ['a', ['/body']],
     ]),
   );
-  expect(page!.entries.filter(({ paths }) => paths[0] === '/body')).toHaveLength(3);
+  expect(page!.entries.filter(({ paths }) => paths[0] === '/body')).toHaveLength(4);
   // Pages join.
   const joined = [];
   let next = null;
