@@ -4,7 +4,7 @@
  * CR10). A candidate is one value, or one container of one kind.
  */
 import { effectiveTally } from './counter.ts';
-import { KIND, compareWritten, type Entry, type List, type Node, type Written } from './model.ts';
+import { KIND, UNMARKED, compareWritten, type Entry, type List, type Node, type Written } from './model.ts';
 
 export type Candidate =
   | {
@@ -49,7 +49,33 @@ export function candidatesAt(node: Node): Candidate[] {
     const inline = node.element.inline;
     found.push({ kind: 'value', latest: node.element, entry: null, value: inline === undefined ? null : inline });
   }
-  return found.length > 1 ? found.map((candidate) => withLatest(node, candidate)).sort(laterFirst) : found;
+  if (found.length < 2) return found;
+  const standing = found.filter((candidate) => !yields(node, candidate, found));
+  return standing.map((candidate) => withLatest(node, candidate)).sort(laterFirst);
+}
+
+/** An empty value says that nothing is there yet: what editors put into the root type of its name goes on from it. */
+function yields(node: Node, candidate: Candidate, found: readonly Candidate[]): boolean {
+  const isOfEditors = (kinds: readonly string[]): boolean =>
+    found.some(
+      (other) => (other.kind === 'text' || other.kind === 'shared') && kinds.includes(rootKindOf(other.entry)),
+    );
+  switch (candidate.kind) {
+    case 'value':
+      return candidate.value === '' && isOfEditors(['text']);
+    case 'array':
+      return candidate.list.elements.length === 0 && isOfEditors(['array', 'xml']);
+    case 'object':
+      return !hasVisibleChild(node) && isOfEditors(['map']);
+    default:
+      return false;
+  }
+}
+
+/** What editors use a root type as; '' when a write made it. */
+function rootKindOf({ kind, clock, value }: Entry): string {
+  if (clock !== UNMARKED) return '';
+  return kind === KIND.text ? 'text' : (value as string).slice(0, (value as string).indexOf(':'));
 }
 
 /** Returns the latest write that makes a candidate what it is, at or below its node. */

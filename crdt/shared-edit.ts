@@ -125,13 +125,14 @@ function editWithin(type: unknown, value: JsonValue): boolean {
   return true;
 }
 
-/** Edits what lies between the common start and end. */
+/** Edits what lies between the common start and end. A string has no formats. */
 function editText(text: Y.Text, target: JsonValue): void {
   const current = contentOf(text);
   if (typeof target === 'string') {
     const [start, end] = commonEnds(current, target);
     if (current.length - end > start) text.delete(start, current.length - end - start);
     if (target.length - end > start) text.insert(start, target.slice(start, target.length - end));
+    clearFormats(text);
     return;
   }
   const before = (deltaOf(text, 1) ?? (current === '' ? [] : [{ insert: current }])) as unknown as DeltaOperation[];
@@ -152,6 +153,12 @@ function editText(text: Y.Text, target: JsonValue): void {
     else text.insertEmbed(index, toPlain(operation.insert) as object, attributes);
     index += textOf(operation).length;
   }
+}
+
+function clearFormats(text: Y.Text): void {
+  const delta = (deltaOf(text, 1) ?? []) as unknown as DeltaOperation[];
+  const keys = new Set(delta.flatMap(({ attributes = {} }) => Object.keys(attributes)));
+  if (keys.size > 0) text.format(0, text.length, Object.fromEntries([...keys].map((key) => [key, null])));
 }
 
 /** Lengths of the common start and end, without cutting a character in half. */

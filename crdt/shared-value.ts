@@ -29,19 +29,22 @@ export function sharedPlace(model: Model, segments: readonly string[], isMember 
   return { node, value: parseValue(render(node, model)) as JsonValue, rest: segments.slice(1) };
 }
 
-/** Makes a shared type show a value that is of its form. False when it is not of its form. */
+/** Makes a shared type show a value that is of its form. False when it is not, or when it is empty: such a type shows nothing. */
 export function assignShared(transaction: Transaction, node: Node, shown: Candidate, value: JsonValue): boolean {
   const { model } = transaction;
   const content = contentOf(model, shown);
   if (content === null || (shown.kind !== 'text' && shown.kind !== 'shared') || !fitsShared(content.kind, value))
     return false;
+  if (Object.keys(value as object).length === 0) return false;
   const json = canonicalJson(value);
   if (json === content.json) return true;
   transaction.settleAncestors(node);
   transaction.settle(node, shown);
   transaction.editShared({ root: content.root, kind: content.kind, target: value });
   model.shared.set(sharedKey(content.kind, content.root), { ...content, json });
-  if (shown.kind === 'text') model.texts.set(content.root, deltaContent(value as JsonValue[]));
+  if (shown.kind === 'text') {
+    model.texts.set(content.root, typeof value === 'string' ? value : deltaContent(value as JsonValue[]));
+  }
   node.invalidate();
   return true;
 }

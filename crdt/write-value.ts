@@ -29,10 +29,10 @@ export function assign(transaction: Transaction, node: Node, value: JsonValue, s
     assignArray(transaction, shown.list, value, settles);
   } else if (Array.isArray(value) && shown?.kind === 'set') {
     assignSet(transaction, node, value);
-  } else if (typeof value === 'string' && shown?.kind === 'text') {
-    assignText(transaction, shown.entry, value);
   } else if (shown !== null && assignShared(transaction, node, shown, value)) {
     // What it shows is settled with it.
+  } else if (typeof value === 'string' && shown?.kind === 'text') {
+    assignText(transaction, shown.entry, value);
   } else if (shown !== null && assignCounter(transaction, node, shown, value)) {
     return;
   } else if (shown === null || !isScalar(value) || !showsScalar(shown, value)) {

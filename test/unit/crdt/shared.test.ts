@@ -2,6 +2,7 @@ import * as Y from 'yjs';
 import { describe, expect, test } from 'vitest';
 import { CrdtDocument, normaliseState } from '../../../crdt/index.ts';
 import type { Change, JsonObject, JsonValue } from '../../../crdt/index.ts';
+import { canonicalJson } from '../../../crdt/canonical-json.ts';
 
 const AUTHOR = { client: 2 ** 32 + 9, stamp: 5000 };
 const ADMISSION = { isReadOnly: false, bytesMax: 1_000_000 };
@@ -79,6 +80,36 @@ describe('[SH1] what root types show', () => {
     const pair = new Pair((doc) => doc.getText('r').insert(0, 'x'));
     pair.edit((doc) => doc.getText('r').delete(0, 1));
     expect(pair.json).toEqual({});
+  });
+
+  test.each<readonly [string, JsonValue, (doc: Y.Doc) => void, JsonValue]>([
+    ['text', '', (doc) => doc.getText('r').insert(0, 'x'), 'x'],
+    ['array', [], (doc) => doc.getArray('r').push([1]), [1]],
+    ['XML', [], (doc) => doc.getXmlFragment('r').push([new Y.XmlText('x')]), ['x']],
+    ['map', {}, (doc) => doc.getMap('r').set('k', 1), { k: 1 }],
+  ])('an empty value that a write set yields to an editor: %s', (_name, empty, edit, expected) => {
+    const pair = new Pair(() => {});
+    pair.write({ kind: 'replace', value: { r: empty } });
+    pair.edit(edit);
+    expect(pair.json).toEqual({ r: expected });
+    expect(pair.document.conflicts()).toEqual([]);
+    expect(CrdtDocument.load(pair.document.encode()).view()).toEqual(pair.document.view());
+    for (const other of ['', [], {}] as const) {
+      if (canonicalJson(other) === canonicalJson(empty)) continue;
+      const apart = new Pair(() => {});
+      apart.write({ kind: 'replace', value: { r: other } });
+      apart.edit(edit);
+      expect(apart.json).toEqual({ r: other });
+      expect(apart.document.conflicts()[0]?.others[0]?.value).toEqual(expected);
+    }
+  });
+
+  test('… but not to a text that another write made', () => {
+    const [text, empty] = [CrdtDocument.create(), CrdtDocument.create()];
+    text.change(intent({ op: 'text-insert', path: '/r', index: 0, value: 'x' }), AUTHOR);
+    text.apply(empty.change(replace({ r: '' }), { client: AUTHOR.client + 1, stamp: AUTHOR.stamp + 1 })!);
+    expect(JSON.parse(text.view().json)).toEqual({ r: '' });
+    expect(text.conflicts()[0]?.others[0]?.value).toBe('x');
   });
 
   test('members and a row of one root type: one shows, the other is a losing value', () => {
@@ -213,6 +244,42 @@ describe('[SH2] writes edit the type', () => {
         : change;
     expect(pair.write(given)).not.toBeNull();
     expect(read(pair.editor)).toEqual(expected);
+    expect(CrdtDocument.load(pair.document.encode()).view().json).toBe(pair.document.view().json);
+  });
+
+  test.each<readonly [string, JsonValue]>([
+    ['text', ''],
+    ['rich', ''],
+    ['array', []],
+    ['map', {}],
+    ['prose', []],
+  ])('what is emptied by a write shows as empty, and editors go on from there: %s', (root, empty) => {
+    const pair = new Pair(everything);
+    const before = pair.json as JsonObject;
+    pair.write(replace({ ...before, [root]: empty }));
+    expect(pair.json).toEqual({ ...before, [root]: empty });
+    expect(CrdtDocument.load(pair.document.encode()).view()).toEqual(pair.document.view());
+    pair.edit((doc) => {
+      if (root === 'array') doc.getArray(root).push([7]);
+      else if (root === 'map') doc.getMap(root).set('k', 7);
+      else if (root === 'prose') doc.getXmlFragment(root).push([new Y.XmlText('7')]);
+      else doc.getText(root).insert(0, '7');
+    });
+    const expected: JsonObject = { text: '7', rich: '7', array: [7], map: { k: 7 }, prose: ['7'] };
+    expect((pair.json as JsonObject)[root]).toEqual(expected[root]);
+    expect(pair.document.conflicts()).toEqual([]);
+  });
+
+  test('a string in the place of a rich text takes its formats away, and keeps its characters', () => {
+    const pair = new Pair(everything);
+    const characters = pair.editor.getText('rich');
+    const place = Y.createRelativePositionFromTypeIndex(characters, 7);
+    pair.write({ kind: 'merge-patch', patch: { rich: 'Hello you' } });
+    expect((pair.json as JsonObject)['rich']).toBe('Hello you');
+    expect(characters.toDelta()).toEqual([{ insert: 'Hello you' }]);
+    expect(Y.createAbsolutePositionFromRelativePosition(place, pair.editor)?.index).toBe(7);
+    pair.write({ kind: 'merge-patch', patch: { rich: 'Hello you!' } });
+    expect((pair.json as JsonObject)['rich']).toBe('Hello you!');
     expect(CrdtDocument.load(pair.document.encode()).view().json).toBe(pair.document.view().json);
   });
 
