@@ -87,7 +87,8 @@ export class LeafCore implements CommitParticipant {
 
   seal(): SealedChanges {
     const operations: StoreOperation[] = [];
-    const settled = [this.table.seal(operations), this.outbox.seal(operations)];
+    const settle = this.table.seal(operations);
+    this.outbox.seal(operations);
     if (this.clock.last !== this.#storedStamp) {
       this.#storedStamp = this.clock.last;
       const identity = { secret: this.secret, stamp: this.clock.last };
@@ -98,7 +99,7 @@ export class LeafCore implements CommitParticipant {
     return {
       operations,
       durable: () => {
-        for (const settle of settled) settle();
+        settle();
         for (const event of events) this.#options.emit(event);
       },
     };

@@ -59,6 +59,11 @@ export class LeafPushing {
     if (value) this.wake();
   }
 
+  /** Nothing is being sent, and what follows from the answers is done. */
+  get isIdle(): boolean {
+    return !this.#isRunning;
+  }
+
   /** There may be something to send. */
   wake(): void {
     if (this.#isRunning || !this.#isOnline) return;

@@ -108,7 +108,8 @@ export class LeafSync {
   /** Everything was told, and sent. */
   get isSettled(): boolean {
     const isTold = this.#parts.collections.every((held) => this.#current.has(held));
-    return this.#link.state === 'online' && isTold && this.#parts.core.outbox.size === 0;
+    const isSent = this.#parts.core.outbox.size === 0 && this.#pushing.isIdle;
+    return this.#link.state === 'online' && isTold && isSent;
   }
 
   connect(): void {

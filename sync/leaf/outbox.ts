@@ -1,7 +1,7 @@
 /**
  * @module
- * Owns the changes that were made on a leaf and that no node has acknowledged, in the order in which they were made. They are sent only
- * when they are durable, and marked as sent before.
+ * Owns the changes that were made on a leaf and that no node has acknowledged, in the order in which they were made. They are marked as sent
+ * before they are, and not sent before that is durable.
  */
 import type { Store, StoreOperation } from '../port.ts';
 import { PUSH_BYTES_MAX, PUSH_EDITS_MAX } from './limit.ts';
@@ -13,7 +13,6 @@ export interface Edit extends Omit<EditRecord, 'database' | 'collection' | 'id' 
   readonly number: number;
   readonly document: LeafDocument;
   isSent: boolean;
-  isDurable: boolean;
 }
 
 export class Outbox {
@@ -31,7 +30,7 @@ export class Outbox {
         const document = table.obtain(table.collection(database, collection), id);
         const number = editNumberOf(key);
         document.unsent++;
-        outbox.#edits.set(number, { ...record, number, document, isDurable: true });
+        outbox.#edits.set(number, { ...record, number, document });
         outbox.#next = number + 1;
       }
     }
@@ -42,8 +41,8 @@ export class Outbox {
     return this.#edits.size;
   }
 
-  add(edit: Omit<Edit, 'number' | 'isSent' | 'isDurable'>): void {
-    const added: Edit = { ...edit, number: this.#next++, isSent: false, isDurable: false };
+  add(edit: Omit<Edit, 'number' | 'isSent'>): void {
+    const added: Edit = { ...edit, number: this.#next++, isSent: false };
     edit.document.unsent++;
     this.#edits.set(added.number, added);
     this.#changed.add(added);
@@ -54,7 +53,6 @@ export class Outbox {
     const selected: Edit[] = [];
     let bytes = 0;
     for (const edit of this.#edits.values()) {
-      if (!edit.isDurable) break;
       if (!mayGo(edit.document)) continue;
       bytes += edit.update.length;
       if (selected.length > 0 && bytes > PUSH_BYTES_MAX) break;
@@ -81,20 +79,16 @@ export class Outbox {
     this.#removed.push(edit.number);
   }
 
-  /** Turns what changed since the last call into operations. Call what is returned when they are durable. */
-  seal(operations: StoreOperation[]): () => void {
-    const changed = [...this.#changed];
-    this.#changed = new Set();
-    for (const edit of changed) {
+  /** Turns what changed since the last call into operations. */
+  seal(operations: StoreOperation[]): void {
+    for (const edit of this.#changed) {
       const { document, ...record } = edit;
       const { database, collection } = document.collection;
       const value = encodeEdit({ ...record, database, collection, id: document.id });
       operations.push({ type: 'put', key: editKey(edit.number), value });
     }
     for (const number of this.#removed) operations.push({ type: 'del', key: editKey(number) });
+    this.#changed.clear();
     this.#removed = [];
-    return () => {
-      for (const edit of changed) edit.isDurable = true;
-    };
   }
 }

@@ -57,8 +57,8 @@ export class LeafWorld {
   filter: (passing: Passing) => boolean = () => true;
   /** Nodes that leaves cannot reach. */
   readonly unreachable: Set<string> = new Set();
-  /** What tokens let do; others are refused. */
-  readonly grants: Map<string, LeafGrant> = new Map([['', grant()]]);
+  /** What tokens let do, or why they do not; others are refused. */
+  readonly grants: Map<string, LeafGrant | AtollError> = new Map([['', grant()]]);
   readonly #hosts = new Map<string, LeafHost>();
   readonly #channels = new Set<FakeChannel>();
   readonly #leaves: Leaf[] = [];
@@ -139,8 +139,8 @@ export class LeafWorld {
   }
 
   #authorise(token: string): LeafGrant {
-    const known = this.grants.get(token);
-    if (known === undefined) throw new AtollError('HTTP_UNAUTHORIZED', 'the token is not valid');
+    const known = this.grants.get(token) ?? new AtollError('HTTP_UNAUTHORIZED', 'the token is not valid');
+    if (known instanceof AtollError) throw known;
     return known;
   }
 
@@ -163,6 +163,12 @@ export class LeafWorld {
     // What a node has just committed is told a moment later.
     await this.time.advance(200);
     await this.until(() => leaves.every(({ leaf }) => leaf.status().isSettled));
+  }
+
+  /** Whom leaves have written as. */
+  nonces(): readonly string[] {
+    const pushes = this.passed.flatMap(({ message }) => (message.type === 'push' ? [message] : []));
+    return [...new Set(pushes.flatMap((push) => push.nonces.map((nonce) => nonce.join())))];
   }
 
   bytesTo(name: string): number {

@@ -160,6 +160,25 @@ test('[LF10] … and if somebody has begun it anew, only what the leaf changed i
   expect(shownOn(leaf, 'b')).toEqual({ title: 'another' });
 });
 
+test('[LF4] where a copy was replaced by another document of its name, the leaf writes as another client', async () => {
+  const node = await forgetfulNode();
+  const leaf = await world.leaf({ nodes: ['a'] });
+  await world.settle(leaf);
+  await putOnLeaf(leaf, 'a', { title: 'a' });
+  await world.settle(leaf);
+  world.cut('a');
+  await deleteOn(node, 'a');
+  await forgotten(node);
+  await putOn(node, 'a', { title: 'another' });
+  world.heal('a');
+  await world.settle(leaf);
+  expect(shownOn(leaf, 'a')).toEqual({ title: 'another' });
+  await leaf.leaf.collection('app', 'todos').mergePatch('a', { done: true });
+  await world.settle(leaf);
+  expect(world.nonces()).toHaveLength(2);
+  expect(await readOn(node, 'a')).toEqual({ done: true, title: 'another' });
+});
+
 test('[LF10] a change that may have been seen by who deleted the document is not made anew', async () => {
   const node = await forgetfulNode();
   const leaf = await away(node, 'a');

@@ -1,11 +1,13 @@
 import * as Y from 'yjs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { CrdtDocument, STAMPS_PER_MS } from '../../../../crdt/index.ts';
+import type { IntentOperation } from '../../../../crdt/index.ts';
+import { TAG } from '../../../../crdt/read-model.ts';
 import type { Channel } from '../../../../sync/index.ts';
 import { portableSha256 } from '../../../../sync/sha256.ts';
 import { decodeLeafMessage, encodeLeafMessage } from '../../../../sync/leaf/codec.ts';
 import { WINDOW_BYTES } from '../../../../sync/leaf/limit.ts';
-import type { LeafMessage, LeafOutcome } from '../../../../sync/leaf/message.ts';
+import type { LeafEdit, LeafMessage, LeafOutcome } from '../../../../sync/leaf/message.ts';
 import { leafClientOf } from '../../../../sync/leaf/writer-id.ts';
 import { describeCloseCode } from '../../../../sync/index.ts';
 import { grant, LeafWorld, putOn, readOn, shownOn } from './leaf-fixture.ts';
@@ -73,12 +75,16 @@ class Raw {
   }
 
   async push(id: string, update: Uint8Array, isBeginning = false): Promise<LeafOutcome> {
+    const [outcome] = await this.pushAll([{ subscription: 1, id, isBeginning, isAfterDelete: false, update }]);
+    return outcome!;
+  }
+
+  async pushAll(edits: readonly LeafEdit[]): Promise<readonly LeafOutcome[]> {
     const number = ++this.#number;
-    const edits = [{ subscription: 1, id, isBeginning, isAfterDelete: false, update }];
     this.say({ type: 'push', number, nonces: [NONCE], edits });
     await world.until(() => this.heard.some((each) => each.type === 'pushed' && each.number === number));
     const pushed = this.heard.find((each) => each.type === 'pushed' && each.number === number);
-    return (pushed as Extract<LeafMessage, { type: 'pushed' }>).outcomes[0]!;
+    return (pushed as Extract<LeafMessage, { type: 'pushed' }>).outcomes;
   }
 }
 
@@ -187,6 +193,63 @@ test('[LF5] a tombstone whose own text claims the future is not believed', async
   doc.getArray('~').push([stampNow(), [0, claimed]]);
   expect(await raw.push('t1', Y.encodeStateAsUpdate(doc, since))).toEqual({ kind: 'gone' });
   expect(await readOn(node, 't1')).toEqual({ title: 'milk' });
+});
+
+test.each([
+  ['/count', 'a member'],
+  ['/nested/count', 'one further down'],
+  ['/list/0/count', 'one of an element'],
+  ['/list/0/count', 'one of an element that is gone'],
+])(
+  '[LF5] a number whose own text says to have counted what is still to come is not believed: %s, %s',
+  async (path, what) => {
+    const app = node.replica.database('app');
+    const write = (operation: IntentOperation): Promise<unknown> =>
+      app.write('todos', 't1', { kind: 'operations', operations: [operation] });
+    await putOn(node, 't1', { count: 1, nested: { count: 1 }, list: [{ count: 1 }] });
+    await write({ op: 'increment', path, value: 1 });
+    const raw = await Raw.welcome();
+    const place = rowsOf(await copyOf('t1')).find((row) => row[2] === TAG.tally)![0];
+    if (what.endsWith('gone')) await write({ op: 'remove', path: '/list', index: 0 });
+    const doc = new Y.Doc();
+    Y.applyUpdate(doc, (await copyOf('t1')).encode());
+    doc.clientID = CLIENT;
+    const since = Y.encodeStateVector(doc);
+    const claimed = { [node.replica.status().origin.toString(36)]: [1000, 1_000_000] };
+    doc.getArray('~').push([stampNow(), [place, 5, claimed]]);
+    expect(await raw.push('t1', Y.encodeStateAsUpdate(doc, since))).toEqual({ kind: 'gone' });
+  },
+);
+
+/** What stands in the root array. */
+function rowsOf(document: CrdtDocument): readonly unknown[][] {
+  const doc = new Y.Doc();
+  Y.applyUpdate(doc, document.encode());
+  return doc
+    .getArray('~')
+    .toArray()
+    .filter((row) => Array.isArray(row)) as unknown[][];
+}
+
+test('[LF5] what is refused keeps nothing else of the message from being taken', async () => {
+  const raw = await Raw.welcome();
+  const author = { client: CLIENT, stamp: stampNow() };
+  const edit = (id: string, update?: Uint8Array): LeafEdit => ({
+    subscription: 1,
+    id,
+    isBeginning: true,
+    isAfterDelete: false,
+    update: update ?? CrdtDocument.create().change({ kind: 'replace', value: { id } }, author)!,
+  });
+  const edits = [edit('t1'), edit('t2', Uint8Array.of(9, 9, 9)), edit('t3')];
+  const outcomes = await raw.pushAll(edits);
+  expect(outcomes.map(({ kind }) => kind)).toEqual(['taken', 'refused', 'taken']);
+  for (const [id, expected] of [
+    ['t1', { id: 't1' }],
+    ['t2', null],
+    ['t3', { id: 't3' }],
+  ] as const)
+    expect(await readOn(node, id)).toEqual(expected);
 });
 
 test('[LF5] what is malformed or against the schema is refused, and nothing of it is stored', async () => {

@@ -2,7 +2,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { JsonObject } from '../../../../crdt/index.ts';
 import { MemoryStore, StorageError } from '../../../../sync/index.ts';
 import type { Clock } from '../../../../sync/index.ts';
-import { LeafWorld, putOn, putOnLeaf, readOn, shownOn } from './leaf-fixture.ts';
+import { LeafTable } from '../../../../sync/leaf/leaf-table.ts';
+import { LeafWorld, putOn, putOnLeaf, readOn, shownOn, TODOS } from './leaf-fixture.ts';
 import type { HostNode, TestLeaf } from './leaf-fixture.ts';
 
 let world: LeafWorld;
@@ -67,10 +68,66 @@ test('[LF1] documents that are not in memory are read when they are used', async
   const [node] = await world.nodes('a');
   const leaf = await world.leaf({ nodes: ['a'] });
   await world.settle(leaf);
-  for (let i = 0; i < 200; i++) await putOnLeaf(leaf, `t${i}`, { i });
-  for (let i = 0; i < 200; i++) await todosOf(leaf).mergePatch(`t${i}`, { again: i });
+  const ids = Array.from({ length: 200 }, (_, i) => `t${i}`);
+  // Many at once: those that are not stored yet must not be let go of.
+  await Promise.all(ids.map((id) => putOnLeaf(leaf, id, { id })));
+  await Promise.all(ids.map((id) => todosOf(leaf).mergePatch(id, { again: true })));
   await world.settle(leaf);
-  for (const i of [0, 99, 199]) expect(await readOn(node!, `t${i}`)).toEqual({ again: i, i });
+  for (const id of ids) expect(await readOn(node!, id)).toEqual({ again: true, id });
+  const again = await restart(leaf);
+  for (const id of ids) expect(shownOn(again, id)).toEqual({ again: true, id });
+  await Promise.all(ids.map((id) => todosOf(again).mergePatch(id, { again: null })));
+  for (const id of ids) expect(shownOn(again, id)).toEqual({ id });
+});
+
+test('[LF1] of a thousand documents that were used, a few stay in memory', async () => {
+  const store = new MemoryStore();
+  const table = await LeafTable.open(store);
+  const held = table.collection('app', 'todos');
+  const ids = Array.from({ length: 1000 }, (_, i) => `t${i}`);
+  for (const id of ids) await table.use(held, id, (document) => table.touch(document));
+  table.seal([])();
+  for (const id of ids) await table.use(held, id, () => undefined);
+  expect(ids.filter((id) => held.documents.get(id)!.crdt !== null).length).toBeLessThan(100);
+});
+
+test('[LF1] of what it has let go of nothing is left in its store but the names of deleted documents', async () => {
+  const [node] = await world.nodes('a');
+  const leaf = await world.leaf({ nodes: ['a'], subscribe: [{ ...TODOS[0]!, filter: { owner: 'ada' } }] });
+  await world.settle(leaf);
+  const empty = leaf.store.size;
+  for (const id of ['deleted', 'unmatched']) await putOn(node!, id, { owner: 'ada' });
+  await world.until(() => todosOf(leaf).list().length === 2);
+  await node!.replica.database('app').write('todos', 'deleted', { kind: 'delete' });
+  await putOn(node!, 'unmatched', { owner: 'bob' });
+  await world.until(() => todosOf(leaf).list().length === 0);
+  await world.settle(leaf);
+  expect(leaf.store.size).toBe(empty + 1);
+  expect(todosOf(await restart(leaf)).list()).toEqual([]);
+});
+
+test('[LF1] what is deleted while a write reads it from the disk begins anew with the write', async () => {
+  const [node] = await world.nodes('a');
+  await putOn(node!, 't1', { title: 'milk' });
+  const first = await world.leaf({ nodes: ['a'] });
+  await world.settle(first);
+  await first.leaf.close();
+  let release = (): void => {};
+  let isSlow = false;
+  const slow = (): Promise<void> => new Promise((resolve) => (release = resolve));
+  const store = first.store.crash(0, { intercept: ({ type }) => (isSlow && type === 'read' ? slow() : undefined) });
+  const leaf = await world.leaf({ nodes: ['a'], store });
+  await world.settle(leaf);
+  isSlow = true;
+  const writing = todosOf(leaf).mergePatch('t1', { by: 'leaf' });
+  await node!.replica.database('app').write('todos', 't1', { kind: 'delete' });
+  await world.until(() => shownOn(leaf, 't1') === null);
+  isSlow = false;
+  release();
+  await writing;
+  expect(shownOn(leaf, 't1')).toEqual({ by: 'leaf' });
+  await world.settle(leaf);
+  expect(await readOn(node!, 't1')).toEqual({ by: 'leaf' });
 });
 
 test('[LF1] a collection goes on being merged as it is configured, without a node', async () => {
@@ -124,6 +181,11 @@ test('[LF40] what a leaf writes is later than what it wrote or saw, although its
   await putOnLeaf(online, 't4', { title: 'after that' });
   await world.settle(online);
   expect(await stampOn(node!, 't4')).toBeGreaterThan(await stampOn(node!, 't3'));
+  const ahead = await world.leaf({ nodes: ['a'], clock: behind(-MINUTE_MS / 2) });
+  await putOnLeaf(ahead, 't5', { title: 'ahead' });
+  await world.settle(ahead);
+  await putOn(node!, 't6', { title: 'node' });
+  expect(await stampOn(node!, 't6')).toBeGreaterThan(await stampOn(node!, 't5'));
 });
 
 test('[LF1] what a write found done already is durable when it is answered', async () => {

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { AtollError } from '../../../../crdt/index.ts';
 import type { JsonObject } from '../../../../crdt/index.ts';
 import { MemoryStore } from '../../../../sync/index.ts';
 import { grant, LeafWorld, putOn, putOnLeaf, readOn, shownOn, TODOS } from './leaf-fixture.ts';
@@ -109,6 +110,23 @@ test('[LF2] a leaf whose token is revoked is let go of, keeps what it has not se
   leaf.leaf.setToken('second');
   await world.settle(leaf);
   expect(await readOn(node!, 't2')).toEqual({ title: 'bread' });
+});
+
+test('[LF2] a fresh token counts at once, and a node that can judge none just now is tried again', async () => {
+  await world.nodes('a');
+  world.grants.set('reader', grant({ mayWrite: false }));
+  const busy = new AtollError('HTTP_UNAVAILABLE', 'the tokens are not known yet', { retryable: true });
+  world.grants.set('writer', busy);
+  const leaf = await world.leaf({ nodes: ['a'], token: 'reader' });
+  await world.settle(leaf);
+  expect(leaf.leaf.status().mayWrite).toBe(false);
+  leaf.leaf.setToken('writer');
+  await world.time.advance(5000);
+  expect(leaf.leaf.status().state).not.toBe('refused');
+  world.grants.set('writer', grant());
+  await world.settle(leaf);
+  expect(leaf.leaf.status().mayWrite).toBe(true);
+  await putOnLeaf(leaf, 't1', {});
 });
 
 test('[LF3] a leaf is no member, and what it misses is forgotten', async () => {
@@ -337,6 +355,52 @@ test('[LF7] what a leaf writes and does not subscribe to goes when it is sent, a
   expect(shownOn(leaf, 'other')).toBe(null);
 });
 
+test('[LF7] … also when the node told of it before it acknowledged it', async () => {
+  const [first] = await world.nodes('a');
+  for (const id of ['mine', 'slow']) await putOn(first!, id, { owner: 'ada' });
+  const leaf = await world.leaf({ nodes: ['a', 'b'], subscribe: [{ ...TODOS[0]!, filter: { owner: 'ada' } }] });
+  await world.settle(leaf);
+  world.cut('a');
+  for (const [id, owner] of [
+    ['mine', 'eve'],
+    ['slow', 'ada'],
+  ] as const)
+    await leaf.leaf.collection('app', 'todos').mergePatch(id, { owner, seen: true });
+  let release = (): void => {};
+  let isSlow = true;
+  const wait = (): Promise<void> => new Promise((resolve) => (release = resolve));
+  const isOfSlow = (key: Uint8Array): boolean => new TextDecoder('latin1').decode(key).includes('slow');
+  const store = first!.store.crash(0, {
+    intercept: (access) => (isSlow && access.type === 'read' && access.keys.some(isOfSlow) ? wait() : undefined),
+  });
+  const node = await world.node('b', [], { store });
+  await world.until(() => world.passed.some(({ to, message }) => to === 'b' && message.type === 'push'));
+  await world.time.advance(100);
+  // A commit of somebody else takes the first change along.
+  await putOn(node, 'other', { owner: 'ada' });
+  await world.until(() => shownOn(leaf, 'other') !== null);
+  expect(shownOn(leaf, 'mine')).toEqual({ owner: 'eve', seen: true });
+  isSlow = false;
+  release();
+  await world.settle(leaf);
+  expect(shownOn(leaf, 'mine')).toBe(null);
+  expect(shownOn(leaf, 'slow')).toEqual({ owner: 'ada', seen: true });
+});
+
+test('[LF7] [LF41] … and when the node never told of it', async () => {
+  const [node] = await world.nodes('a');
+  const leaf = await world.leaf({ nodes: ['nowhere', 'a'], subscribe: [{ ...TODOS[0]!, filter: { owner: 'ada' } }] });
+  await putOnLeaf(leaf, 'other', { owner: 'eve' });
+  world.filter = ({ message }) => message.type !== 'pushed' && message.type !== 'changes';
+  await world.until(() => world.passed.some(({ message }) => message.type === 'pushed'));
+  world.filter = () => true;
+  world.cut('a');
+  world.heal('a');
+  await world.settle(leaf);
+  expect(await readOn(node!, 'other')).toEqual({ owner: 'eve' });
+  expect(shownOn(leaf, 'other')).toBe(null);
+});
+
 test('[LF12] what is refused is taken back although the connection ends just then', async () => {
   const [node] = await world.nodes('a');
   node!.replica.database('app').parts.schemas.checkOf = () => () => [{ pointer: '/title', detail: 'is not a string' }];
@@ -374,7 +438,7 @@ test('[LF1] the store of something else is refused', async () => {
   await expect(world.leaf({ nodes: [], store })).rejects.toMatchObject({ code: 'SYNC_CONFIG_INVALID' });
 });
 
-test('[LF12] [LF5] what a node refuses is taken back, and the program is told', async () => {
+test('[LF12] [LF5] [LF4] what a node refuses is taken back, and the program is told', async () => {
   const [node] = await world.nodes('a');
   await putOn(node!, 't1', { title: 'milk' });
   const leaf = await world.leaf({ nodes: ['a'] });
@@ -403,7 +467,11 @@ test('[LF12] [LF5] what a node refuses is taken back, and the program is told', 
   ]);
   for (const id of ['t1', 't2', 't4']) expect(await readOn(node!, id)).toEqual(shownOn(leaf, id));
   expect(await readOn(node!, 't3')).toBe(null);
+  const before = world.nonces();
   await todos.mergePatch('t1', { title: 'oat milk' });
+  await world.settle(leaf);
+  // The clocks of what was taken back may be known elsewhere.
+  expect(world.nonces()).toHaveLength(before.length + 1);
   await todos.put('t3', { title: 'salt' });
   await world.settle(leaf);
   expect(await readOn(node!, 't1')).toEqual({ title: 'oat milk' });
@@ -414,26 +482,22 @@ test('[LF4] a leaf writes as another client after every start, and when it begin
   const [node] = await world.nodes('a');
   const first = await world.leaf({ nodes: ['a'] });
   await world.settle(first);
-  const nonces = (): readonly string[] => {
-    const pushes = world.passed.flatMap(({ message }) => (message.type === 'push' ? [message] : []));
-    return [...new Set(pushes.flatMap((push) => push.nonces.map((nonce) => nonce.join())))];
-  };
   await putOnLeaf(first, 't1', { n: 1 });
   await putOnLeaf(first, 't2', { n: 1 });
   await world.settle(first);
-  expect(nonces()).toHaveLength(1);
+  expect(world.nonces()).toHaveLength(1);
   await first.leaf.collection('app', 'todos').delete('t1');
   await world.settle(first);
   await putOnLeaf(first, 't1', { n: 2 });
   await world.settle(first);
-  expect(nonces()).toHaveLength(2);
+  expect(world.nonces()).toHaveLength(2);
   await first.leaf.close();
   // What was not synced to its disk is lost: the clocks of it are not used again.
   const again = await world.leaf({ nodes: ['a'], store: first.store.crash() });
   await world.settle(again);
   await putOnLeaf(again, 't2', { n: 3 });
   await world.settle(again);
-  expect(nonces()).toHaveLength(3);
+  expect(world.nonces()).toHaveLength(3);
   expect(await readOn(node!, 't1')).toEqual({ n: 2 });
   expect(await readOn(node!, 't2')).toEqual({ n: 3 });
 });
