@@ -20,7 +20,7 @@ export function applyResolutions(
   resolutions: readonly Resolution[],
   check: (value: unknown) => void,
 ): void {
-  for (const resolution of resolutions) {
+  for (const resolution of checked(resolutions)) {
     const conflict = pick(findConflicts(transaction.model), resolution);
     if (conflict.kind === 'orphan') resolveOrphan(transaction, conflict, resolution);
     else resolveShown(transaction, conflict, resolution, check);
@@ -34,7 +34,7 @@ export function applyLostResolutions(
   policy: Author['deletePolicy'],
   check: (value: unknown) => void,
 ): void {
-  const [first, ...more] = resolutions;
+  const [first, ...more] = checked(resolutions);
   if (first === undefined || more.length > 0)
     throw missing('', 'a deleted document has one resolution, of the path ""');
   const conflict = pick(findLost(transaction.model), first);
@@ -47,6 +47,23 @@ export function applyLostResolutions(
   if ('value' in first) checkValue(value, '', 1, transaction.limits);
   startAnew(transaction);
   assign(transaction, transaction.model.root, value, false);
+}
+
+/** @throws CrdtError `CRDT_PATCH_INVALID` for what is none. */
+function checked(resolutions: readonly Resolution[]): readonly Resolution[] {
+  const isMeant = Array.isArray(resolutions) && resolutions.every((each: unknown) => isResolution(each));
+  if (isMeant) return resolutions;
+  throw new CrdtError(
+    'CRDT_PATCH_INVALID',
+    'resolutions are an array of {"path", "keep": "shown"}, {"path", "restore": {"stamp", "client"}} or {"path", "value"}',
+  );
+}
+
+function isResolution(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { path, keep, restore } = value as { path?: unknown; keep?: unknown; restore?: unknown };
+  if (typeof path !== 'string') return false;
+  return keep === 'shown' || (typeof restore === 'object' && restore !== null) || 'value' in value;
 }
 
 function pick(conflicts: readonly FoundConflict[], resolution: Resolution): FoundConflict {

@@ -18,21 +18,27 @@ export function isInternalCollection(name: string): boolean {
 }
 
 export function validateDatabaseName(name: string): void {
-  if (NAME.test(name)) return;
+  if (isName(name)) return;
   throw new SyncError('SYNC_DATABASE_NAME_INVALID', `A database name is ${NAME_RULE}.`, {
-    details: { field: 'db', actual: name.slice(0, 80) },
+    details: { field: 'db', actual: String(name).slice(0, 80) },
   });
 }
 
 export function validateCollectionName(name: string): void {
-  if (NAME.test(name)) return;
+  if (isName(name)) return;
   throw new SyncError('SYNC_COLLECTION_NAME_INVALID', `A collection name is ${NAME_RULE}.`, {
-    details: { field: 'collection', actual: name.slice(0, 80) },
+    details: { field: 'collection', actual: String(name).slice(0, 80) },
   });
+}
+
+/** Programs that embed this need not be checked by a compiler. */
+function isName(name: unknown): boolean {
+  return typeof name === 'string' && NAME.test(name);
 }
 
 /** 1–256 bytes of well-formed UTF-8 without control characters. */
 export function validateDocumentId(id: string): void {
+  if (typeof id !== 'string') throw invalidId('A document id is a string.', { actual: typeof id });
   const bytes = id.length > DOCUMENT_ID_BYTES_MAX ? id.length : utf8.encode(id).length;
   if (bytes === 0) throw invalidId('A document id is not empty.', { actual: 0 });
   if (bytes > DOCUMENT_ID_BYTES_MAX) {

@@ -7,6 +7,7 @@ import type { Dialer, Store } from '../port.ts';
 import { portableSha256 } from '../sha256.ts';
 import { MemoryStore } from '../store/memory-store.ts';
 import { createBrowserWebSocketDialer } from '../transport/browser-websocket.ts';
+import { validateStore } from './leaf-options.ts';
 import { Leaf } from './leaf.ts';
 import type { LeafParts } from './leaf.ts';
 
@@ -28,7 +29,8 @@ export interface LeafOptions extends Partial<Omit<LeafParts, 'urls' | 'dialer' |
  * @throws StorageError when what the store holds cannot be read; SyncError `SYNC_CONFIG_INVALID`
  */
 export async function createLeaf(options: LeafOptions): Promise<Leaf> {
-  const { urls, transport, store = new MemoryStore(), ...rest } = options;
+  const { urls, transport, store = new MemoryStore(), ...rest } = options ?? {};
+  validateStore(store);
   try {
     return await Leaf.open({
       token: '',

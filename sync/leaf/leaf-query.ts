@@ -4,7 +4,7 @@
  */
 import type { JsonObject, JsonValue } from '../../crdt/index.ts';
 import { compareBytes } from '../store/byte-order.ts';
-import { parseFilter } from '../query/filter.ts';
+import { invalid, parseFilter } from '../query/filter.ts';
 import { placeOf, positionOf } from '../query/index-key.ts';
 import { compileFilter } from '../query/predicate.ts';
 import { parseSort } from '../query/sort.ts';
@@ -18,11 +18,21 @@ export interface LeafQuery {
   readonly limit?: number;
 }
 
+const MEMBERS: ReadonlySet<string> = new Set(['filter', 'sort', 'limit']);
+
+function checked(query: LeafQuery): Required<LeafQuery> {
+  if (typeof query !== 'object' || query === null) throw invalid('', 'A query is an object.');
+  const unknown = Object.keys(query).find((name) => !MEMBERS.has(name));
+  if (unknown !== undefined) throw invalid(`/${unknown}`, 'A query of a leaf has "filter", "sort" and "limit".');
+  const { filter = {}, sort = {}, limit = Infinity } = query;
+  const isCount = limit === Infinity || (Number.isSafeInteger(limit) && limit >= 0);
+  if (!isCount) throw invalid('/limit', 'The limit of a query is a whole number from 0.');
+  return { filter, sort, limit };
+}
+
 /** @throws SyncError `SYNC_QUERY_INVALID` */
-export function selectHeld(
-  held: HeldCollection,
-  { filter = {}, sort = {}, limit = Infinity }: LeafQuery,
-): LeafDocument[] {
+export function selectHeld(held: HeldCollection, query: LeafQuery): LeafDocument[] {
+  const { filter, sort, limit } = checked(query);
   const matches = compileFilter(parseFilter(filter));
   const paths = parseSort(sort);
   const found: { readonly document: LeafDocument; readonly json: JsonObject }[] = [];

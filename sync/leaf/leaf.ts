@@ -9,7 +9,9 @@ import type { Clock, Dialer, Random, Sha256, Store, Timers } from '../port.ts';
 import { LeafCollection } from './leaf-collection.ts';
 import { LeafCore, requireSubscribed } from './leaf-core.ts';
 import type { LeafEvent, LeafStatus } from './leaf-event.ts';
+import { validateDialer, validateListener, validateToken, validateUrls } from './leaf-options.ts';
 import { LeafSync } from './leaf-sync.ts';
+import { Listeners } from './listeners.ts';
 import type { HeldCollection } from './leaf-table.ts';
 import { selectionsOf } from './subscription.ts';
 import type { CollectionSelection, LeafSubscription } from './subscription.ts';
@@ -32,17 +34,12 @@ export class Leaf {
   readonly #core: LeafCore;
   readonly #sync: LeafSync;
   readonly #collections: ReadonlyMap<string, HeldCollection>;
-  readonly #listeners: Set<(event: LeafEvent) => void>;
+  readonly #listeners: Listeners;
   #shown: string | null = null;
   #failure: AtollError | null = null;
   #closing: Promise<void> | null = null;
 
-  private constructor(
-    core: LeafCore,
-    { collections, left }: Selected,
-    parts: LeafParts,
-    listeners: Set<(event: LeafEvent) => void>,
-  ) {
+  private constructor(core: LeafCore, { collections, left }: Selected, parts: LeafParts, listeners: Listeners) {
     this.#core = core;
     this.#collections = collections;
     this.#listeners = listeners;
@@ -56,17 +53,18 @@ export class Leaf {
 
   /** @throws StorageError, SyncError `SYNC_CONFIG_INVALID` */
   static async open(parts: LeafParts): Promise<Leaf> {
-    if (parts.urls.length === 0) {
-      throw new SyncError('SYNC_CONFIG_INVALID', 'A leaf needs the address of a node.', { details: { field: 'urls' } });
-    }
-    const listeners = new Set<(event: LeafEvent) => void>();
-    const emit = (event: LeafEvent): void => listeners.forEach((listener) => listener(event));
+    validateUrls(parts.urls);
+    validateToken(parts.token);
+    validateDialer(parts.dialer);
+    const selections = selectionsOf(parts.subscribe);
+    const listeners = new Listeners(parts.timers);
+    const emit = (event: LeafEvent): void => listeners.tell(event);
     let leaf: Leaf | null = null;
     const onFailure = (error: Error): void => {
       if (leaf !== null) leaf.#fail(error as AtollError, parts.onFailure);
     };
     const core = await LeafCore.open({ ...parts, limits: parts.limits, emit, onFailure });
-    const collections = select(core, selectionsOf(parts.subscribe));
+    const collections = select(core, selections);
     const left = leaveOthers(core, collections);
     await core.commit();
     leaf = new Leaf(core, { collections, left }, parts, listeners);
@@ -95,10 +93,8 @@ export class Leaf {
 
   /** Tells what happens, until the function it returns is called. */
   onEvent(listener: (event: LeafEvent) => void): () => void {
-    // Of its own, should one listener listen twice.
-    const own = (event: LeafEvent): void => listener(event);
-    this.#listeners.add(own);
-    return () => void this.#listeners.delete(own);
+    validateListener(listener);
+    return this.#listeners.add(listener);
   }
 
   /** Resolves when everything is sent and everything was told. */
@@ -123,6 +119,7 @@ export class Leaf {
 
   /** What lets it in from now on; connects with it. */
   setToken(token: string): void {
+    validateToken(token);
     this.#sync.setToken(token);
   }
 
@@ -171,7 +168,7 @@ export class Leaf {
     const shown = JSON.stringify({ ...status, settledAt: null });
     if (shown === this.#shown) return;
     this.#shown = shown;
-    for (const listener of this.#listeners) listener({ type: 'status', status });
+    this.#listeners.tell({ type: 'status', status });
   }
 }
 

@@ -6,7 +6,8 @@ import { canonicalJson } from '../../crdt/index.ts';
 import type { JsonObject, JsonValue } from '../../crdt/index.ts';
 import { SyncError } from '../errors.ts';
 import { validateCollectionName, validateDatabaseName, validateDocumentId } from '../names.ts';
-import { SELECTED_IDS_MAX, SUBSCRIPTIONS_MAX } from './limit.ts';
+import { parseFilter } from '../query/filter.ts';
+import { SELECTED_IDS_MAX, SELECTION_LENGTH_MAX, SUBSCRIPTIONS_MAX } from './limit.ts';
 
 /** A collection, or documents of it. Several of one collection add up. */
 export interface LeafSubscription {
@@ -26,14 +27,14 @@ export interface CollectionSelection {
   readonly selection: string;
 }
 
-/** @throws SyncError `SYNC_CONFIG_INVALID`, and for names as elsewhere */
+const MEMBERS: ReadonlySet<string> = new Set(['database', 'collection', 'ids', 'filter']);
+
+/** @throws SyncError `SYNC_CONFIG_INVALID`, `SYNC_QUERY_INVALID`, and for names as elsewhere */
 export function selectionsOf(subscriptions: readonly LeafSubscription[]): readonly CollectionSelection[] {
   const byCollection = new Map<string, LeafSubscription[]>();
-  for (const subscription of subscriptions) {
-    const { database, collection, ids = [] } = subscription;
-    validateDatabaseName(database);
-    validateCollectionName(collection);
-    ids.forEach(validateDocumentId);
+  if (!Array.isArray(subscriptions)) throw invalid('The subscriptions of a leaf are an array.');
+  for (const subscription of subscriptions as readonly LeafSubscription[]) {
+    const { database, collection } = checked(subscription);
     const key = `${database}\0${collection}`;
     const same = byCollection.get(key) ?? [];
     byCollection.set(key, [...same, subscription]);
@@ -47,6 +48,23 @@ export function selectionsOf(subscriptions: readonly LeafSubscription[]): readon
   });
 }
 
+/** What is not known here would be passed over, and the whole collection be told. */
+function checked(subscription: LeafSubscription): LeafSubscription {
+  if (typeof subscription !== 'object' || subscription === null) {
+    throw invalid('A subscription is an object {"database", "collection", "ids"?, "filter"?}.');
+  }
+  const unknown = Object.keys(subscription).find((name) => !MEMBERS.has(name));
+  if (unknown !== undefined)
+    throw invalid(`A subscription has no "${unknown}": "ids" or "filter" say which documents.`);
+  const { database, collection, ids, filter } = subscription;
+  validateDatabaseName(database);
+  validateCollectionName(collection);
+  if (ids !== undefined && !Array.isArray(ids)) throw invalid('The "ids" of a subscription are an array.');
+  ids?.forEach(validateDocumentId);
+  if (filter !== undefined) parseFilter(filter);
+  return subscription;
+}
+
 function selectionOf(same: readonly LeafSubscription[]): string {
   const ids = new Set(same.flatMap((each) => each.ids ?? []));
   if (ids.size > SELECTED_IDS_MAX) {
@@ -57,16 +75,20 @@ function selectionOf(same: readonly LeafSubscription[]): string {
   }
   // Ids and a filter in one subscription are both to hold; nothing needs that, and a program that says it means something else.
   if (same.some((each) => each.ids !== undefined && each.filter !== undefined)) {
-    throw invalid('A subscription has "ids" or "filter", not both.', 1);
+    throw invalid('A subscription has "ids" or "filter", not both.');
   }
   const isAll = same.some((each) => each.ids === undefined && each.filter === undefined);
   const filters = new Map(
     same.flatMap(({ filter }) => (filter === undefined ? [] : [[canonicalJson(filter), filter]])),
   );
   const selection = { isAll, ids: [...ids].sort(), filters: [...filters.values()] };
-  return canonicalJson(selection as unknown as JsonValue);
+  const text = canonicalJson(selection as unknown as JsonValue);
+  if (text.length <= SELECTION_LENGTH_MAX) return text;
+  const message = `What a leaf selects of a collection has at most ${SELECTION_LENGTH_MAX} characters as JSON; this has ${text.length}.`;
+  throw invalid(message, SELECTION_LENGTH_MAX);
 }
 
-function invalid(message: string, limit: number): SyncError {
-  return new SyncError('SYNC_CONFIG_INVALID', message, { details: { field: 'subscribe', limit } });
+function invalid(message: string, limit?: number): SyncError {
+  const details = { field: 'subscribe', ...(limit !== undefined && { limit }) };
+  return new SyncError('SYNC_CONFIG_INVALID', message, { details });
 }
