@@ -29,3 +29,9 @@ export function isBeyond(copy: Clocks, other: Clocks): boolean {
   for (const [client, clock] of copy) if (clock > (other.get(client) ?? 0)) return true;
   return false;
 }
+
+/** Have two copies something in common? A document that is begun anew has not: whoever forgets a delete writes as another client from then on. */
+export function isRelated(copy: Clocks, other: Clocks): boolean {
+  for (const client of copy.keys()) if (other.has(client)) return true;
+  return false;
+}

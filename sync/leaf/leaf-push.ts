@@ -3,8 +3,9 @@
  * Owns getting the changes of a leaf to a node: in order, a message at a time, marked as sent before they are. What a node cannot take now
  * waits without holding up other documents; what it refuses is taken back; what was made to a document that is gone begins a new one.
  */
-import { AtollError } from '../../crdt/index.ts';
+import { AtollError, CrdtDocument } from '../../crdt/index.ts';
 import type { Change, JsonObject, JsonPatchOperation } from '../../crdt/index.ts';
+import { decodeClocks, isRelated } from './clocks.ts';
 import { differenceOf } from './json-difference.ts';
 import type { LeafCore } from './leaf-core.ts';
 import type { Fetch, LeafIntake } from './leaf-intake.ts';
@@ -144,8 +145,13 @@ export class LeafPushing {
     const { collection, id } = document;
     const { entries } = await fetch(collection, [{ id, stateVector: NOTHING_HELD }]);
     const entry = entries[0] ?? { kind: 'deleted' };
-    await core.table.use(collection, id, (now) => {
+    await core.table.use(collection, id, (now, crdt) => {
       const edits = core.outbox.of(now);
+      if (loss.kind === 'gone' && entry.kind === 'content' && isSame(crdt, entry)) {
+        // What it builds on was told before the position that the node was asked to go on from, and is on its way there.
+        for (const edit of edits) core.outbox.mark(edit, inDoubt.has(edit));
+        return this.#wait(now);
+      }
       const [first] = edits;
       const shown = now.json;
       for (const edit of edits) core.outbox.remove(edit);
@@ -190,6 +196,11 @@ export class LeafPushing {
       core.refuse(document, error, shown);
     }
   }
+}
+
+function isSame(copy: CrdtDocument, { parts }: LeafContent): boolean {
+  const theirs = CrdtDocument.load(...(parts as readonly [Uint8Array, ...Uint8Array[]]));
+  return isRelated(decodeClocks(copy.encodeStateVector()), decodeClocks(theirs.encodeStateVector()));
 }
 
 /** @param onto - What is there now; null = nothing. */

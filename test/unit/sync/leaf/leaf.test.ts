@@ -278,6 +278,47 @@ test('[LF11] what builds on something that a node lacks waits, and holds nothing
   expect(await readOn(b!, 't1')).toEqual({ done: true, title: 'milk' });
 });
 
+test('[LF11] also when its copy is ahead of the position it goes on from', async () => {
+  const [a, b] = await world.nodes('a', 'b');
+  const large = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`k${i}`, 'x'.repeat(20)]));
+  await putOn(b!, 't1', { ...large, visits: 1 });
+  const leaf = await world.leaf({ nodes: ['a', 'b'] });
+  const addOn = ({ replica }: typeof a & object): Promise<unknown> =>
+    replica.database('app').write('todos', 't1', {
+      kind: 'operations',
+      operations: [{ op: 'increment', path: '/visits', value: 1 }],
+    });
+  const visits = (): unknown => (shownOn(leaf, 't1') as JsonObject | null)?.['visits'];
+  await world.until(() => visits() === 1);
+  await world.settle(leaf);
+  let hasWritten = false;
+  world.filter = ({ to, message }) => {
+    if (message.type !== 'changes' || to !== 'leaf') return true;
+    if (hasWritten) return false;
+    if (message.entries.length === 0) return true;
+    // The leaf is about to ask for the document, and gets more than it was told of.
+    hasWritten = true;
+    world.cluster.network.cut.add('a|b');
+    void addOn(a!);
+    return true;
+  };
+  await addOn(b!);
+  await world.until(() => visits() === 3);
+  await world.time.advance(500);
+  world.cut('a');
+  world.filter = () => true;
+  await leaf.leaf.collection('app', 'todos').apply('t1', [{ op: 'increment', path: '/visits', value: 1 }]);
+  await world.until(() => leaf.leaf.status().url === 'b' && leaf.leaf.status().state === 'online');
+  await world.time.advance(5000);
+  expect(leaf.leaf.status().unsent).toBe(1);
+  expect(visits()).toBe(4);
+  world.cluster.network.cut.clear();
+  await world.settle(leaf);
+  await world.time.advance(2000);
+  for (const node of [a!, b!]) expect(await readOn(node, 't1')).toMatchObject({ visits: 4 });
+  expect(leaf.events.some(({ type }) => type === 'refused')).toBe(false);
+});
+
 test('[LF15] a leaf goes on with another node when its node closes, breaks off or hangs', async () => {
   const [a, b] = await world.nodes('a', 'b');
   const leaf = await world.leaf({ nodes: ['a', 'b'] });
