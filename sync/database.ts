@@ -169,12 +169,11 @@ export class Database implements CommitParticipant {
   }
 
   /** @internal As `write`, for names only the system uses. */
-  async writeUnchecked(
-    collection: string,
-    id: string,
-    change: Change,
-    options: WriteOptions = {},
-  ): Promise<WriteOutcome> {
+  writeUnchecked(collection: string, id: string, change: Change, options: WriteOptions = {}): Promise<WriteOutcome> {
+    return this.parts.turns.serve(() => this.#write(collection, id, change, options));
+  }
+
+  async #write(collection: string, id: string, change: Change, options: WriteOptions): Promise<WriteOutcome> {
     this.assertOpen();
     const slot = this.parts.table.acquire(collection, id);
     try {
@@ -272,7 +271,11 @@ export class Database implements CommitParticipant {
    * @throws RefusedWrite which one was refused and why, as for `write`. Then nothing changed.
    * @throws StorageError as for `write`.
    */
-  async writeAll(writes: readonly GroupWrite[], options: WriteOptions = {}): Promise<readonly WriteOutcome[]> {
+  writeAll(writes: readonly GroupWrite[], options: WriteOptions = {}): Promise<readonly WriteOutcome[]> {
+    return this.parts.turns.serve(() => this.#writeAll(writes, options));
+  }
+
+  async #writeAll(writes: readonly GroupWrite[], options: WriteOptions): Promise<readonly WriteOutcome[]> {
     this.parts.epoch.assertWritable();
     this.assertOpen();
     const { operation } = options;

@@ -40,6 +40,8 @@ export class DocumentSlot {
   turn: Promise<void> | null = null;
   /** How often it was asked for: a document used once is kept as bytes only. */
   uses = 0;
+  /** Opened for one of many writes that were missed: unless somebody else uses it too, it is not kept. */
+  isPassing = false;
   /** Users and open changes that keep the slot in memory. */
   pins = 0;
   /** The state as last loaded or sealed; `null` = none. Usually the bytes the document holds anyway. */

@@ -158,6 +158,7 @@ export class DocumentTable {
   release(slot: DocumentSlot): void {
     if (--slot.pins > 0 || this.#pinned.get(slot.name) !== slot) return;
     this.#pinned.delete(slot.name);
+    if (slot.isPassing && slot.uses === 1) return;
     if (slot.uses === 1 && slot.loading === null) slot.document.compact();
     // Nobody waits for what is still loading: should that fail, it must not be found again.
     if (slot.loading === null) this.#idle.set(slot.name, slot, slot.weight);
@@ -209,6 +210,9 @@ export class DocumentTable {
 
   async #fill(slot: DocumentSlot): Promise<void> {
     await this.placed.durable(slot.name);
+    // Asked for together they take one trip; most documents that are written again have both.
+    const stored = this.#store.get(slot.stateKey);
+    stored.catch(() => undefined);
     const view = await this.#store.get(slot.viewKey);
     if (!view) {
       this.#names.handleMiss(documentsIn(this.#stats));
@@ -216,7 +220,7 @@ export class DocumentTable {
     }
     const record = decodeView(view);
     slot.durable = durableVersionOf(record);
-    const base = record.isFirst ? undefined : await this.#store.get(slot.stateKey);
+    const base = record.isFirst ? undefined : await stored;
     const content = contentOf(record, base);
     slot.vector = new Map(record.vector);
     slot.document = loadDocument(content);

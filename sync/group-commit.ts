@@ -22,10 +22,6 @@ export interface CommitParticipant {
 
 interface Group {
   readonly participants: Set<CommitParticipant>;
-  /** A client is answered when it is durable. */
-  isAwaited: boolean;
-  /** Called when nothing more can be added. */
-  onSealed: (() => void)[];
   readonly done: Promise<void>;
   readonly resolve: () => void;
   readonly reject: (error: AtollError) => void;
@@ -41,7 +37,6 @@ export class GroupCommit {
   readonly #onFailure: (error: AtollError) => void;
   readonly #soon: (run: () => void) => void;
   #open: Group = createGroup();
-  #sealed: Group | null = null;
   /** What waits for a moment with nothing in flight. */
   #pauses: Pause[] = [];
   #running: Promise<void> | null = null;
@@ -64,20 +59,10 @@ export class GroupCommit {
     return this.#failure;
   }
 
-  /** A client waits for what is not durable yet. */
-  get isAwaited(): boolean {
-    return this.#open.isAwaited || this.#sealed?.isAwaited === true;
-  }
-
-  /**
-   * Adds a participant's changes to the open group; resolves when they are durable.
-   *
-   * @param by - On whose behalf.
-   */
-  join(participant: CommitParticipant, by: 'client' | 'peer' = 'client'): Promise<void> {
+  /** Adds a participant's changes to the open group; resolves when they are durable. */
+  join(participant: CommitParticipant): Promise<void> {
     if (this.#failure) return Promise.reject(this.#failure);
     this.#open.participants.add(participant);
-    if (by === 'client') this.#open.isAwaited = true;
     const { done } = this.#open;
     this.#running ??= this.#run();
     return done;
@@ -116,12 +101,6 @@ export class GroupCommit {
     await this.#inFlight;
   }
 
-  /** Resolves when what was added so far is on its way to the disk, and what comes now is of the next group. Does not reject. */
-  async sealed(): Promise<void> {
-    const { participants, onSealed } = this.#open;
-    if (participants.size > 0 && !this.#failure) await new Promise<void>((resolve) => onSealed.push(resolve));
-  }
-
   /** Resolves when nothing is in flight or waiting. Does not reject. */
   async idle(): Promise<void> {
     while (this.#running) await this.#running;
@@ -137,14 +116,10 @@ export class GroupCommit {
       if (this.#failure) continue;
       const group = this.#open;
       this.#open = createGroup();
-      this.#sealed = group;
       this.#inFlight = this.#commit(group);
-      for (const resolve of group.onSealed) resolve();
       await this.#inFlight;
       this.#inFlight = null;
-      this.#sealed = null;
     }
-    for (const resolve of this.#open.onSealed.splice(0)) resolve();
     this.#running = null;
   }
 
@@ -188,5 +163,5 @@ function createGroup(): Group {
   });
   // A group nobody waits for may fail without being an unhandled rejection: the failure is reported through onFailure.
   done.catch(() => undefined);
-  return { participants: new Set(), isAwaited: false, onSealed: [], done, resolve, reject };
+  return { participants: new Set(), done, resolve, reject };
 }

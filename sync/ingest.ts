@@ -21,6 +21,7 @@ import { originKey } from './key.ts';
 import { OPERATIONS, takeBack } from './operation.ts';
 import type { SnapshotRow } from './snapshot.ts';
 import { sequenceOf } from './version-vector.ts';
+import { PORTION_DOCUMENTS } from './work-turns.ts';
 import type { VersionVector } from './version-vector.ts';
 
 /** Which node owns which origin: filled from origin records and snapshots. */
@@ -44,12 +45,14 @@ export async function ingestBatches(
   const decoded = batches.map((bytes) => ({ bytes, batch: decodeBatch(bytes) }));
   const slots = new Map<string, DocumentSlot>();
   const { table, log, commit, turns } = database.parts;
+  const records = decoded.reduce((sum, { batch }) => sum + batch.count, 0);
+  await turns.next('batches', records);
   try {
     for (const { batch } of decoded) {
       if (lastSeqOf(batch) > sequenceOf(log.durableVector, batch.origin)) acquireAll(database, batch, slots);
     }
+    for (const slot of slots.values()) slot.isPassing = records >= PORTION_DOCUMENTS / 2;
     await ready([...slots.values()]);
-    await turns.next('batches', slots.size);
     database.assertOpen();
     const results: IngestResult[] = [];
     try {
@@ -57,7 +60,7 @@ export async function ingestBatches(
     } finally {
       // Also duplicates wait: what they duplicate may be in an open group, and the sender will take our word as durable.
       const isOpen = results.some(({ outcome }) => outcome === 'applied' || outcome === 'duplicate');
-      const durable = isOpen ? commit.join(database, 'peer') : null;
+      const durable = isOpen ? commit.join(database) : null;
       onMerged();
       await durable;
     }

@@ -34,8 +34,9 @@ export const DEFAULT_LOG_RETENTION: LogRetention = {
   intervalMs: 5000,
 };
 
-/** Log cut in one commit: what is decoded at a time. */
+/** Log cut in one commit: what is decoded at a time, and costs others of that commit. */
 const STEP_BYTES = 256 * 1024;
+const STEP_BATCHES = 128;
 /** Between two steps, so that requests come first. */
 const STEP_PAUSE_MS = 10;
 /** Entries of the change index looked at in one step. */
@@ -124,7 +125,7 @@ export class LogCutter {
     const { seq } = log.floorOf(origin);
     const known = ages.get(origin);
     if (known?.seq === seq) return known.ms;
-    const [first] = await log.oldest(origin, Infinity, 1);
+    const [first] = await log.oldest(origin, Infinity, 1, 1);
     if (first === undefined) return Infinity;
     const ms = stampMs(decodeBatchHeader(first).stamp);
     ages.set(origin, { seq, ms });
@@ -147,14 +148,15 @@ export class LogCutter {
    * @returns False when there was nothing to cut.
    */
   async #step(database: Database, origin: OriginId, limit = Infinity, beforeMs = Infinity): Promise<boolean> {
-    const { log, db, commit } = database.parts;
+    const { log, db, commit, turns } = database.parts;
     if (log.bytesOf(origin) <= 0) return false;
-    const oldest = await log.oldest(origin, limit, STEP_BYTES);
+    const oldest = await log.oldest(origin, limit, STEP_BYTES, STEP_BATCHES);
     const all = oldest.map(decodeBatchHeader);
     const young = all.findIndex(({ stamp }) => stampMs(stamp) >= beforeMs);
     const headers = young < 0 ? all : all.slice(0, young);
     const last = headers.at(-1);
     if (last === undefined) return false;
+    await turns.next('upkeep', headers.length);
     database.assertOpen();
     const batches = oldest.slice(0, headers.length);
     const bytes = batches.reduce((sum, batch) => sum + batch.length, log.floorOf(origin).bytes);

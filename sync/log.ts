@@ -187,13 +187,13 @@ export class DatabaseLog {
     return this.#floors.get(origin) ?? NOT_CUT;
   }
 
-  /** The oldest batches of an origin, about `bytesMax` bytes, none with a record after `limit`. */
-  async oldest(origin: OriginId, limit: number, bytesMax: number): Promise<readonly Uint8Array[]> {
+  /** The oldest batches of an origin, about `bytesMax` bytes and at most `batchesMax`, none with a record after `limit`. */
+  async oldest(origin: OriginId, limit: number, bytesMax: number, batchesMax: number): Promise<readonly Uint8Array[]> {
     const batches: Uint8Array[] = [];
     let bytes = 0;
     const lastSeq = Math.min(limit, sequenceOf(this.#durable, origin));
     const range = logRange(this.#db, origin, this.floorOf(origin).seq + 1, lastSeq + 1);
-    for await (const entries of this.#store.range(range)) {
+    for await (const entries of this.#store.range({ ...range, limit: batchesMax })) {
       for (const [, value] of entries) {
         if (lastSeqOf(decodeBatchHeader(value)) > lastSeq) return batches;
         batches.push(value);

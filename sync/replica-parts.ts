@@ -40,7 +40,7 @@ export async function openParts(options: ReplicaOptions): Promise<ReplicaParts> 
     store,
     catalog,
     commit,
-    turns: new WorkTurns(commit, options.timers.soon),
+    turns: new WorkTurns(options.timers),
     epoch,
     clock: hybridClock,
     sha256: options.sha256 ?? portableSha256,

@@ -112,7 +112,12 @@ export class SharedDocument {
 
   /** Resolves when all that was merged is durable. @throws StorageError */
   async settled(): Promise<void> {
-    if (this.#slot?.hasOpenChanges === true) await this.#database.parts.commit.join(this.#database);
+    if (this.#slot?.hasOpenChanges === true) await this.#awaitCommit();
+  }
+
+  #awaitCommit(): Promise<void> {
+    const { turns, commit } = this.#database.parts;
+    return turns.serve(() => commit.join(this.#database));
   }
 
   /** What a client with these clocks lacks. It may be told when `settled`. @throws CrdtError `CRDT_UPDATE_MALFORMED` */

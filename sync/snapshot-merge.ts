@@ -104,7 +104,7 @@ export class SnapshotMerge {
       this.#mergeInto(slots, rows, donor);
       for (const [key] of entries) this.#database.extraOperations.push({ type: 'del', key });
       alongside();
-      await commit.join(this.#database, 'peer');
+      await commit.join(this.#database);
     } finally {
       for (const slot of slots) table.release(slot);
     }
@@ -127,7 +127,7 @@ export class SnapshotMerge {
     try {
       await turns.next('snapshot', slots.length + Math.ceil(placeable.length / PLACED_PER_OPENED));
       this.#database.assertOpen();
-      durable = commit.join(this.#database, 'peer');
+      durable = commit.join(this.#database);
       // Who waits for the last of a chunk hears of a failure.
       durable.catch(() => undefined);
       this.#mergeInto(slots, others, donor);

@@ -1,18 +1,19 @@
 /**
  * @module
- * Owns whose turn it is to merge what peers sent. One portion of work per turn of the event loop, so that requests of clients are
- * taken in between; batches before the documents of a snapshot; and while clients wait for a commit, about one portion per commit.
+ * Owns whose turn it is to merge what peers sent. One portion of work per turn of the event loop, batches before the documents of a
+ * snapshot, and clients before both: a portion waits while writes of clients are under way, but not for ever.
  */
-import type { GroupCommit } from './group-commit.ts';
 import type { Timers } from './port.ts';
 
 /** In the order in which they are served. */
-const KINDS = ['batches', 'snapshot'] as const;
+const KINDS = ['batches', 'snapshot', 'upkeep'] as const;
 
 export type WorkKind = (typeof KINDS)[number];
 
 /** Documents merged at a time: with their encoding a few milliseconds of work. */
 export const PORTION_DOCUMENTS = 64;
+/** A portion waits for clients so long at most: merging ends, however many write. */
+export const PATIENCE_MS = 12;
 
 interface Waiting {
   readonly documents: number;
@@ -20,17 +21,32 @@ interface Waiting {
 }
 
 export class WorkTurns {
-  readonly #commit: GroupCommit;
+  readonly #timers: Timers;
   readonly #soon: (run: () => void) => void;
-  readonly #waiting: Record<WorkKind, Waiting[]> = { batches: [], snapshot: [] };
+  readonly #waiting: Record<WorkKind, Waiting[]> = { batches: [], snapshot: [], upkeep: [] };
   #isGiving = false;
+  /** Merged since clients were waited for. */
+  #documents = 0;
+  /** Writes of clients that are under way. */
+  #clients = 0;
+  #onNoClient: (() => void) | null = null;
 
-  constructor(commit: GroupCommit, soon: Timers['soon'] = (run) => queueMicrotask(run)) {
-    this.#commit = commit;
-    this.#soon = soon;
+  constructor(timers: Timers) {
+    this.#timers = timers;
+    this.#soon = timers.soon ?? ((run): void => queueMicrotask(run));
   }
 
-  /** Resolves when a portion of work may be done, in one go. */
+  /** What a client waits for: portions are begun when it is done. */
+  async serve<T>(write: () => Promise<T>): Promise<T> {
+    this.#clients++;
+    try {
+      return await write();
+    } finally {
+      if (--this.#clients === 0) this.#onNoClient?.();
+    }
+  }
+
+  /** Resolves when a portion of work may be begun, in one go. */
   next(kind: WorkKind, documents: number): Promise<void> {
     return new Promise((begin) => {
       this.#waiting[kind].push({ documents, begin });
@@ -40,14 +56,12 @@ export class WorkTurns {
 
   async #give(): Promise<void> {
     this.#isGiving = true;
-    let documents = 0;
-    for (let next = this.#take(); next !== undefined; next = this.#take()) {
-      next.begin();
-      documents += next.documents;
-      await new Promise<void>((resolve) => this.#soon(resolve));
-      if (documents < PORTION_DOCUMENTS) continue;
-      documents = 0;
-      if (this.#commit.isAwaited) await this.#commit.sealed();
+    while (KINDS.some((kind) => this.#waiting[kind].length > 0)) {
+      if (this.#documents >= PORTION_DOCUMENTS) await this.#waitForClients();
+      const { documents, begin } = this.#take()!;
+      this.#documents += documents;
+      begin();
+      await this.#turn();
     }
     this.#isGiving = false;
   }
@@ -55,5 +69,25 @@ export class WorkTurns {
   #take(): Waiting | undefined {
     for (const kind of KINDS) if (this.#waiting[kind].length > 0) return this.#waiting[kind].shift();
     return undefined;
+  }
+
+  async #waitForClients(): Promise<void> {
+    let isOver = false;
+    const cancel = this.#timers.after(PATIENCE_MS, () => {
+      isOver = true;
+      this.#onNoClient?.();
+    });
+    while (this.#clients > 0 && !isOver) {
+      await new Promise<void>((resolve) => (this.#onNoClient = resolve));
+      this.#onNoClient = null;
+      // Answers go out first, and who waited for one may write again.
+      await this.#turn();
+    }
+    cancel();
+    this.#documents = 0;
+  }
+
+  #turn(): Promise<void> {
+    return new Promise((resolve) => this.#soon(resolve));
   }
 }

@@ -367,7 +367,7 @@ export class LeafSession {
       outcomes.push(outcome);
     }
     // An edit that was known already may not be durable yet either.
-    for (const database of touched) await database.parts.commit.join(database);
+    for (const database of touched) await database.parts.turns.serve(() => database.parts.commit.join(database));
     this.#isPushing = false;
     this.#send({ type: 'pushed', number, outcomes });
   }

@@ -15,6 +15,7 @@ import { Donor } from './donor.ts';
 import { OutgoingFlow } from './flow.ts';
 import { Gatherer } from './gatherer.ts';
 import { inspectPosition } from './inspection.ts';
+import { SendPace } from './send-pace.ts';
 import type { LinkLag } from './status.ts';
 
 /** Snapshots are offered again after this many ticks. */
@@ -38,6 +39,7 @@ export class Sender {
   readonly #hooks: SenderHooks;
   readonly #flow: OutgoingFlow;
   readonly #gatherer: Gatherer;
+  readonly #pace: SendPace;
   readonly #databases = new Map<string, PeerDatabase>();
   readonly #fingerprints = new Map<string, string>();
   #peerLinks: ReadonlySet<string> = new Set();
@@ -47,13 +49,13 @@ export class Sender {
   #isPumping = false;
   #isClosed = false;
   #ackTicks = 0;
-  #cancelPoll: (() => void) | null = null;
   #cancelSweep: (() => void) | null = null;
 
   constructor(context: LinkContext, hooks: SenderHooks) {
     this.#context = context;
     this.#hooks = hooks;
     this.#flow = new OutgoingFlow(Math.min(context.peer.windowBytes, context.options.windowBytes));
+    this.#pace = new SendPace(context, () => this.#pump());
     this.#gatherer = new Gatherer(
       context,
       this.#flow,
@@ -229,7 +231,7 @@ export class Sender {
 
   close(): void {
     this.#isClosed = true;
-    this.#cancelPoll?.();
+    this.#pace.close();
     this.#cancelSweep?.();
     for (const database of this.#databases.values()) database.donor?.cancel();
   }
@@ -360,22 +362,11 @@ export class Sender {
     if (this.#isPumping || this.#isClosed) return;
     this.#isPumping = true;
     try {
-      while (this.#hasChannelRoom() && this.#sendNext());
+      while (!this.#isClosed && this.#pace.mayGoOn() && this.#sendNext());
     } finally {
       this.#isPumping = false;
     }
     this.#armSweep();
-  }
-
-  /** There is no drain event on every transport, so a full channel is polled. */
-  #hasChannelRoom(): boolean {
-    if (this.#isClosed) return false;
-    if (this.#context.channelBytes() < this.#context.options.channelBufferBytesMax) return true;
-    this.#cancelPoll ??= this.#context.timers.after(this.#context.options.channelPollMs, () => {
-      this.#cancelPoll = null;
-      this.#pump();
-    });
-    return false;
   }
 
   /** Sends one message of the next database in turn. */
@@ -416,6 +407,7 @@ export class Sender {
     );
     const offset = this.#flow.send(weight);
     this.#context.send({ type: 'data', database: database.name, offset, weight, payload });
+    this.#pace.noteSent(weight);
     return true;
   }
 

@@ -113,6 +113,23 @@ test('[I7] the floor moves only with the index: a peer behind it is given the do
   expect(node.scans).toContain('y');
 });
 
+test('[AE41] a log of many small batches is cut in steps that cost the commits of clients little', async () => {
+  const sizes: number[] = [];
+  const store = new MemoryStore({
+    intercept: (access) => void (access.type === 'batch' && sizes.push(access.operations.length)),
+  });
+  const clock = new ManualClock();
+  const replica = await Replica.open({ store, clock, timers: idleTimers, random: seededRandom(seed++) });
+  await replica.createDatabase('app');
+  const database = replica.database('app');
+  for (let i = 0; i < 400; i++) await database.write('c', `d${i}`, put(i));
+  sizes.length = 0;
+  await cutterOf({ replica, database, store, clock, scans: [] }, { bytesMin: 0 }).cut(database);
+  expect(await countKeys(store, 'l')).toBe(0);
+  // Of every batch what is removed, and the entry of the index for its document.
+  expect(Math.max(...sizes)).toBeLessThanOrEqual(2 * 128 + 8);
+});
+
 test('[I7] a crash at any commit of a cut leaves log or index', async () => {
   for (let commit = 1; commit < 6; commit++) {
     let commits = -1_000_000;

@@ -5,6 +5,7 @@ import { MemoryStore, Replica } from '../../../sync/index.ts';
 import type { Database } from '../../../sync/index.ts';
 import { portableSha256 } from '../../../sync/sha256.ts';
 import { GENESIS_CHAIN } from '../../../sync/version-vector.ts';
+import { PORTION_DOCUMENTS } from '../../../sync/work-turns.ts';
 import { ManualClock, idleTimers, seededRandom } from '../../helper/manual-ports.ts';
 
 const text = (bytes: Uint8Array | undefined): unknown => JSON.parse(new TextDecoder().decode(bytes));
@@ -248,6 +249,22 @@ test('[AE32] what follows is merged while the batches before it are being persis
   await Promise.all(results);
   expect(events.indexOf('merged 1')).toBeLessThan(events.indexOf('durable 0'));
   expect(b.database('app').digest()).toEqual(left.digest());
+});
+
+test('[AE43] what was opened to merge missed writes is not kept, and pushes nothing out of the cache', async () => {
+  const [a, b] = [await openReplica(), await openReplica()];
+  const left = await openDatabase(a);
+  await left.write('c', 'live', { kind: 'replace', value: { i: 0 } });
+  await replicate(a, b);
+  const right = b.database('app');
+  const kept = right.parts.table.cacheUsage().documents.entries;
+  const missed = Array.from({ length: PORTION_DOCUMENTS }, (_, i) => `d${i}`);
+  await Promise.all([...missed, 'live'].map((id) => left.write('c', id, { kind: 'replace', value: { i: 1 } })));
+  await replicate(a, b);
+  expect(right.parts.table.cacheUsage().documents.entries).toBe(kept);
+  await right.write('c', 'd0', { kind: 'merge-patch', patch: { i: 2 } });
+  await replicate(b, a);
+  expect(right.digest()).toEqual(left.digest());
 });
 
 test('[DB9] a batch that cannot be merged leaves no trace, and changes under way in its documents survive', async () => {

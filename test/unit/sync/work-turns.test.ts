@@ -2,44 +2,53 @@
  * Whose turn it is: the order of kinds of work, and what clients that wait get of it.
  */
 import { expect, test } from 'vitest';
-import { GroupCommit } from '../../../sync/group-commit.ts';
-import { MemoryStore } from '../../../sync/index.ts';
-import { PORTION_DOCUMENTS, WorkTurns } from '../../../sync/work-turns.ts';
+import { PATIENCE_MS, PORTION_DOCUMENTS, WorkTurns } from '../../../sync/work-turns.ts';
+import type { WorkKind } from '../../../sync/work-turns.ts';
 
-const NOTHING = { seal: () => ({ operations: [], durable: () => undefined }) };
-
-/** Turns of an event loop that moves on only in `turn`, over a store whose writes wait for `persist`. */
+/** Turns of an event loop that moves on only in `turn`, and of a clock that does in `pass`. */
 function start() {
   const waiting: (() => void)[] = [];
-  const writes: (() => void)[] = [];
-  const soon = (run: () => void): void => void waiting.push(run);
-  const store = new MemoryStore({
-    intercept: (access) => (access.type === 'batch' ? new Promise<void>((resolve) => writes.push(resolve)) : undefined),
+  const timers = new Set<{ leftMs: number; run: () => void }>();
+  const turns = new WorkTurns({
+    soon: (run) => void waiting.push(run),
+    after: (leftMs, run) => {
+      const timer = { leftMs, run };
+      timers.add(timer);
+      return () => void timers.delete(timer);
+    },
   });
-  const commit = new GroupCommit(store, () => undefined, soon);
-  const turns = new WorkTurns(commit, soon);
   const done: string[] = [];
   const settle = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1));
   return {
-    commit,
     done,
-    work: (name: string, kind: 'batches' | 'snapshot', documents: number) =>
+    timers,
+    work: (name: string, kind: WorkKind, documents: number) =>
       void turns.next(kind, documents).then(() => done.push(name)),
+    /** A write of a client; returns what ends it. */
+    write: (): (() => Promise<void>) => {
+      let end!: () => void;
+      void turns.serve(() => new Promise<void>((resolve) => (end = resolve)));
+      return () => {
+        end();
+        return settle();
+      };
+    },
     turn: async () => {
       for (const run of waiting.splice(0)) run();
       await settle();
     },
-    persist: async () => {
-      for (const run of writes.splice(0)) run();
+    pass: async (ms: number) => {
+      for (const timer of timers) if ((timer.leftMs -= ms) <= 0 && timers.delete(timer)) timer.run();
       await settle();
     },
     settle,
   };
 }
 
-test('[AE31] one portion is merged per turn of the event loop, batches before documents of a snapshot', async () => {
+test('[AE31] one portion is merged per turn of the event loop, batches before documents of a snapshot, upkeep last', async () => {
   const { work, done, turn, settle } = start();
   work('first', 'snapshot', 1);
+  work('upkeep', 'upkeep', 1);
   work('second', 'snapshot', 1);
   work('batch', 'batches', 1);
   await settle();
@@ -48,33 +57,61 @@ test('[AE31] one portion is merged per turn of the event loop, batches before do
   expect(done).toEqual(['first', 'batch']);
   await turn();
   expect(done).toEqual(['first', 'batch', 'second']);
+  await turn();
+  expect(done).toEqual(['first', 'batch', 'second', 'upkeep']);
 });
 
-test('[AE31] while a client waits for a commit, the next portion goes with the commit after it', async () => {
-  const { commit, work, done, turn, persist, settle } = start();
-  void commit.join(NOTHING, 'client');
-  await turn();
+test('[AE40] a portion waits until no write of a client is under way, and those who were answered had a turn', async () => {
+  const { work, write, done, turn, timers } = start();
+  const endFirst = write();
   for (const name of ['a', 'b', 'c']) work(name, 'batches', PORTION_DOCUMENTS);
-  await settle();
-  void commit.join(NOTHING, 'peer');
   await turn();
-  // The client's group is in flight, and the one after it has its portion.
   expect(done).toEqual(['a']);
-  await persist();
+  const endSecond = write();
+  await endFirst();
+  await turn();
+  expect(done).toEqual(['a']);
+  await endSecond();
+  // The client that was answered writes again at once.
+  const endThird = write();
+  await turn();
+  expect(done).toEqual(['a']);
+  await endThird();
   await turn();
   expect(done).toEqual(['a', 'b']);
-  await persist();
-  // Nobody waits any more but peers.
+  await turn();
+  expect(done).toEqual(['a', 'b', 'c']);
+  expect(timers.size).toBe(0);
+});
+
+test('[AE40] merging goes on however many clients write', async () => {
+  const { work, write, done, turn, pass } = start();
+  write();
+  for (const name of ['a', 'b', 'c']) work(name, 'batches', PORTION_DOCUMENTS);
+  await turn();
+  await pass(PATIENCE_MS - 1);
+  await turn();
+  expect(done).toEqual(['a']);
+  await pass(1);
+  await turn();
+  expect(done).toEqual(['a', 'b']);
+  await turn();
+  await pass(PATIENCE_MS);
   await turn();
   expect(done).toEqual(['a', 'b', 'c']);
 });
 
-test('[AE31] small portions share a commit with those of clients', async () => {
-  const { commit, work, done, turn } = start();
-  void commit.join(NOTHING, 'client');
-  await turn();
-  void commit.join(NOTHING, 'peer');
+test('[AE40] what is less than a portion does not wait for clients', async () => {
+  const { work, write, done, turn } = start();
+  write();
   for (const name of ['a', 'b', 'c']) work(name, 'batches', 1);
   for (let i = 0; i < 3; i++) await turn();
   expect(done).toEqual(['a', 'b', 'c']);
+});
+
+test('[AE40] a write that fails is not waited for', async () => {
+  const turns = new WorkTurns({ after: () => () => undefined });
+  await expect(turns.serve(() => Promise.reject(new Error('refused')))).rejects.toThrow('refused');
+  await turns.next('batches', PORTION_DOCUMENTS);
+  await turns.next('batches', PORTION_DOCUMENTS);
 });
