@@ -6,6 +6,7 @@
  */
 import { stampMs } from '../crdt/index.ts';
 import { decodeBatchHeader, lastSeqOf } from './batch.ts';
+import type { BatchHeader } from './batch.ts';
 import { indexBatches } from './change-index.ts';
 import type { Database } from './database.ts';
 import { decodeView } from './document-record.ts';
@@ -15,6 +16,7 @@ import { AtollError } from '../crdt/index.ts';
 import { changeOf, documentOfName, floorKey, logKey, rangeOf, successorOf, viewKey } from './key.ts';
 import { encodePosition } from './log.ts';
 import type { Clock, StoreOperation, Timers } from './port.ts';
+import { PORTION_DOCUMENTS } from './work-turns.ts';
 
 export interface LogRetention {
   /** Bytes of log that a database keeps for members that lack them. Default 1 GiB. */
@@ -36,7 +38,11 @@ export const DEFAULT_LOG_RETENTION: LogRetention = {
 
 /** Log cut in one commit: what is decoded at a time, and costs others of that commit. */
 const STEP_BYTES = 256 * 1024;
-const STEP_BATCHES = 128;
+const STEP_RECORDS = 128;
+/** While so much is merged between two looks the log waits … */
+const BUSY_DOCUMENTS = 64 * PORTION_DOCUMENTS;
+/** … but not longer than so many looks. */
+const BUSY_LOOKS_MAX = 12;
 /** Between two steps, so that requests come first. */
 const STEP_PAUSE_MS = 10;
 /** Entries of the change index looked at in one step. */
@@ -60,6 +66,9 @@ export class LogCutter {
   readonly #added = new WeakMap<Database, number>();
   /** Of the oldest batch of every origin, as of its floor: it is looked at again and again. */
   readonly #ages = new WeakMap<Database, Map<OriginId, { readonly seq: number; readonly ms: number }>>();
+  /** Documents of peers merged until the last look. */
+  #merged = 0;
+  #busyLooks = 0;
   #cancel: () => void = () => {};
   #isClosed = false;
 
@@ -85,6 +94,8 @@ export class LogCutter {
   }
 
   async #look(): Promise<void> {
+    const [any] = this.#parts.databases();
+    if (any === undefined || this.#isBusy(any)) return;
     for (const database of this.#parts.databases()) {
       try {
         await this.cut(database);
@@ -95,6 +106,15 @@ export class LogCutter {
         if (!isHarmless) throw error;
       }
     }
+  }
+
+  /** A node that catches up has more urgent things to do. */
+  #isBusy({ parts: { turns } }: Database): boolean {
+    const { merged } = turns;
+    const isBusy = merged - this.#merged >= BUSY_DOCUMENTS && this.#busyLooks < BUSY_LOOKS_MAX;
+    this.#merged = merged;
+    this.#busyLooks = isBusy ? this.#busyLooks + 1 : 0;
+    return isBusy;
   }
 
   /** Cuts what may be cut of one log now. */
@@ -150,13 +170,13 @@ export class LogCutter {
   async #step(database: Database, origin: OriginId, limit = Infinity, beforeMs = Infinity): Promise<boolean> {
     const { log, db, commit, turns } = database.parts;
     if (log.bytesOf(origin) <= 0) return false;
-    const oldest = await log.oldest(origin, limit, STEP_BYTES, STEP_BATCHES);
-    const all = oldest.map(decodeBatchHeader);
+    const oldest = await log.oldest(origin, limit, STEP_BYTES, STEP_RECORDS);
+    const all = firstRecords(oldest.map(decodeBatchHeader), STEP_RECORDS);
     const young = all.findIndex(({ stamp }) => stampMs(stamp) >= beforeMs);
     const headers = young < 0 ? all : all.slice(0, young);
     const last = headers.at(-1);
     if (last === undefined) return false;
-    await turns.next('upkeep', headers.length);
+    await turns.next('upkeep', lastSeqOf(last) - log.floorOf(origin).seq);
     database.assertOpen();
     const batches = oldest.slice(0, headers.length);
     const bytes = batches.reduce((sum, batch) => sum + batch.length, log.floorOf(origin).bytes);
@@ -198,6 +218,13 @@ export class LogCutter {
   #pause(): Promise<void> {
     return new Promise((resolve) => void this.#parts.timers.after(STEP_PAUSE_MS, resolve));
   }
+}
+
+/** The first batches, with about so many records; at least one. */
+function firstRecords(headers: readonly BatchHeader[], recordsMax: number): readonly BatchHeader[] {
+  let records = 0;
+  const end = headers.findIndex(({ count }) => (records += count) > recordsMax);
+  return end < 0 ? headers : headers.slice(0, Math.max(1, end));
 }
 
 type Entry = readonly [key: Uint8Array, value: Uint8Array];

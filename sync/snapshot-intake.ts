@@ -17,7 +17,7 @@ import type { OriginRegistry } from './ingest.ts';
 import { chunkKey, compareBytes, intentionKey, rangeOf, stageKey, stageOf } from './key.ts';
 import type { StoreEntry } from './port.ts';
 import { takeBackAll } from './operation.ts';
-import { decodeSnapshotChunk } from './snapshot.ts';
+import { decodeSnapshotOutline } from './snapshot.ts';
 import { SnapshotMerge } from './snapshot-merge.ts';
 import { NO_CHAIN, Stage, chainOf, decodeStageRecord, encodeStageRecord, reachOf } from './snapshot-stage.ts';
 import type { Chain, StageRecord } from './snapshot-stage.ts';
@@ -132,7 +132,8 @@ export class SnapshotIntake {
   async #stage(stage: Stage, index: number, bytes: Uint8Array): Promise<void> {
     const { db, commit } = this.#database.parts;
     this.#database.assertOpen();
-    stage.note(index, decodeSnapshotChunk(bytes), bytes.length);
+    // Its documents are read when they are merged, and not twice.
+    stage.note(index, decodeSnapshotOutline(bytes), bytes.length);
     const { documents, documentsTotal, record } = stage;
     this.#database.snapshot = { phase: 'receiving', documents, documentsTotal, bytes: stage.bytes };
     this.#database.extraOperations.push({ type: 'put', key: chunkKey(db, stage.number, index), value: bytes });
@@ -207,7 +208,7 @@ export class SnapshotIntake {
         entry = await this.#firstChunk(stage, indexOf(entry[0]) + 1);
       }
     }
-    const documents = entries.reduce((sum, [, chunk]) => sum + decodeSnapshotChunk(chunk).rows.length, 0);
+    const documents = entries.reduce((sum, [, chunk]) => sum + decodeSnapshotOutline(chunk).documents, 0);
     return documents > ATOMIC_MERGE_DOCUMENTS_MAX ? null : entries;
   }
 

@@ -8,7 +8,7 @@ import * as encoding from 'lib0/encoding';
 import type { HeldPart } from './engine.ts';
 import { StorageError, SyncError } from './errors.ts';
 import { compareBytes } from './key.ts';
-import type { SnapshotChunk } from './snapshot.ts';
+import type { SnapshotOutline } from './snapshot.ts';
 import { readVector, writeVector } from './version-vector.ts';
 import type { VersionVector } from './version-vector.ts';
 
@@ -55,7 +55,7 @@ export class Stage {
   }
 
   /** Takes note of a chunk that is about to be written. */
-  note(index: number, { begin, until, rows }: SnapshotChunk, bytes: number): void {
+  note(index: number, { begin, until, documents }: SnapshotOutline, bytes: number): void {
     if (begin !== null) {
       if (begin.continues && this.base.parts.length === 0)
         throw new SyncError('SYNC_BATCH_MALFORMED', 'A snapshot goes on from nothing.');
@@ -63,7 +63,7 @@ export class Stage {
       this.#continues = begin.continues;
       this.documentsTotal = begin.documents;
     }
-    this.documents += rows.length;
+    this.documents += documents;
     this.bytes += bytes;
     this.#later.set(index, until);
     for (let reach = this.#later.get(this.#next); reach !== undefined; reach = this.#later.get(++this.#next)) {

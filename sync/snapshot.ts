@@ -60,6 +60,11 @@ export interface SnapshotChunk {
   readonly rows: readonly SnapshotRow[];
 }
 
+/** What is known of a chunk without reading its rows. */
+export interface SnapshotOutline extends Omit<SnapshotChunk, 'rows'> {
+  readonly documents: number;
+}
+
 export function encodeSnapshotChunk({ begin, until, presence, origins, rows }: SnapshotChunk): Uint8Array {
   const encoder = encoding.createEncoder();
   encoding.writeUint8(encoder, FORMAT);
@@ -100,25 +105,40 @@ function writeContent(encoder: encoding.Encoder, content: DocumentContent): void
 
 /** @throws SyncError `SYNC_BATCH_MALFORMED` */
 export function decodeSnapshotChunk(bytes: Uint8Array): SnapshotChunk {
-  try {
+  return guard(() => {
     const decoder = decoding.createDecoder(bytes);
-    if (decoding.readUint8(decoder) !== FORMAT) throw new Error('unknown format');
-    const begin = decoding.readUint8(decoder) === 1 ? readBegin(decoder) : null;
-    const until = decoding.readVarUint8Array(decoder).slice();
-    const presence = readPresence(decoder);
-    const origins = new Map<OriginId, string>();
-    const originCount = decoding.readVarUint(decoder);
-    for (let i = 0; i < originCount; i++) {
-      const origin = decoding.readVarUint(decoder);
-      origins.set(origin, decoding.readVarString(decoder));
-    }
+    const { documents, ...outline } = readOutline(decoder);
     const rows: SnapshotRow[] = [];
-    const rowCount = decoding.readVarUint(decoder);
-    for (let i = 0; i < rowCount; i++) rows.push(readRow(decoder));
-    return { begin, until, presence, origins, rows };
+    for (let i = 0; i < documents; i++) rows.push(readRow(decoder));
+    return { ...outline, rows };
+  });
+}
+
+/** @throws SyncError `SYNC_BATCH_MALFORMED`, of what it reads */
+export function decodeSnapshotOutline(bytes: Uint8Array): SnapshotOutline {
+  return guard(() => readOutline(decoding.createDecoder(bytes)));
+}
+
+function guard<T>(decode: () => T): T {
+  try {
+    return decode();
   } catch (cause) {
     throw new SyncError('SYNC_BATCH_MALFORMED', 'A snapshot chunk could not be decoded.', { cause });
   }
+}
+
+function readOutline(decoder: decoding.Decoder): SnapshotOutline {
+  if (decoding.readUint8(decoder) !== FORMAT) throw new Error('unknown format');
+  const begin = decoding.readUint8(decoder) === 1 ? readBegin(decoder) : null;
+  const until = decoding.readVarUint8Array(decoder).slice();
+  const presence = readPresence(decoder);
+  const origins = new Map<OriginId, string>();
+  const originCount = decoding.readVarUint(decoder);
+  for (let i = 0; i < originCount; i++) {
+    const origin = decoding.readVarUint(decoder);
+    origins.set(origin, decoding.readVarString(decoder));
+  }
+  return { begin, until, presence, origins, documents: decoding.readVarUint(decoder) };
 }
 
 function readBegin(decoder: decoding.Decoder): SnapshotBegin {

@@ -16,6 +16,7 @@ export const PORTION_DOCUMENTS = 64;
 export const PATIENCE_MS = 12;
 
 interface Waiting {
+  readonly kind: WorkKind;
   readonly documents: number;
   readonly begin: () => void;
 }
@@ -24,6 +25,8 @@ export class WorkTurns {
   readonly #timers: Timers;
   readonly #soon: (run: () => void) => void;
   readonly #waiting: Record<WorkKind, Waiting[]> = { batches: [], snapshot: [], upkeep: [] };
+  /** Documents of peers merged since the start. */
+  merged = 0;
   #isGiving = false;
   /** Merged since clients were waited for. */
   #documents = 0;
@@ -49,7 +52,7 @@ export class WorkTurns {
   /** Resolves when a portion of work may be begun, in one go. */
   next(kind: WorkKind, documents: number): Promise<void> {
     return new Promise((begin) => {
-      this.#waiting[kind].push({ documents, begin });
+      this.#waiting[kind].push({ kind, documents, begin });
       if (!this.#isGiving) void this.#give();
     });
   }
@@ -58,8 +61,9 @@ export class WorkTurns {
     this.#isGiving = true;
     while (KINDS.some((kind) => this.#waiting[kind].length > 0)) {
       if (this.#documents >= PORTION_DOCUMENTS) await this.#waitForClients();
-      const { documents, begin } = this.#take()!;
+      const { kind, documents, begin } = this.#take()!;
       this.#documents += documents;
+      if (kind !== 'upkeep') this.merged += documents;
       begin();
       await this.#turn();
     }

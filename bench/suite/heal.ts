@@ -15,6 +15,7 @@ import { SeededRandom } from '../workload/seeded-random.ts';
 import type { Suite, SuiteContext } from './suite.ts';
 
 const EQUAL_TIMEOUT_MS = 120_000;
+const WARM_UP_MS = 10_000;
 
 export const healSuite: Suite = {
   name: 'heal',
@@ -36,6 +37,8 @@ async function measurePartition({ config, directory, progress }: SuiteContext): 
       Promise.all(
         [a, b].map(({ port }, i) => PacedLoad.start({ port, perSecond, connections: 16, next: writers[i]! })),
       );
+    progress('warming up: some writes, a short partition, and its healing');
+    await warmUp(proxy, clients, write);
     progress(`${perSecond} writes a second on each of two linked nodes`);
     const undisturbed = await run(await write(), () => delay(10_000));
     progress(`the same, cut off from each other for ${partitionSeconds} s`);
@@ -72,6 +75,19 @@ async function measurePartition({ config, directory, progress }: SuiteContext): 
     await Promise.all([a.stop(), b.stop()]);
     await proxy.close();
   }
+}
+
+/** Nodes run for days: neither writing nor healing is measured while that code is compiled. */
+async function warmUp(
+  proxy: TcpProxy,
+  clients: readonly ReturnType<NodeProcess['client']>[],
+  write: () => Promise<PacedLoad[]>,
+): Promise<void> {
+  await run(await write(), () => delay(WARM_UP_MS));
+  proxy.cut();
+  await run(await write(), () => delay(WARM_UP_MS));
+  proxy.heal();
+  await awaitEqual(clients, { database: 'app', timeoutMs: EQUAL_TIMEOUT_MS });
 }
 
 /** Small changes to many documents, new ones among them. */

@@ -128,6 +128,45 @@ test('[AE41] a log of many small batches is cut in steps that cost the commits o
   expect(await countKeys(store, 'l')).toBe(0);
   // Of every batch what is removed, and the entry of the index for its document.
   expect(Math.max(...sizes)).toBeLessThanOrEqual(2 * 128 + 8);
+  const groups = Array.from({ length: 30 }, (_, n) => n * 20);
+  for (const n of groups)
+    await database.writeAll(Array.from({ length: 20 }, (_, i) => ({ collection: 'c', id: `g${n + i}`, change: put(n) })));
+  sizes.length = 0;
+  await cutterOf({ replica, database, store, clock, scans: [] }, { bytesMin: 0 }).cut(database);
+  expect(await countKeys(store, 'l')).toBe(0);
+  expect(Math.max(...sizes)).toBeLessThanOrEqual(2 * 128 + 8);
+});
+
+test('[AE41] while a node catches up its log is not cut, but not for longer than a minute', async () => {
+  const timers: (() => void)[] = [];
+  const after: Timers['after'] = (ms, run) => {
+    if (ms === 5000) timers.push(run);
+    else queueMicrotask(run);
+    return () => undefined;
+  };
+  const node = await openNode();
+  const { database, store } = node;
+  for (let i = 0; i < 20; i++) await database.write('c', `d${i}`, put(i));
+  const cutter = new LogCutter({
+    clock: node.clock,
+    timers: { after },
+    databases: () => [database],
+    stable: () => new Map([...node.replica.engine.vector(KEY)].map(([origin, { seq }]) => [origin, seq])),
+    retention: { bytesMin: 0 },
+  });
+  cutter.start();
+  const look = async (): Promise<number> => {
+    timers.pop()!();
+    await expect.poll(() => timers.length).toBe(1);
+    return countKeys(store, 'l');
+  };
+  for (let i = 0; i < 12; i++) {
+    await database.parts.turns.next('batches', 5000);
+    expect(await look()).toBe(20);
+  }
+  await database.parts.turns.next('batches', 5000);
+  expect(await look()).toBe(0);
+  cutter.close();
 });
 
 test('[I7] a crash at any commit of a cut leaves log or index', async () => {
