@@ -24,8 +24,8 @@ export class SendPace {
 
   /** There is no drain event on every transport, so a full channel is polled. */
   #hasRoom(): boolean {
-    const { channelBytes, options, timers } = this.#context;
-    if (channelBytes() < options.channelBufferBytesMax) return true;
+    const { options, timers } = this.#context;
+    if (this.#context.channelBytes() < options.channelBufferBytesMax) return true;
     this.#cancelPoll ??= timers.after(options.channelPollMs, () => {
       this.#cancelPoll = null;
       this.#onReady();

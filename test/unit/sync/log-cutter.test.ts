@@ -130,7 +130,9 @@ test('[AE41] a log of many small batches is cut in steps that cost the commits o
   expect(Math.max(...sizes)).toBeLessThanOrEqual(2 * 128 + 8);
   const groups = Array.from({ length: 30 }, (_, n) => n * 20);
   for (const n of groups)
-    await database.writeAll(Array.from({ length: 20 }, (_, i) => ({ collection: 'c', id: `g${n + i}`, change: put(n) })));
+    await database.writeAll(
+      Array.from({ length: 20 }, (_, i) => ({ collection: 'c', id: `g${n + i}`, change: put(n) })),
+    );
   sizes.length = 0;
   await cutterOf({ replica, database, store, clock, scans: [] }, { bytesMin: 0 }).cut(database);
   expect(await countKeys(store, 'l')).toBe(0);
