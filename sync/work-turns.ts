@@ -13,7 +13,7 @@ export type WorkKind = (typeof KINDS)[number];
 /** Documents merged at a time: with their encoding a few milliseconds of work. */
 export const PORTION_DOCUMENTS = 64;
 /** A portion waits for clients so long at most: merging ends, however many write. */
-export const PATIENCE_MS = 10;
+export const PATIENCE_MS = 12;
 
 interface Waiting {
   readonly kind: WorkKind;
