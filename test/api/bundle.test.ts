@@ -23,13 +23,13 @@ const BUNDLES = [
   {
     name: 'atolldb/crdt + atolldb/sync',
     source: `export * from './dist/crdt/index.js'; export * from './dist/sync/index.js';`,
-    max: 184,
+    max: 185,
     goal: 70,
   },
   {
     name: 'a page with a replica on IndexedDB',
     source: `export { createReplica, IndexedDbStore } from './dist/sync/index.js';`,
-    max: 145,
+    max: 146,
     goal: 70,
   },
   {
