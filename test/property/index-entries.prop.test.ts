@@ -166,7 +166,7 @@ test('[QU60] entries in memory are those that are durable, whatever is read, wri
   );
   expect(hits).toBeGreaterThan(500);
   expect(loads).toBeGreaterThan(500);
-}, 60_000);
+}, 120_000);
 
 test('[QU61] blocks of entries grow, part and leave, and their bytes stay within the limit', async () => {
   const bytesMax = 40_000;
