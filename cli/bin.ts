@@ -14,5 +14,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) =>
   process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.error),
 );
 
+// In its development mode Yjs freezes every value, which takes time, and fails for bytes, which tombstones hold. It loads later.
+delete process.env['NODE_ENV'];
+
 process.exitCode = await runProgram(process.argv.slice(2), process);
 setTimeout(() => process.exit(), EXIT_DELAY_MS).unref();

@@ -5,6 +5,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { AtollClient } from '../../cli/client.ts';
+import { openClient } from '../helper/yjs-client.ts';
 import { BIN, cli, endOf, eventually, Leftovers } from './cli-process.ts';
 
 const leftovers = new Leftovers();
@@ -57,6 +58,27 @@ test('[CL4] what was acknowledged is there after SIGTERM and after SIGKILL', asy
       .map((line) => JSON.parse(line) as object),
   ).toMatchObject([{ doc: { n: 1 } }, { doc: { n: 2 } }]);
   await node.stop();
+});
+
+test('[CL37] a node started for development serves editors what was deleted', async () => {
+  const data = await leftovers.directory();
+  const node = leftovers.spawn(['start', '--data', data, '--listen', '127.0.0.1:0'], {
+    env: { NODE_ENV: 'development' },
+  });
+  const { url } = await node.next<{ url: string }>();
+  const path = `${url}/v1/app/notes/docs/gone`;
+  await fetch(`${url}/v1/app`, { method: 'PUT' });
+  const headers = { 'content-type': 'application/json' };
+  expect((await fetch(path, { method: 'PUT', headers, body: '{"body":"old"}' })).status).toBe(201);
+  expect((await fetch(path, { method: 'DELETE' })).status).toBe(204);
+  const editor = openClient('y-websocket 3.1', { url, name: 'app/notes/gone' });
+  try {
+    editor.doc.getText('body').insert(0, 'new');
+    await eventually(async () => (await (await fetch(path)).text()) === '{"body":"new"}');
+  } finally {
+    editor.destroy();
+    await node.stop();
+  }
 });
 
 test('[CL4] a second SIGTERM does not wait for the drain', async () => {
