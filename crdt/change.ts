@@ -26,10 +26,9 @@ export type Resolution =
  * replica. What it added to is to count once.
  */
 export interface DuplicateWrite {
-  /** The write: its Yjs client, its first clock, and the clock after its last. */
+  /** The Yjs client of the write, and where in the document it is. */
   readonly client: number;
-  readonly from: number;
-  readonly to: number;
+  readonly places: readonly WritePlace[];
   /** What it added to numbers (`Author.onIncrement`). */
   readonly increments: readonly Increment[];
   /**
@@ -38,6 +37,9 @@ export interface DuplicateWrite {
    */
   readonly operation: number;
 }
+
+/** The first clock of a write, and the clock after its last, in a generation of a document; the first generation has no name. */
+export type WritePlace = readonly [generation: string, from: number, to: number];
 
 /** Added to the number at a path, in the notation of the representation (`~e` names elements). */
 export type Increment = readonly [path: string, amount: number];

@@ -6,7 +6,7 @@
 import * as Y from 'yjs';
 import { assert } from './assert.ts';
 import { canonicalJson, canonicalOrder } from './canonical-json.ts';
-import type { Author, Change, Conflict, DocumentOutline, DocumentView, DuplicateWrite } from './change.ts';
+import type { Author, Change, Conflict, DocumentOutline, DocumentView } from './change.ts';
 import { beginsAnew, checkClientUpdate, checkLimit, deletesAnything, type ClientAdmission } from './client-update.ts';
 import { checkBytes, checkDocument, checkSize } from './document-check.ts';
 import { conflictsOf, viewOf } from './document-view.ts';
@@ -19,7 +19,7 @@ import { DEFAULT_LIMITS } from './limits.ts';
 import { mayKeep, UPDATES_MAX } from './kept-updates.ts';
 import { createModel, type Model } from './model.ts';
 import { checkRegisters, type RegisterAdmission } from './register-check.ts';
-import { retract } from './retract.ts';
+import { placeIn, retract, type PlacedWrite } from './retract.ts';
 import type { RootTouch } from './root-touch.ts';
 import { plainOrder, readPlainState } from './plain-state.ts';
 import { applyPlainUpdate } from './plain-update.ts';
@@ -162,7 +162,10 @@ export class CrdtDocument {
     const model = this.#read();
     const isCreation = !exists(model);
     if ((change.kind === 'delete' || change.kind === 'retract') && isCreation) return null;
-    if (change.kind === 'retract') return this.#retract(model, change.duplicate, author);
+    if (change.kind === 'retract') {
+      const placed = placeIn('', change.duplicate);
+      return placed === null ? null : this.#retract(model, placed, author);
+    }
     const mayBeOverLimit = this.#bytes * JSON_PER_BYTE > (author.limits ?? DEFAULT_LIMITS).documentBytesMax;
     const before = mayBeOverLimit ? this.view() : this.#view;
     const transaction = new Transaction(model, author, isCreation);
@@ -179,7 +182,7 @@ export class CrdtDocument {
     }
   }
 
-  #retract(model: Model, duplicate: DuplicateWrite, author: Author): Uint8Array | null {
+  #retract(model: Model, duplicate: PlacedWrite, author: Author): Uint8Array | null {
     const transaction = new Transaction(model, author, false);
     try {
       retract(transaction, duplicate, textRangesOf(this.#merge(), duplicate));

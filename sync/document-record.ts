@@ -11,7 +11,7 @@
  * origin, varUint seq), sorted.
  */
 import * as decoding from 'lib0/decoding';
-import { assert, ByteWriter, CrdtDocument, restoreFirstState, stampMs } from '../crdt/index.ts';
+import { assert, ByteWriter, GenerationalDocument, restoreFirstState, stampMs } from '../crdt/index.ts';
 import type { FirstState } from '../crdt/index.ts';
 import { ELEMENT_BYTES } from './digest.ts';
 import { StorageError } from './errors.ts';
@@ -197,9 +197,9 @@ export function partsOf(content: DocumentContent): StateParts {
   return isFirstContent(content) ? [restoreFirstState(utf8.decode(content.json), content)] : content;
 }
 
-export function loadDocument(content: DocumentContent): CrdtDocument {
-  if (!isFirstContent(content)) return CrdtDocument.load(...content);
-  return CrdtDocument.restore(toFirstState(content));
+export function loadDocument(content: DocumentContent): GenerationalDocument {
+  if (!isFirstContent(content)) return GenerationalDocument.load(...content);
+  return GenerationalDocument.restore(toFirstState(content));
 }
 
 export function toFirstState({ json, stamp, client }: FirstContent): FirstState {

@@ -27,7 +27,10 @@ import type { DurableVersion } from './document-slot.ts';
 import { DocumentSlot } from './document-slot.ts';
 import type { DocumentName } from './equality.ts';
 import { StorageError } from './errors.ts';
-import { contentOfSlot, countedIn, durableVersionOf, noteConflicts } from './durable-version.ts';
+import { contentOfSlot, countedIn, durableVersionOf } from './durable-version.ts';
+import { noteMarks } from './document-mark.ts';
+import { DEFAULT_GROWTH, growingOf } from './growth.ts';
+import type { Growth } from './growth.ts';
 import type { SealedDocuments } from './sealed-documents.ts';
 import { PlacedDocuments } from './placed-documents.ts';
 import type { PlaceableRow } from './placed-documents.ts';
@@ -79,6 +82,7 @@ export class DocumentTable {
   readonly #names: KnownNames;
   /** Documents that are written without a slot. */
   readonly placed: PlacedDocuments;
+  readonly #growth: Growth;
   #durableDigest: string;
   /** The digest on disk is not the one here, although no document changed. */
   #isCorrected = false;
@@ -103,6 +107,7 @@ export class DocumentTable {
     );
     this.#lateBytesMin = options.lateBytesMin ?? LATE_BYTES_MIN;
     this.placed = new PlacedDocuments(options);
+    this.#growth = { ...DEFAULT_GROWTH, ...options.growth };
     this.#idle = new ByteCache(options.cacheBytesMax);
     this.#views = new ByteCache(options.cacheBytesMax);
     this.#stats = stats;
@@ -222,6 +227,7 @@ export class DocumentTable {
     slot.document = loadDocument(content);
     slot.saved = content;
     slot.base = isFirstContent(content) ? null : content[0];
+    slot.growing = growingOf(slot, content, record.bytes, this.#growth);
   }
 
   /** The digest element of a document as it is now, open changes included. */
@@ -398,6 +404,7 @@ export class DocumentTable {
   }
 
   #sealSlot(slot: DocumentSlot, operations: StoreOperation[]): DurableVersion {
+    const isUnwritten = slot.unsaved.length === 0;
     slot.seal();
     if (slot.vector.size === 0) return this.#sealForgotten(slot, operations);
     this.#names.add(slot.viewKey.subarray(5));
@@ -415,10 +422,10 @@ export class DocumentTable {
     }
     if (base === null && slot.durable !== null) operations.push({ type: 'del', key: slot.stateKey });
     // A view that gets its JSON is no change.
-    const isSilent = slot.sealed?.length === 0 && !slot.isRestored;
+    const isSilent = isUnwritten && slot.sealed !== null && !slot.isRestored;
     const version = { ...durableVersionOf(record), isSilent };
     this.#followIndexes(slot, exists ? json : null);
-    noteConflicts(slot, conflicts, operations);
+    noteMarks(slot, conflicts, growingOf(slot, content, bytes, this.#growth), operations);
     const { tombstoneKey: key, durable } = slot;
     const counted = countedIn(version);
     if (counted === null) operations.push({ type: 'put', key, value: NO_BYTES });
@@ -453,7 +460,7 @@ export class DocumentTable {
     this.late.seal(slot, false, operations);
     this.sums.replace(slot.viewKey.subarray(5), countedIn(slot.durable), null);
     this.#followIndexes(slot, null);
-    noteConflicts(slot, 0, operations);
+    noteMarks(slot, 0, null, operations);
     slot.saved = null;
     slot.base = null;
     const isSilent = slot.durable?.exists !== true;

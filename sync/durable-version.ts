@@ -5,9 +5,6 @@
 import { isCounted, toStoredDocument } from './document-record.ts';
 import type { DocumentContent } from './document-record.ts';
 import type { DocumentSlot, DurableVersion } from './document-slot.ts';
-import type { StoreOperation } from './port.ts';
-
-const NO_BYTES = new Uint8Array(0);
 
 export function durableVersionOf(record: Parameters<typeof toStoredDocument>[0]): DurableVersion {
   const { exists, element, json, bytes, conflicts } = record;
@@ -18,14 +15,6 @@ export function durableVersionOf(record: Parameters<typeof toStoredDocument>[0])
 export function countedIn(version: DurableVersion | null): Uint8Array | null {
   if (version === null) return null;
   return isCounted(version) ? version.element : null;
-}
-
-/** The list of documents that have losing values follows with the document. */
-export function noteConflicts(slot: DocumentSlot, conflicts: number, operations: StoreOperation[]): void {
-  const had = (slot.durable?.conflicts ?? 0) > 0;
-  if (had === conflicts > 0) return;
-  const { conflictKey: key } = slot;
-  operations.push(had ? { type: 'del', key } : { type: 'put', key, value: NO_BYTES });
 }
 
 /** A first state can be left out if the writer is who the document vector says. */

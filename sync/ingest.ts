@@ -3,7 +3,7 @@
  * Owns what comes from peers: batches in causal order, and documents of a snapshot. Both are merged into documents and leave,
  * with the vector they justify, in one atomic commit (I3, I6).
  */
-import { checkFirstState, CrdtError, CrdtDocument, standsAlone } from '../crdt/index.ts';
+import { checkFirstState, CrdtError, GenerationalDocument, standsAlone } from '../crdt/index.ts';
 import type { Batch, UpdateRecord } from './batch.ts';
 import { decodeBatch, lastSeqOf } from './batch.ts';
 import type { Database } from './database.ts';
@@ -18,6 +18,7 @@ import { isWithin } from './forgotten.ts';
 import type { ForgottenVector } from './forgotten.ts';
 import type { Holding } from './horizon.ts';
 import { originKey } from './key.ts';
+import { takeAlong } from './left-behind.ts';
 import { OPERATIONS, takeBack } from './operation.ts';
 import type { SnapshotRow } from './snapshot.ts';
 import { sequenceOf } from './version-vector.ts';
@@ -92,8 +93,18 @@ function ingestBatch(
   if (!applyRecords(database, registry, batch, slots)) return { outcome: 'forgotten' };
   log.accept(batch, bytes);
   clock.observe(batch.stamp);
+  takeAlongAll(database, registry, slots);
   takeBackRepetitions(database, batch, slots);
   return { outcome: 'applied' };
+}
+
+/** Hardly ever anything: see `takeAlong`. */
+function takeAlongAll(database: Database, { owners }: OriginRegistry, slots: Slots): void {
+  const { epoch } = database.parts;
+  for (const slot of slots.values()) {
+    if (slot.loading === null && slot.document.hasLeft)
+      takeAlong(database, slot, (origin) => (owners.get(origin) ?? epoch.nodeOf(origin)) === epoch.nodeId);
+  }
 }
 
 /** What is remembered of an operation is in one batch with what it changed. */
@@ -142,7 +153,7 @@ function applyRecord(slot: DocumentSlot, record: UpdateRecord): void {
   const first = record.first && toFirstState(record.first);
   if (first !== undefined) checkFirstState(first);
   // Most documents are nobody's before their first write comes, and then nothing has to be merged.
-  if (first !== undefined && slot.document.isEmpty) slot.document = CrdtDocument.restore(first);
+  if (first !== undefined && slot.document.isEmpty) slot.document = GenerationalDocument.restore(first);
   else slot.document.apply(record.update);
 }
 
@@ -184,8 +195,15 @@ export function learnOrigin(database: Database, registry: OriginRegistry, origin
  * Merges one document of a snapshot. Synchronous; it leaves with the next commit.
  *
  * @param donor - The vector of the donor at that moment.
+ * @param isOwn - Is it an epoch of this node?
  */
-export function mergeRow(database: Database, slot: DocumentSlot, row: SnapshotRow, donor: Holding): void {
+export function mergeRow(
+  database: Database,
+  slot: DocumentSlot,
+  row: SnapshotRow,
+  donor: Holding,
+  isOwn: (origin: OriginId) => boolean,
+): void {
   const { table, log } = database.parts;
   if (slot.vector.size === 0 && isHeld(row.vector, log.durableVector)) return;
   // The donor had seen all of ours and it left no trace there.
@@ -195,7 +213,7 @@ export function mergeRow(database: Database, slot: DocumentSlot, row: SnapshotRo
     const isNew = slot.vector.size === 0;
     if (isNew && isFirstContent(row.content)) slot.document = loadDocument(row.content);
     else {
-      if (isNew) slot.document = CrdtDocument.create();
+      if (isNew) slot.document = GenerationalDocument.create();
       for (const part of partsOf(row.content)) slot.document.apply(part);
     }
     // Read now: a state that cannot be must not be found out by the commit.
@@ -208,8 +226,12 @@ export function mergeRow(database: Database, slot: DocumentSlot, row: SnapshotRo
       details: { collection: row.collection, id: row.id },
     });
   }
+  const before = new Map(slot.vector);
   for (const [origin, seq] of row.vector) slot.touch(origin, seq);
   table.touch(slot, row.content);
+  const isUnseen = (origin: OriginId): boolean => (before.get(origin) ?? 0) > (row.vector.get(origin) ?? 0);
+  const { epoch } = database.parts;
+  takeAlong(database, slot, (origin) => isUnseen(origin) && (isOwn(origin) || epoch.nodeOf(origin) === epoch.nodeId));
 }
 
 /** We held that and it is gone: it was forgotten here. */

@@ -113,7 +113,7 @@ export class Replica {
   }
 
   #createUpkeep({ set, epoch, owners }: ReplicaParts): Upkeep {
-    const { clock, timers, log, collection } = this.#options;
+    const { clock, timers, log, collection, compaction } = this.#options;
     return new Upkeep({
       clock,
       timers,
@@ -122,10 +122,11 @@ export class Replica {
       epoch,
       renewEpoch: () => this.#guard.renewEpoch(),
       members: () => this.#membership.others().length + 1,
-      isOwn: (origin) => owners.get(origin) === this.nodeId,
+      owners,
       onFailure: (error) => this.#handleWriteFailure(error),
       retention: log,
       collection,
+      compaction,
     });
   }
 
@@ -183,6 +184,7 @@ export class Replica {
       databaseOf: (key) => set.get(key),
       nameOf: (node) => this.#catalog.members.get(node)?.name || node,
       tombstones: (database) => describeTombstones(this, this.#catalog, database),
+      compaction: (database) => this.upkeep.compactor.status(database),
       failure: () => this.failure?.code ?? null,
       fail: (error) => this.#handleWriteFailure(error),
     });

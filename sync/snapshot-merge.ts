@@ -11,6 +11,7 @@ import type { Database } from './database.ts';
 import { isFirstContent } from './document-record.ts';
 import { ready } from './document-slot.ts';
 import type { DocumentSlot } from './document-slot.ts';
+import type { OriginId } from './engine.ts';
 import type { DocumentName } from './equality.ts';
 import { forget } from './forgetting.ts';
 import { isWithin } from './forgotten.ts';
@@ -163,9 +164,10 @@ export class SnapshotMerge {
 
   #mergeInto(slots: readonly DocumentSlot[], rows: readonly SnapshotRow[], donor: Holding): void {
     const { extraOperations, parts } = this.#database;
+    const isOwn = (origin: OriginId): boolean => this.#registry.owners.get(origin) === parts.epoch.nodeId;
     rows.forEach((row, i) => {
       const slot = slots[i]!;
-      mergeRow(this.#database, slot, row, donor);
+      mergeRow(this.#database, slot, row, donor, isOwn);
       extraOperations.push(...indexDocument(parts.db, slot.viewKey, row.vector));
       if (row.collection === OPERATIONS && repeatedIn(slot).length > 0) this.#repeated.push(row.id);
     });

@@ -38,6 +38,9 @@ export async function takeEdit(place: EditPlace, edit: LeafEdit): Promise<LeafOu
     const slot = database.parts.table.acquire(collection, edit.id);
     try {
       await ready([slot]);
+      const isOfAnother = !edit.isBeginning && edit.generation !== slot.document.generationClient;
+      // It names clocks that are something else here.
+      if (isOfAnother && slot.vector.size > 0) return { kind: isBehind ? 'later' : 'gone' };
       merge(place, slot, edit);
       return { kind: 'taken' };
     } finally {

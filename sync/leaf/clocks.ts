@@ -3,6 +3,7 @@
  * Owns comparing what two copies of a document have: Yjs state vectors, as Yjs encodes them.
  */
 import * as decoding from 'lib0/decoding';
+import { generationClientOf } from '../../crdt/index.ts';
 import { malformed } from '../protocol/field.ts';
 
 /** Client id → its next clock. */
@@ -22,6 +23,11 @@ export function decodeClocks(stateVector: Uint8Array): Clocks {
   } catch {
     throw malformed('not a state vector');
   }
+}
+
+/** The generation of a document that a copy is of. */
+export function generationOf(stateVector: Uint8Array): number {
+  return generationClientOf(decodeClocks(stateVector).keys());
 }
 
 /** Does a copy hold something that the other one does not? */

@@ -19,17 +19,17 @@ const BUNDLES = [
     max: 46,
     goal: 40,
   },
-  { name: 'atolldb/crdt', source: `export * from './dist/crdt/index.js';`, max: 60, goal: 40 },
+  { name: 'atolldb/crdt', source: `export * from './dist/crdt/index.js';`, max: 63, goal: 40 },
   {
     name: 'atolldb/crdt + atolldb/sync',
     source: `export * from './dist/crdt/index.js'; export * from './dist/sync/index.js';`,
-    max: 182,
+    max: 188,
     goal: 70,
   },
   {
     name: 'a page with a replica on IndexedDB',
     source: `export { createReplica, IndexedDbStore } from './dist/sync/index.js';`,
-    max: 145,
+    max: 149,
     goal: 70,
   },
   {

@@ -135,6 +135,19 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: 'hasty-commit',
+    invariant: 'I8',
+    bug: 'a document leaves its history behind before every member is known to write for both generations',
+    test: 'test/unit/sync/compactor.test.ts',
+    edits: [
+      {
+        file: 'sync/compactor.ts',
+        find: 'const isStable = bound !== null && isWithin(slot.vector, bound);',
+        replace: 'const isStable = true;',
+      },
+    ],
+  },
+  {
     name: 'hasty-fold',
     invariant: 'I9',
     bug: 'an origin is listed no more although nobody who began later has seen all of it',

@@ -74,7 +74,7 @@ class Raw {
 
   async push(id: string, update: Uint8Array, isBeginning = false): Promise<LeafOutcome> {
     const number = ++this.#number;
-    const edits = [{ subscription: 1, id, isBeginning, isAfterDelete: false, update }];
+    const edits = [{ subscription: 1, id, isBeginning, isAfterDelete: false, generation: 0, update }];
     this.say({ type: 'push', number, nonces: [NONCE], edits });
     await world.until(() => this.heard.some((each) => each.type === 'pushed' && each.number === number));
     const pushed = this.heard.find((each) => each.type === 'pushed' && each.number === number);
@@ -293,7 +293,7 @@ test('[LF14] whatever a leaf sends, the node goes on', async () => {
         type: 'push',
         number: 1,
         nonces: [NONCE],
-        edits: [{ subscription: 1, id: 't2', isBeginning: true, isAfterDelete: false, update }],
+        edits: [{ subscription: 1, id: 't2', isBeginning: true, isAfterDelete: false, generation: 0, update }],
       },
       { ...SUBSCRIBE, subscription: random(3), cursor: random(2) === 0 ? 'nonsense' : '' },
       { type: 'acknowledge', page: random(100) },

@@ -1,0 +1,452 @@
+/**
+ * @module
+ * Owns the generations of a document: how its history is left behind. A *successor* is prepared, a copy without history; whoever holds
+ * it makes every write twice, once for each; and when every replica is known to hold it, it takes over or is given up. What a replica
+ * has is a function of the set of updates it holds, whatever their order: of two generations the later one counts, what is written for
+ * a successor is kept with it, and what comes late for a generation that is gone has no effect. SPEC.md CR20–CR24.
+ */
+import * as Y from 'yjs';
+import { assert } from './assert.ts';
+import type { Author, Change, Conflict, DocumentOutline, DocumentView, WritePlace } from './change.ts';
+import { copyClientOf, generationClientOf, isNodeClient } from './client-id.ts';
+import type { ClientAdmission } from './client-update.ts';
+import { CrdtDocument } from './document.ts';
+import { CrdtError } from './errors.ts';
+import type { FirstState } from './first-state.ts';
+import { copyFresh } from './fresh-copy.ts';
+import {
+  compareGenerations,
+  decodeDelta,
+  encodeDelta,
+  FIRST_GENERATION,
+  isDelta,
+  type GenerationDelta,
+  type GenerationName,
+} from './generation-delta.ts';
+import { placeIn } from './retract.ts';
+import { salvage } from './salvage.ts';
+import { clocksOf, NOTHING, Successor, type FollowedWrite } from './successor.ts';
+import { inspectUpdate } from './update.ts';
+
+// Nearly all documents have none.
+const NO_SUCCESSORS: ReadonlyMap<string, Successor> = new Map();
+const NONE_CLOSED: ReadonlySet<string> = new Set();
+
+function successorsOf({ successors }: GenerationDelta): ReadonlyMap<string, Successor> {
+  if (successors.length === 0) return NO_SUCCESSORS;
+  return new Map(successors.map((successor) => [successor.id, new Successor(successor)]));
+}
+
+function closedOf({ closed }: GenerationDelta): ReadonlySet<string> {
+  return closed.length === 0 ? NONE_CLOSED : new Set(closed);
+}
+
+/**
+ * A document that can be compacted. As `CrdtDocument`, whose bytes it has until then.
+ *
+ * @public
+ */
+export class GenerationalDocument {
+  #core: CrdtDocument;
+  #generation: GenerationName = FIRST_GENERATION;
+  #successors: ReadonlyMap<string, Successor> = NO_SUCCESSORS;
+  /** Successors that were given up: what is still written for them is dropped. */
+  #closed: ReadonlySet<string> = NONE_CLOSED;
+  /** The generation before, as it was here when another one took over; what of it was followed, if that is known. */
+  #left: { readonly core: CrdtDocument; readonly followed: ReadonlyMap<number, number> | null } | null = null;
+  /** The base that was encoded last, and its bytes. */
+  #encoded: { readonly base: Uint8Array; readonly bytes: Uint8Array } | null = null;
+
+  private constructor(core: CrdtDocument) {
+    this.#core = core;
+  }
+
+  /** Creates a document that nobody has written. */
+  static create(): GenerationalDocument {
+    return new GenerationalDocument(CrdtDocument.create());
+  }
+
+  /** As `CrdtDocument.load`. */
+  static load(state: Uint8Array, ...updates: readonly Uint8Array[]): GenerationalDocument {
+    const whole = decodeDelta(state, true);
+    const deltas = updates.map((update) => decodeDelta(update));
+    const isSimple = (delta: GenerationDelta): boolean =>
+      delta.core !== null &&
+      delta.successors.length + delta.closed.length === 0 &&
+      compareGenerations(delta.generation, whole.generation) === 0;
+    const simple = deltas.every(isSimple) ? deltas.map(({ core }) => core as Uint8Array) : null;
+    const document = new GenerationalDocument(CrdtDocument.load(whole.core ?? NOTHING, ...(simple ?? [])));
+    document.#generation = whole.generation;
+    document.#successors = successorsOf(whole);
+    document.#closed = closedOf(whole);
+    if (isDelta(state) && whole.core !== null) document.#encoded = { base: whole.core, bytes: state };
+    if (simple === null) for (const update of updates) document.apply(update);
+    return document;
+  }
+
+  /** As `CrdtDocument.restore`. */
+  static restore(first: FirstState): GenerationalDocument {
+    return new GenerationalDocument(CrdtDocument.restore(first));
+  }
+
+  /** How often the document was compacted. */
+  get generation(): number {
+    return this.#generation.number;
+  }
+
+  /** What copies of clients tell the present generation by (client-id.ts); 0 is the first one. */
+  get generationClient(): number {
+    return this.#generation.number === 0 ? 0 : copyClientOf(this.#generation.id);
+  }
+
+  /** Successors that were prepared and not decided. */
+  get successors(): readonly string[] {
+    return [...this.#successors.keys()];
+  }
+
+  /**
+   * Merges an update or a state. Idempotent; throws without having applied anything.
+   *
+   * @throws CrdtError `CRDT_UPDATE_MALFORMED`, or `CRDT_UPDATE_GAP` when it builds on something not yet here.
+   */
+  apply(update: Uint8Array): void {
+    if (!isDelta(update)) {
+      if (this.#generation.number === 0) this.#core.apply(update);
+      return;
+    }
+    const delta = decodeDelta(update);
+    const order = compareGenerations(delta.generation, this.#generation);
+    if (order < 0) this.#applyLate(delta);
+    else if (order > 0) this.#succeedBy(delta);
+    else this.#applyPresent(delta);
+  }
+
+  /** Of a generation that is gone only that counts which was written for this one. */
+  #applyLate({ generation, successors }: GenerationDelta): void {
+    if (generation.number + 1 !== this.#generation.number) return;
+    const own = successors.find(({ id }) => id === this.#generation.id);
+    if (own !== undefined) this.#core.apply(own.bytes);
+  }
+
+  #succeedBy(delta: GenerationDelta): void {
+    if (!delta.isWhole || delta.core === null) throw gap(delta.generation.id);
+    const core = CrdtDocument.load(delta.core);
+    const prepared = this.#successors.get(delta.generation.id);
+    if (prepared !== undefined) core.apply(prepared.document.encode());
+    core.view();
+    const successors = successorsOf(delta);
+    if (!this.isEmpty) this.#left = { core: this.#core, followed: prepared?.followed ?? null };
+    this.#core = core;
+    this.#generation = delta.generation;
+    this.#successors = successors;
+    this.#closed = closedOf(delta);
+    this.#encoded = null;
+  }
+
+  /** Nobody has written it. */
+  get isEmpty(): boolean {
+    return this.#isPlain && this.#core.isEmpty;
+  }
+
+  /**
+   * What of the generation before went unnoticed when another one took over: only somebody can have written that who had not seen
+   * what he had said to hold, as a node whose disk was set back.
+   *
+   * @param isOf - Did this writer, and nobody else, have to take it along?
+   * @returns Writes that make it again. Asked once.
+   */
+  takeLeft(isOf: (client: number) => boolean): readonly Change[] {
+    const left = this.#left;
+    this.#left = null;
+    if (left === null) return [];
+    const strangers = new Map<number, number>();
+    for (const [client, clock] of clocksOf(left.core)) {
+      const from = left.followed === null ? 0 : (left.followed.get(client) ?? 0);
+      if (clock > from && isOf(client)) strangers.set(client, from);
+    }
+    return strangers.size === 0 ? [] : salvage(left.core, strangers);
+  }
+
+  /** Another generation took over, and nobody has asked yet what went unnoticed. */
+  get hasLeft(): boolean {
+    return this.#left !== null;
+  }
+
+  #applyPresent(delta: GenerationDelta): void {
+    const isClosed = (id: string): boolean => this.#closed.has(id) || delta.closed.includes(id);
+    const open = delta.successors.filter(({ id }) => !isClosed(id));
+    const missing = open.find(({ id, isWhole }) => !isWhole && !this.#successors.has(id));
+    if (missing !== undefined) throw gap(missing.id);
+    const undo = open.length > 0 ? this.encode() : null;
+    try {
+      if (delta.core !== null) this.#core.apply(delta.core);
+      for (const successor of open) {
+        const known = this.#successors.get(successor.id);
+        if (known !== undefined) known.merge(successor);
+        else this.#successors = new Map([...this.#successors, [successor.id, new Successor(successor)]]);
+      }
+    } catch (error) {
+      if (undo !== null) this.#reset(undo);
+      throw error;
+    }
+    if (delta.closed.length > 0) {
+      this.#closed = new Set([...this.#closed, ...delta.closed]);
+      this.#successors = new Map([...this.#successors].filter(([id]) => !this.#closed.has(id)));
+    }
+    this.#encoded = null;
+  }
+
+  #reset(state: Uint8Array): void {
+    const before = GenerationalDocument.load(state);
+    this.#core = before.#core;
+    this.#successors = before.#successors;
+    this.#closed = before.#closed;
+    this.#encoded = null;
+  }
+
+  /** As `CrdtDocument.write`. */
+  write(change: Change, author: Author): Uint8Array | FirstState | null {
+    return this.#isPlain ? this.#core.write(change, author) : this.change(change, author);
+  }
+
+  /** As `CrdtDocument.change`. */
+  change(change: Change, author: Author): Uint8Array | null {
+    const before = this.#successors.size === 0 ? null : this.#core.view();
+    const own = this.#placed(change, this.#generation.id);
+    const update = own === null ? null : this.#core.change(own, author);
+    if (update === null) return null;
+    return before === null
+      ? this.#ofPresent(update)
+      : this.#follow(change, { update, author, before, core: this.#core });
+  }
+
+  /** Makes a write for the successors, too, and returns both as one. */
+  #follow(change: Change | null, write: FollowedWrite): Uint8Array {
+    const successors = [...this.#successors.values()].map((successor) => {
+      return successor.follow(change === null ? null : this.#placed(change, successor.id), write);
+    });
+    this.#encoded = null;
+    const { update: core } = write;
+    return encodeDelta({ generation: this.#generation, core, isWhole: false, successors, closed: [] });
+  }
+
+  /** What a change is in one of the generations; only what is taken back has a place. Null when it is not in it. */
+  #placed(change: Change, generation: string): Change | null {
+    if (change.kind !== 'retract') return change;
+    const placed = placeIn(generation, change.duplicate);
+    if (placed === null) return null;
+    const { from, to, ...write } = placed;
+    return { kind: 'retract', duplicate: { ...write, places: [['', from, to]] } };
+  }
+
+  /** As `CrdtDocument.mergeClient`. @throws CrdtError `CRDT_UPDATE_FENCED` when it is of a generation that is gone. */
+  mergeClient(update: Uint8Array, admission: ClientAdmission, author: Author): readonly Uint8Array[] {
+    const before = this.#successors.size === 0 ? null : this.#core.view();
+    const updates = this.#core.mergeClient(update, admission, author);
+    if (before === null || updates.length === 0) return updates.map((part) => this.#ofPresent(part));
+    return [this.#follow(null, { update: Y.mergeUpdates([...updates]), author, before, core: this.#core })];
+  }
+
+  #ofPresent(core: Uint8Array): Uint8Array {
+    if (this.#generation.number === 0) return core;
+    return encodeDelta({ generation: this.#generation, core, isWhole: false, successors: [], closed: [] });
+  }
+
+  // --- compaction
+
+  /**
+   * Begins to leave the history behind.
+   *
+   * @param id - Of this successor, and of nothing else ever.
+   * @param ratioMin - Not if the state is less than so many times that of the copy.
+   * @returns The update for other replicas; null when the document cannot be copied, or is being compacted already.
+   */
+  prepare(id: string, ratioMin: number = 0): Uint8Array | null {
+    assert(id !== '' && id !== this.#generation.id, 'a successor has an id of its own');
+    if (this.#successors.size > 0) return null;
+    const copy = copyFresh(this.#core, copyClientOf(id));
+    if (copy === null || this.#core.encode().length < ratioMin * copy.encode().length) return null;
+    const successor = { id, followed: clocksOf(this.#core), isWhole: true, bytes: copy.encode() };
+    const delta = encodeDelta({
+      generation: this.#generation,
+      core: null,
+      isWhole: false,
+      successors: [successor],
+      closed: [],
+    });
+    this.apply(delta);
+    return delta;
+  }
+
+  /** May a successor take over, if all that was written without knowing of it is here? */
+  isFollowed(id: string): boolean {
+    const successor = this.#successors.get(id);
+    // Of several that were prepared at the same time one at most may take over: whoever decides on one of them knows of the others.
+    if (successor === undefined || this.#successors.size > 1) return false;
+    return successor.isFollowing(this.#core);
+  }
+
+  /** A successor takes over. Returns the update for other replicas. */
+  succeed(id: string): Uint8Array {
+    const successor = this.#successors.get(id);
+    assert(successor, 'the successor was prepared');
+    const generation = { number: this.#generation.number + 1, id };
+    const delta = encodeDelta({
+      generation,
+      core: successor.document.encode(),
+      isWhole: true,
+      successors: [],
+      closed: [],
+    });
+    this.apply(delta);
+    this.#left = null;
+    return delta;
+  }
+
+  /** A successor is given up. Returns the update for other replicas. */
+  abandon(id: string): Uint8Array {
+    const delta = encodeDelta({
+      generation: this.#generation,
+      core: null,
+      isWhole: false,
+      successors: [],
+      closed: [id],
+    });
+    this.apply(delta);
+    return delta;
+  }
+
+  /** An update that changes nothing, to be written for its own sake. */
+  touch(): Uint8Array {
+    return encodeDelta({ generation: this.#generation, core: null, isWhole: false, successors: [], closed: [] });
+  }
+
+  // --- what it shows and what it is stored as
+
+  view(): DocumentView {
+    return this.#core.view();
+  }
+
+  /** As `CrdtDocument.outline`. */
+  get outline(): DocumentOutline | null {
+    return this.#core.outline;
+  }
+
+  conflicts(): readonly Conflict[] {
+    return this.#core.conflicts();
+  }
+
+  get first(): FirstState | null {
+    return this.#isPlain ? this.#core.first : null;
+  }
+
+  get #isPlain(): boolean {
+    return this.#generation.number === 0 && this.#successors.size + this.#closed.size === 0;
+  }
+
+  /** Returns the full state. */
+  encode(): Uint8Array {
+    return this.#isPlain ? this.#core.encode() : this.#envelop(this.#core.encode());
+  }
+
+  /** As `CrdtDocument.encodeParts`. */
+  encodeParts(): readonly [Uint8Array, ...Uint8Array[]] {
+    if (this.#isPlain) return this.#core.encodeParts();
+    if (this.#successors.size > 0) return [this.encode()];
+    const [base, ...updates] = this.#core.encodeParts();
+    return [this.#envelop(base), ...updates.map((update) => this.#ofPresent(update))];
+  }
+
+  #envelop(core: Uint8Array): Uint8Array {
+    if (this.#encoded?.base === core) return this.#encoded.bytes;
+    const successors = [...this.#successors.values()].map((successor) => successor.encode());
+    const closed = [...this.#closed];
+    const bytes = encodeDelta({ generation: this.#generation, core, isWhole: true, successors, closed });
+    this.#encoded = { base: core, bytes };
+    return bytes;
+  }
+
+  /** The Yjs updates of the present generation, as `load` takes them. */
+  coreParts(): readonly Uint8Array[] {
+    return this.#core.encodeParts();
+  }
+
+  /** What an update of any generation is in the present one; null when it is nothing, `'whole'` when nothing before it counts. */
+  coreOf(update: Uint8Array): Uint8Array | 'whole' | null {
+    const { generation, core, isWhole, successors } = decodeDelta(update);
+    const order = compareGenerations(generation, this.#generation);
+    if (order === 0) return isWhole ? 'whole' : core;
+    if (order > 0 || generation.number + 1 !== this.#generation.number) return null;
+    return successors.find(({ id, isWhole: isCopy }) => id === this.#generation.id && !isCopy)?.bytes ?? null;
+  }
+
+  /** What clients of shared types lack after these updates, which are in the document; null when it became another one for them. */
+  forClients(updates: readonly Uint8Array[]): readonly Uint8Array[] | null {
+    if (this.#isPlain) return updates;
+    const parts = updates.map((update) => this.coreOf(update));
+    return parts.includes('whole') ? null : parts.filter((part) => part instanceof Uint8Array);
+  }
+
+  /** As `CrdtDocument.compact`. */
+  compact(): void {
+    this.#core.compact();
+    this.#left = null;
+    for (const { document } of this.#successors.values()) document.compact();
+  }
+
+  get weight(): number {
+    let weight = this.#core.weight;
+    for (const { document } of this.#successors.values()) weight += document.weight;
+    return weight;
+  }
+
+  /**
+   * As `CrdtDocument.encodeDiff`.
+   *
+   * @throws CrdtError `CRDT_UPDATE_FENCED` to who holds another generation; retryable when that is a later one.
+   */
+  encodeDiff(stateVector: Uint8Array): Uint8Array {
+    this.#checkGeneration(stateVector);
+    return this.#core.encodeDiff(stateVector);
+  }
+
+  #checkGeneration(stateVector: Uint8Array): void {
+    if (stateVector.byteLength <= 1) return;
+    let clients: readonly number[];
+    try {
+      clients = [...Y.decodeStateVector(stateVector).keys()];
+    } catch {
+      // Reported by who uses it.
+      return;
+    }
+    const held = generationClientOf(clients);
+    if (held === this.generationClient || !clients.some(isNodeClient)) return;
+    const message = 'the document was compacted since: what the client holds of it belongs to another generation';
+    throw new CrdtError('CRDT_UPDATE_FENCED', message, { retryable: this.#generation.number === 0 });
+  }
+
+  encodeStateVector(): Uint8Array {
+    return this.#core.encodeStateVector();
+  }
+}
+
+/** Clocks that a write of a client took, in each generation it was made for; none when it wrote nothing. */
+export function placesOf(update: Uint8Array | null, client: number): readonly WritePlace[] {
+  if (update === null) return [];
+  const { generation, core, successors } = decodeDelta(update);
+  const places: WritePlace[] = [];
+  const add = (id: string, bytes: Uint8Array): void => {
+    const range = inspectUpdate(bytes).clients.get(client);
+    if (range !== undefined) places.push([id, range.from, range.to]);
+  };
+  if (core !== null) add(generation.id, core);
+  for (const { id, bytes } of successors) add(id, bytes);
+  return places;
+}
+
+function gap(id: string): CrdtError {
+  return new CrdtError('CRDT_UPDATE_GAP', 'the update builds on a generation of the document that is not here', {
+    retryable: true,
+    details: { generation: id },
+  });
+}

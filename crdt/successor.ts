@@ -1,0 +1,118 @@
+/**
+ * @module
+ * Owns a generation that is to follow the present one of a document: a copy without history, for which every write is made, too, by
+ * whoever holds it.
+ */
+import * as Y from 'yjs';
+import type { Author, Change, DocumentView } from './change.ts';
+import { CrdtDocument } from './document.ts';
+import { CrdtError } from './errors.ts';
+import { hasClientEdits, parseShown, shownTypes, UNLIMITED } from './fresh-copy.ts';
+import type { SuccessorDelta } from './generation-delta.ts';
+import { inspectUpdate } from './update.ts';
+
+/** An update without content. */
+export const NOTHING: Uint8Array = Uint8Array.of(0, 0);
+
+/** A write that was made in the present generation. */
+export interface FollowedWrite {
+  readonly update: Uint8Array;
+  readonly author: Author;
+  /** What the document showed before. */
+  readonly before: DocumentView;
+  /** The document with the write. */
+  readonly core: CrdtDocument;
+}
+
+export class Successor {
+  readonly id: string;
+  readonly document: CrdtDocument;
+  /** Clocks up to which the present generation is followed. */
+  readonly #followed: Map<number, number>;
+
+  constructor({ id, followed, bytes }: SuccessorDelta) {
+    this.id = id;
+    this.document = CrdtDocument.load(bytes);
+    this.#followed = new Map(followed);
+  }
+
+  /** Clocks of the present generation that it has followed. */
+  get followed(): ReadonlyMap<number, number> {
+    return this.#followed;
+  }
+
+  merge({ bytes, followed }: SuccessorDelta): void {
+    if (bytes.length > NOTHING.length) this.document.apply(bytes);
+    this.#join(followed);
+  }
+
+  encode(): SuccessorDelta {
+    return { id: this.id, followed: this.#followed, isWhole: true, bytes: this.document.encode() };
+  }
+
+  /** Has it followed all that is here of the present generation, and shows the same? */
+  isFollowing(core: CrdtDocument): boolean {
+    for (const [client, clock] of clocksOf(core)) if (clock > (this.#followed.get(client) ?? 0)) return false;
+    const [shown, own] = [core.view(), this.document.view()];
+    return shown.exists && showsSame(own, shown) && own.conflicts === shown.conflicts && !hasClientEdits(core);
+  }
+
+  /**
+   * Makes a write.
+   *
+   * @param own - What the write is in this generation; null = nothing that could be repeated here.
+   */
+  follow(own: Change | null, { update, author, before, core }: FollowedWrite): SuccessorDelta {
+    const { client, stamp, types, deletePolicy } = author;
+    // Nobody is told of its increments again, and the present generation has judged what it may be.
+    const by: Author = {
+      client,
+      stamp,
+      ...(types && { types }),
+      ...(deletePolicy && { deletePolicy }),
+      limits: UNLIMITED,
+    };
+    const updates: Uint8Array[] = [];
+    const isAlike = showsSame(this.document.view(), before);
+    if (own !== null && isAlike) this.#attempt(updates, () => this.document.change(own, by));
+    const shown = core.view();
+    if (!showsSame(this.document.view(), shown)) {
+      this.#attempt(updates, () => {
+        const all: Change = shown.exists ? { kind: 'replace', value: parseShown(shown.json) } : { kind: 'delete' };
+        return this.document.change(all, { ...by, types: shownTypes(core) });
+      });
+    }
+    // What it cannot follow it lacks, and says so: who decides will give it up.
+    const followed = showsSame(this.document.view(), shown) ? clocksAfter(update) : new Map<number, number>();
+    this.#join(followed);
+    const bytes = updates.length === 0 ? NOTHING : updates.length === 1 ? updates[0]! : Y.mergeUpdates(updates);
+    return { id: this.id, followed, isWhole: false, bytes };
+  }
+
+  /** What cannot be made here, as an operation on an element that is not there, shows when the values are compared. */
+  #attempt(updates: Uint8Array[], change: () => Uint8Array | null): void {
+    try {
+      const update = change();
+      if (update !== null) updates.push(update);
+    } catch (error) {
+      if (!(error instanceof CrdtError)) throw error;
+    }
+  }
+
+  #join(clocks: ReadonlyMap<number, number>): void {
+    for (const [client, clock] of clocks)
+      if (clock > (this.#followed.get(client) ?? 0)) this.#followed.set(client, clock);
+  }
+}
+
+export function clocksOf(document: CrdtDocument): Map<number, number> {
+  return Y.decodeStateVector(document.encodeStateVector());
+}
+
+function showsSame(a: DocumentView, b: DocumentView): boolean {
+  return a.exists === b.exists && a.json === b.json;
+}
+
+function clocksAfter(update: Uint8Array): Map<number, number> {
+  return new Map([...inspectUpdate(update).clients].map(([client, { to }]) => [client, to]));
+}

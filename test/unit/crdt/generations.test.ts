@@ -1,0 +1,231 @@
+/**
+ * Generations of a document: what leaves its history behind, when another one takes over, and what becomes of who comes late.
+ */
+import * as Y from 'yjs';
+import { describe, expect, test } from 'vitest';
+import { CrdtDocument, GenerationalDocument, placesOf } from '../../../crdt/index.ts';
+import type { Change, CrdtError, IntentOperation } from '../../../crdt/index.ts';
+
+const A = 2 ** 40;
+const B = 2 ** 40 + 7;
+let stamp = 4096;
+
+const operate = (...operations: readonly IntentOperation[]): Change => ({ kind: 'operations', operations });
+const patch = (value: object): Change => ({ kind: 'merge-patch', patch: value as never });
+
+function write(document: GenerationalDocument, change: Change, client = A): Uint8Array {
+  const update = document.change(change, { client, stamp: stamp++ });
+  expect(update).not.toBe(null);
+  return update!;
+}
+
+function copyOf(document: GenerationalDocument): GenerationalDocument {
+  return GenerationalDocument.load(...document.encodeParts());
+}
+
+/** A text and a list that were edited at random places. */
+function edited(edits: number): GenerationalDocument {
+  const document = GenerationalDocument.create();
+  write(document, operate({ op: 'text-insert', path: '/text', index: 0, value: 'begin' }));
+  write(document, operate({ op: 'append', path: '/list', value: 0 }));
+  let text = 5;
+  let list = 1;
+  for (let i = 1; i <= edits; i++) {
+    const at = (i * 7919) % Math.max(1, text - 10);
+    const place = (i * 104_729) % list;
+    if (text > 30) write(document, operate({ op: 'text-delete', path: '/text', index: at, length: 10 }));
+    else write(document, operate({ op: 'text-insert', path: '/text', index: at, value: `${i % 10}` }));
+    text += text > 30 ? -10 : 1;
+    if (list > 9) write(document, operate({ op: 'remove', path: '/list', index: place }), B);
+    else write(document, operate({ op: 'insert', path: '/list', index: place, value: i }), B);
+    list += list > 9 ? -1 : 1;
+  }
+  return document;
+}
+
+function codeOf(run: () => unknown): string {
+  try {
+    run();
+    return 'none';
+  } catch (error) {
+    return (error as CrdtError).code;
+  }
+}
+
+describe('generations', () => {
+  test('[CR20] a successor shows the same, with types and time, and is about as large as a new document', () => {
+    const document = edited(400);
+    write(document, operate({ op: 'increment', path: '/n', value: 3 }), B);
+    write(document, operate({ op: 'set-add', path: '/set', value: 'x' }));
+    const view = document.view();
+    const before = document.encode().length;
+    expect(document.prepare('s.1')).not.toBe(null);
+    expect(document.isFollowed('s.1')).toBe(true);
+    expect(document.view()).toEqual(view);
+    document.succeed('s.1');
+    expect(document.view()).toEqual(view);
+    expect(document.generation).toBe(1);
+    const fresh = CrdtDocument.create();
+    fresh.change({ kind: 'replace', value: JSON.parse(view.json) as never }, { client: A, stamp });
+    expect(document.encode().length).toBeLessThan(fresh.encode().length + 100);
+    expect(before).toBeGreaterThan(20 * document.encode().length);
+    // A text is still a text, and a number counts on.
+    write(document, operate({ op: 'text-insert', path: '/text', index: 0, value: '>' }));
+    write(document, operate({ op: 'increment', path: '/n', value: 4 }));
+    write(document, operate({ op: 'set-remove', path: '/set', value: 'x' }));
+    const shown = JSON.parse(document.view().json) as { text: string; n: number; set: unknown[] };
+    expect([shown.text[0], shown.n, shown.set]).toEqual(['>', 7, []]);
+    expect(copyOf(document).view()).toEqual(document.view());
+  });
+
+  test('[CR21] who holds a successor writes for both, and whoever hears of the succession in between loses nothing', () => {
+    const a = edited(20);
+    const b = copyOf(a);
+    const prepared = a.prepare('s.1')!;
+    b.apply(prepared);
+    const both = write(b, patch({ during: 1 }), B);
+    expect(a.isFollowed('s.1')).toBe(true);
+    const succession = a.succeed('s.1');
+    a.apply(both);
+    b.apply(succession);
+    const after = write(a, operate({ op: 'text-delete', path: '/text', index: 0, length: 2 }));
+    b.apply(after);
+    expect(JSON.parse(a.view().json)).toMatchObject({ during: 1 });
+    expect(b.view()).toEqual(a.view());
+    // Late and twice, in any order: nothing changes.
+    for (const update of [both, prepared, succession, after, both]) for (const each of [a, b]) each.apply(update);
+    expect(b.view()).toEqual(a.view());
+  });
+
+  test('[CR21] a successor that lacks a write is not followed, and is given up', () => {
+    const a = edited(10);
+    const b = copyOf(a);
+    const unseen = write(b, patch({ unseen: true }), B);
+    const prepared = a.prepare('s.1')!;
+    b.apply(prepared);
+    expect(b.isFollowed('s.1')).toBe(false);
+    a.apply(unseen);
+    expect(a.isFollowed('s.1')).toBe(false);
+    const given = a.abandon('s.1');
+    const late = write(b, patch({ late: 1 }), B);
+    b.apply(given);
+    a.apply(late);
+    expect([a.successors, b.successors]).toEqual([[], []]);
+    expect(JSON.parse(a.view().json)).toMatchObject({ unseen: true, late: 1 });
+    expect(b.view()).toEqual(a.view());
+    expect(copyOf(b).encode()).toEqual(b.encode());
+  });
+
+  test('[CR21] of two successors that were prepared without knowing of each other none is followed', () => {
+    const a = edited(10);
+    const b = copyOf(a);
+    const [one, other] = [a.prepare('s.1')!, b.prepare('t.1')!];
+    a.apply(other);
+    b.apply(one);
+    expect(a.isFollowed('s.1') || a.isFollowed('t.1') || b.isFollowed('s.1') || b.isFollowed('t.1')).toBe(false);
+    a.apply(b.abandon('t.1'));
+    expect(a.isFollowed('s.1')).toBe(true);
+  });
+
+  test('[CR22] what was written to a generation that is gone has no effect, and what builds on one that is not here is refused', () => {
+    const a = edited(10);
+    const old = copyOf(a);
+    const late = write(old, operate({ op: 'text-insert', path: '/text', index: 3, value: 'late' }), B);
+    a.prepare('s.1');
+    const succession = a.succeed('s.1');
+    const view = a.view();
+    a.apply(late);
+    a.apply(old.encode());
+    expect(a.view()).toEqual(view);
+    const next = write(a, patch({ next: 1 }));
+    expect(codeOf(() => GenerationalDocument.create().apply(next))).toBe('CRDT_UPDATE_GAP');
+    expect(codeOf(() => old.apply(next))).toBe('CRDT_UPDATE_GAP');
+    old.apply(succession);
+    old.apply(next);
+    expect(old.view()).toEqual(a.view());
+    for (const damaged of [next.subarray(0, next.length - 1), Uint8Array.of(0x80, 0, 9, 9)]) {
+      expect(codeOf(() => a.apply(damaged))).toBe('CRDT_UPDATE_MALFORMED');
+    }
+  });
+
+  test('[CR23] documents with losing values, tombstones, edits of clients or texts within elements are left alone', () => {
+    const conflicting = edited(3);
+    const other = copyOf(conflicting);
+    conflicting.apply(write(other, patch({ x: 1 }), B));
+    const [p, q] = [copyOf(conflicting), copyOf(conflicting)];
+    p.apply(write(q, patch({ x: 2 }), B));
+    const r = copyOf(conflicting);
+    p.apply(write(r, patch({ x: 3 }), A + 99));
+    expect(p.view().conflicts).toBe(1);
+    expect(p.prepare('s.1')).toBe(null);
+
+    const deleted = edited(3);
+    write(deleted, { kind: 'delete' });
+    expect(deleted.prepare('s.1')).toBe(null);
+
+    const nested = GenerationalDocument.create();
+    write(nested, operate({ op: 'append', path: '/l', value: {} }));
+    write(nested, operate({ op: 'text-insert', path: '/l/0/t', index: 0, value: 'in an element' }));
+    expect(nested.prepare('s.1')).toBe(null);
+
+    const shared = edited(3);
+    const editor = new Y.Doc();
+    Y.applyUpdate(editor, shared.encode());
+    editor.getText('body').insert(0, 'hello');
+    const update = Y.encodeStateAsUpdate(editor, shared.encodeStateVector());
+    shared.mergeClient(update, { isReadOnly: false, bytesMax: 1e6 }, { client: A, stamp: stamp++ });
+    expect(shared.prepare('s.1')).toBe(null);
+
+    const small = edited(1);
+    expect(small.prepare('s.1', 50)).toBe(null);
+  });
+
+  test('[CR24] a client that holds another generation is refused, before it is told anything', () => {
+    const a = edited(10);
+    const behind = copyOf(a);
+    const old = a.encodeStateVector();
+    a.prepare('s.1');
+    a.succeed('s.1');
+    expect(codeOf(() => a.encodeDiff(old))).toBe('CRDT_UPDATE_FENCED');
+    // A node that has not heard of the succession cannot serve who has; another one can.
+    const now = a.encodeStateVector();
+    expect(codeOf(() => behind.encodeDiff(now))).toBe('CRDT_UPDATE_FENCED');
+    write(a, patch({ x: 1 }));
+    for (const known of [now, Uint8Array.of(0), a.encodeStateVector()]) {
+      expect(a.encodeDiff(known).length).toBeGreaterThan(1);
+    }
+    // Old content that is sent nevertheless is that of nodes, which clients may not bring.
+    const admission = { isReadOnly: false, bytesMax: 1e6 };
+    expect(codeOf(() => a.mergeClient(behind.encode(), admission, { client: B, stamp: stamp++ }))).toBe(
+      'CRDT_UPDATE_GAP',
+    );
+  });
+
+  test('[CR16] what was made twice while a document was compacted is taken back in whichever generation it is', () => {
+    for (const isBefore of [true, false]) {
+      const a = edited(5);
+      const b = copyOf(a);
+      b.apply(a.prepare('s.1')!);
+      const twice = operate({ op: 'increment', path: '/n', value: 5 }, { op: 'append', path: '/list', value: 'twice' });
+      const [one, two] = [write(a, twice, A), write(b, twice, B)];
+      a.apply(two);
+      b.apply(one);
+      const succession = isBefore ? null : a.succeed('s.1');
+      if (succession !== null) b.apply(succession);
+      const duplicate = {
+        client: B,
+        places: placesOf(two, B),
+        increments: [['/n', 5]] as const,
+        operation: 2 ** 43 + 1,
+      };
+      const back = write(a, { kind: 'retract', duplicate });
+      b.apply(back);
+      if (isBefore) b.apply(a.succeed('s.1'));
+      for (const each of [a, b]) {
+        const { n, list } = JSON.parse(each.view().json) as { n: number; list: unknown[] };
+        expect([n, list.filter((value) => value === 'twice').length]).toEqual([5, 1]);
+      }
+      expect(b.view().json).toBe(a.view().json);
+    }
+  });
+});
