@@ -2,7 +2,7 @@
  * @module
  * Owns the shapes of writes and of what reads return. Plain JSON and numbers only.
  */
-import type { JsonObject, JsonValue } from './json-value.ts';
+import type { JsonObject, JsonScalar, JsonValue } from './json-value.ts';
 import type { Limits } from './limits.ts';
 
 /** One atomic write to a document. */
@@ -13,6 +13,7 @@ export type Change =
   | { readonly kind: 'operations'; readonly operations: readonly IntentOperation[] }
   | { readonly kind: 'resolve'; readonly resolutions: readonly Resolution[] }
   | { readonly kind: 'retract'; readonly duplicate: DuplicateWrite }
+  | { readonly kind: 'set-beside'; readonly late: LateValue }
   | { readonly kind: 'delete' };
 
 /** What is to stand where values are in conflict: the one shown, one that lost, or another one. `path` is that of the conflict. */
@@ -36,6 +37,16 @@ export interface DuplicateWrite {
    * same, so that several may.
    */
   readonly operation: number;
+}
+
+/** A value that somebody set who had not seen what stands there now (SPEC.md GC24). */
+export interface LateValue {
+  readonly path: string;
+  readonly value: JsonScalar;
+  /** When it was set. */
+  readonly stamp: number;
+  /** He had seen all of which a copy without history was made. */
+  readonly hadSeenCopied: boolean;
 }
 
 /** The first clock of a write, and the clock after its last, in a generation of a document; the first generation has no name. */

@@ -9,6 +9,7 @@ import { applyIntents } from './intent.ts';
 import { applyJsonPatch } from './json-patch.ts';
 import { mergePatch } from './merge-patch.ts';
 import { applyLostResolutions, applyResolutions } from './resolve.ts';
+import { setBeside } from './set-beside.ts';
 import { bury, dropTombstones, startAnew } from './tombstone.ts';
 import type { Transaction } from './transaction.ts';
 import { checkValue } from './value-check.ts';
@@ -49,6 +50,9 @@ export function edit(
       break;
     case 'operations':
       applyIntents(transaction, change.operations);
+      break;
+    case 'set-beside':
+      setBeside(transaction, change.late);
       break;
     default:
       unreachable(change);

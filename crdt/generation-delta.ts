@@ -4,9 +4,14 @@
  * for those that are to follow it. A document that was never compacted has plain Yjs bytes; these begin as no Yjs update does. SPEC.md
  * section "Generations" has the grammar.
  */
+import * as Y from 'yjs';
 import { ByteReader } from './byte-reader.ts';
 import { ByteWriter } from './byte-writer.ts';
+import { joinCoverage, NO_COVERAGE, type Coverage, type Covered } from './coverage.ts';
 import { CrdtError } from './errors.ts';
+
+/** A Yjs update without content. */
+export const NOTHING: Uint8Array = Uint8Array.of(0, 0);
 
 /** A count of no clients, with more bytes than it needs. */
 const MARK = [0x80, 0x00] as const;
@@ -23,8 +28,8 @@ export interface GenerationName {
 /** What is brought for a generation that is to follow. */
 export interface SuccessorDelta {
   readonly id: string;
-  /** Clocks of the generation before that it has followed: what goes beyond them it lacks. */
-  readonly followed: ReadonlyMap<number, number>;
+  /** What it has followed of the generation before, and of those before that: what goes beyond it lacks. */
+  readonly covers: Coverage;
   /** All of it, and not an update. */
   readonly isWhole: boolean;
   readonly bytes: Uint8Array;
@@ -35,6 +40,8 @@ export interface GenerationDelta {
   /** A Yjs update, or with `isWhole` a state. */
   readonly core: Uint8Array | null;
   readonly isWhole: boolean;
+  /** What it brings of earlier generations. */
+  readonly covers: Coverage;
   readonly successors: readonly SuccessorDelta[];
   /** Successors that were given up. */
   readonly closed: readonly string[];
@@ -52,27 +59,36 @@ export function isDelta(bytes: Uint8Array): boolean {
   return bytes[0] === MARK[0] && bytes[1] === MARK[1];
 }
 
-export function encodeDelta({ generation, core, isWhole, successors, closed }: GenerationDelta): Uint8Array {
+/** An update that brings nothing; with `of`, what it brings. */
+export function deltaOf(generation: GenerationName, of: Partial<GenerationDelta> = {}): GenerationDelta {
+  return { generation, core: null, isWhole: false, covers: NO_COVERAGE, successors: [], closed: [], ...of };
+}
+
+export function encodeDelta({ generation, core, isWhole, covers, successors, closed }: GenerationDelta): Uint8Array {
   const writer = new ByteWriter();
   for (const byte of [...MARK, FORMAT]) writer.uint8(byte);
   writer.uint8((core === null ? 0 : FLAG_CORE) | (isWhole ? FLAG_WHOLE : 0));
   writer.varUint(generation.number);
   writer.string(generation.id);
   if (core !== null) writeBytes(writer, core);
+  writeCoverage(writer, covers);
   writer.varUint(successors.length);
   for (const successor of [...successors].sort((a, b) => (a.id < b.id ? -1 : 1))) {
     writer.string(successor.id);
-    writer.varUint(successor.followed.size);
-    for (const [client, clock] of [...successor.followed].sort((a, b) => a[0] - b[0])) {
-      writer.varUint(client);
-      writer.varUint(clock);
-    }
+    writeCoverage(writer, successor.covers);
     writer.uint8(successor.isWhole ? FLAG_WHOLE : 0);
     writeBytes(writer, successor.bytes);
   }
   writer.varUint(closed.length);
   for (const id of [...closed].sort()) writer.string(id);
   return writer.take();
+}
+
+function writeCoverage(writer: ByteWriter, coverage: Coverage): void {
+  writer.varUint(coverage.size);
+  for (const [client, { generation, clock }] of [...coverage].sort((a, b) => a[0] - b[0])) {
+    for (const number of [client, generation, clock]) writer.varUint(number);
+  }
 }
 
 function writeBytes(writer: ByteWriter, bytes: Uint8Array): void {
@@ -87,17 +103,18 @@ function writeBytes(writer: ByteWriter, bytes: Uint8Array): void {
  * @throws CrdtError `CRDT_UPDATE_MALFORMED`
  */
 export function decodeDelta(bytes: Uint8Array, isWhole: boolean = false): GenerationDelta {
-  if (!isDelta(bytes)) return { generation: FIRST_GENERATION, core: bytes, isWhole, successors: [], closed: [] };
+  if (!isDelta(bytes)) return deltaOf(FIRST_GENERATION, { core: bytes, isWhole });
   try {
     const reader = new ByteReader(bytes);
     for (const expected of [...MARK, FORMAT]) if (reader.uint8() !== expected) throw new RangeError('unknown format');
     const flags = reader.uint8();
     const generation = { number: reader.varUint(), id: reader.string() };
     const core = (flags & FLAG_CORE) === 0 ? null : reader.bytes();
+    const covers = readCoverage(reader);
     const successors = Array.from({ length: reader.varUint() }, () => readSuccessor(reader));
     const closed = Array.from({ length: reader.varUint() }, () => reader.string());
     if (!reader.isAtEnd) throw new RangeError('trailing bytes');
-    return { generation, core, isWhole: (flags & FLAG_WHOLE) !== 0, successors, closed };
+    return { generation, core, isWhole: (flags & FLAG_WHOLE) !== 0, covers, successors, closed };
   } catch (cause) {
     if (!(cause instanceof RangeError) && !(cause instanceof TypeError)) throw cause;
     throw new CrdtError('CRDT_UPDATE_MALFORMED', 'not an update of a document with generations', { cause });
@@ -106,8 +123,35 @@ export function decodeDelta(bytes: Uint8Array, isWhole: boolean = false): Genera
 
 function readSuccessor(reader: ByteReader): SuccessorDelta {
   const id = reader.string();
-  const followed = new Map<number, number>();
-  for (let left = reader.varUint(); left > 0; left--) followed.set(reader.varUint(), reader.varUint());
+  const covers = readCoverage(reader);
   const isWhole = (reader.uint8() & FLAG_WHOLE) !== 0;
-  return { id, followed, isWhole, bytes: reader.bytes() };
+  return { id, covers, isWhole, bytes: reader.bytes() };
+}
+
+function readCoverage(reader: ByteReader): Coverage {
+  const count = reader.varUint();
+  if (count === 0) return NO_COVERAGE;
+  const coverage = new Map<number, Covered>();
+  for (let left = count; left > 0; left--) {
+    coverage.set(reader.varUint(), { generation: reader.varUint(), clock: reader.varUint() });
+  }
+  return coverage;
+}
+
+/** Updates of one generation, made one after the other, as one. */
+export function mergeDeltas(updates: readonly Uint8Array[]): Uint8Array {
+  const deltas = updates.map((update) => decodeDelta(update));
+  const bytesOf = (parts: readonly (Uint8Array | null)[]): Uint8Array | null => {
+    const some = parts.filter((part) => part !== null);
+    return some.length === 0 ? null : Y.mergeUpdates(some);
+  };
+  const ids = new Set(deltas.flatMap(({ successors }) => successors.map(({ id }) => id)));
+  const successors = [...ids].map((id) => {
+    const parts = deltas.flatMap((delta) => delta.successors.filter((successor) => successor.id === id));
+    const covers = parts.map((part) => part.covers).reduce(joinCoverage);
+    return { id, covers, isWhole: false, bytes: bytesOf(parts.map(({ bytes }) => bytes)) ?? NOTHING };
+  });
+  const core = bytesOf(deltas.map((delta) => delta.core));
+  const covers = deltas.map((delta) => delta.covers).reduce(joinCoverage);
+  return encodeDelta(deltaOf(deltas[0]!.generation, { core, covers, successors }));
 }

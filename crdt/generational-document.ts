@@ -10,6 +10,7 @@ import { assert } from './assert.ts';
 import type { Author, Change, Conflict, DocumentOutline, DocumentView, WritePlace } from './change.ts';
 import { copyClientOf, generationClientOf, isNodeClient } from './client-id.ts';
 import type { ClientAdmission } from './client-update.ts';
+import { coverageOf, includes, joinCoverage, NO_COVERAGE, uncoveredOf, type Coverage } from './coverage.ts';
 import { CrdtDocument } from './document.ts';
 import { CrdtError } from './errors.ts';
 import type { FirstState } from './first-state.ts';
@@ -17,15 +18,18 @@ import { copyFresh } from './fresh-copy.ts';
 import {
   compareGenerations,
   decodeDelta,
+  deltaOf,
   encodeDelta,
   FIRST_GENERATION,
   isDelta,
+  mergeDeltas,
+  NOTHING,
   type GenerationDelta,
   type GenerationName,
 } from './generation-delta.ts';
 import { placeIn } from './retract.ts';
 import { salvage } from './salvage.ts';
-import { clocksOf, NOTHING, Successor, type FollowedWrite } from './successor.ts';
+import { clocksOf, Successor } from './successor.ts';
 import { inspectUpdate } from './update.ts';
 
 // Nearly all documents have none.
@@ -41,6 +45,15 @@ function closedOf({ closed }: GenerationDelta): ReadonlySet<string> {
   return closed.length === 0 ? NONE_CLOSED : new Set(closed);
 }
 
+/** What was here of a generation when a later one took its place. */
+interface LeftGeneration {
+  readonly core: CrdtDocument;
+  readonly number: number;
+}
+
+/** Copies that are kept of successors that were given up; with so many of them no other is prepared. */
+const CLOSED_MAX = 3;
+
 /**
  * A document that can be compacted. As `CrdtDocument`, whose bytes it has until then.
  *
@@ -49,11 +62,14 @@ function closedOf({ closed }: GenerationDelta): ReadonlySet<string> {
 export class GenerationalDocument {
   #core: CrdtDocument;
   #generation: GenerationName = FIRST_GENERATION;
+  /** What of earlier generations the present one includes. */
+  #covers: Coverage = NO_COVERAGE;
   #successors: ReadonlyMap<string, Successor> = NO_SUCCESSORS;
-  /** Successors that were given up: what is still written for them is dropped. */
+  /** Successors that were given up. They are not written any more, but kept: should one take over after all, by the word of somebody
+   * who did not know, what was written for it is part of it. */
   #closed: ReadonlySet<string> = NONE_CLOSED;
-  /** The generation before, as it was here when another one took over; what of it was followed, if that is known. */
-  #left: { readonly core: CrdtDocument; readonly followed: ReadonlyMap<number, number> | null } | null = null;
+  /** Generations that another one took the place of since somebody asked what they had that it lacks. */
+  #left: readonly LeftGeneration[] = [];
   /** The base that was encoded last, and its bytes. */
   #encoded: { readonly base: Uint8Array; readonly bytes: Uint8Array } | null = null;
 
@@ -72,15 +88,18 @@ export class GenerationalDocument {
     const deltas = updates.map((update) => decodeDelta(update));
     const isSimple = (delta: GenerationDelta): boolean =>
       delta.core !== null &&
-      delta.successors.length + delta.closed.length === 0 &&
+      delta.successors.length + delta.closed.length + delta.covers.size === 0 &&
       compareGenerations(delta.generation, whole.generation) === 0;
     const simple = deltas.every(isSimple) ? deltas.map(({ core }) => core as Uint8Array) : null;
     const document = new GenerationalDocument(CrdtDocument.load(whole.core ?? NOTHING, ...(simple ?? [])));
     document.#generation = whole.generation;
+    document.#covers = whole.covers;
     document.#successors = successorsOf(whole);
     document.#closed = closedOf(whole);
     if (isDelta(state) && whole.core !== null) document.#encoded = { base: whole.core, bytes: state };
     if (simple === null) for (const update of updates) document.apply(update);
+    // Whoever stored these has asked.
+    document.#left = [];
     return document;
   }
 
@@ -101,7 +120,11 @@ export class GenerationalDocument {
 
   /** Successors that were prepared and not decided. */
   get successors(): readonly string[] {
-    return [...this.#successors.keys()];
+    return this.#successors.size === 0 ? [] : this.#open.map(({ id }) => id);
+  }
+
+  get #open(): readonly Successor[] {
+    return [...this.#successors.values()].filter(({ id }) => !this.#closed.has(id));
   }
 
   /**
@@ -125,7 +148,10 @@ export class GenerationalDocument {
   #applyLate({ generation, successors }: GenerationDelta): void {
     if (generation.number + 1 !== this.#generation.number) return;
     const own = successors.find(({ id }) => id === this.#generation.id);
-    if (own !== undefined) this.#core.apply(own.bytes);
+    if (own === undefined) return;
+    this.#core.apply(own.bytes);
+    this.#covers = joinCoverage(this.#covers, own.covers);
+    this.#encoded = null;
   }
 
   #succeedBy(delta: GenerationDelta): void {
@@ -135,9 +161,10 @@ export class GenerationalDocument {
     if (prepared !== undefined) core.apply(prepared.document.encode());
     core.view();
     const successors = successorsOf(delta);
-    if (!this.isEmpty) this.#left = { core: this.#core, followed: prepared?.followed ?? null };
+    if (!this.isEmpty) this.#left = [...this.#left, { core: this.#core, number: this.#generation.number }];
     this.#core = core;
     this.#generation = delta.generation;
+    this.#covers = joinCoverage(delta.covers, prepared?.covers ?? NO_COVERAGE);
     this.#successors = successors;
     this.#closed = closedOf(delta);
     this.#encoded = null;
@@ -148,39 +175,64 @@ export class GenerationalDocument {
     return this.#isPlain && this.#core.isEmpty;
   }
 
-  /**
-   * What of the generation before went unnoticed when another one took over: only somebody can have written that who had not seen
-   * what he had said to hold, as a node whose disk was set back.
-   *
-   * @param isOf - Did this writer, and nobody else, have to take it along?
-   * @returns Writes that make it again. Asked once.
-   */
-  takeLeft(isOf: (client: number) => boolean): readonly Change[] {
-    const left = this.#left;
-    this.#left = null;
-    if (left === null) return [];
-    const strangers = new Map<number, number>();
-    for (const [client, clock] of clocksOf(left.core)) {
-      const from = left.followed === null ? 0 : (left.followed.get(client) ?? 0);
-      if (clock > from && isOf(client)) strangers.set(client, from);
-    }
-    return strangers.size === 0 ? [] : salvage(left.core, strangers);
+  /** Another generation took over, and nobody has asked yet what of those before it lacks. */
+  get hasLeft(): boolean {
+    return this.#left.length > 0;
   }
 
-  /** Another generation took over, and nobody has asked yet what went unnoticed. */
-  get hasLeft(): boolean {
-    return this.#left !== null;
+  /**
+   * Makes again what generations that are gone had and the present one does not include. Only somebody can have written that who did not
+   * see what he had said to hold, as a node whose disk was set back. To be asked whenever something was merged.
+   *
+   * @param isOwn - Is it for us to make again what this client wrote?
+   * @param author - Of the next write.
+   * @returns The update for other replicas, all in one: whoever has it knows that it was done. Null when there is nothing.
+   */
+  salvage(isOwn: (client: number) => boolean, author: () => Author): Uint8Array | null {
+    const left = this.#left;
+    this.#left = [];
+    const updates: Uint8Array[] = [];
+    for (const { core, number } of left) {
+      const clocks = clocksOf(core);
+      const strangers = uncoveredOf(this.#covers, number, clocks);
+      for (const client of strangers.keys()) if (!isOwn(client)) strangers.delete(client);
+      if (strangers.size === 0) continue;
+      for (const change of salvage(core, strangers, includes(clocks, this.#covers, number))) {
+        const update = this.#attempt(change, author);
+        if (update !== null) updates.push(update);
+      }
+      updates.push(this.#cover(coverageOf(number, [...strangers.keys()].map((client) => [client, clocks.get(client)!]))));
+    }
+    return updates.length === 0 ? null : mergeDeltas(updates);
+  }
+
+  #attempt(change: Change, author: () => Author): Uint8Array | null {
+    try {
+      return this.change(change, { ...author(), ...(change.kind === 'set-beside' && { stamp: change.late.stamp }) });
+    } catch (error) {
+      if (!(error instanceof CrdtError)) throw error;
+      // What it builds on is not there any more. A text may have become shorter.
+      const [operation] = change.kind === 'operations' ? change.operations : [];
+      if (operation?.op !== 'text-insert' || operation.index === 0) return null;
+      return this.#attempt({ kind: 'operations', operations: [{ ...operation, index: 0 }] }, author);
+    }
+  }
+
+  /** From now on the present generation, and what is to follow it, includes this. */
+  #cover(covers: Coverage): Uint8Array {
+    const successors = this.#open.map(({ id }) => ({ id, covers, isWhole: false, bytes: NOTHING }));
+    const delta = encodeDelta(deltaOf(this.#generation, { covers, successors }));
+    this.apply(delta);
+    return delta;
   }
 
   #applyPresent(delta: GenerationDelta): void {
-    const isClosed = (id: string): boolean => this.#closed.has(id) || delta.closed.includes(id);
-    const open = delta.successors.filter(({ id }) => !isClosed(id));
-    const missing = open.find(({ id, isWhole }) => !isWhole && !this.#successors.has(id));
+    const missing = delta.successors.find(({ id, isWhole }) => !isWhole && !this.#successors.has(id));
     if (missing !== undefined) throw gap(missing.id);
-    const undo = open.length > 0 ? this.encode() : null;
+    const undo = delta.successors.length > 0 ? this.encode() : null;
     try {
       if (delta.core !== null) this.#core.apply(delta.core);
-      for (const successor of open) {
+      for (const successor of delta.successors) {
         const known = this.#successors.get(successor.id);
         if (known !== undefined) known.merge(successor);
         else this.#successors = new Map([...this.#successors, [successor.id, new Successor(successor)]]);
@@ -189,10 +241,8 @@ export class GenerationalDocument {
       if (undo !== null) this.#reset(undo);
       throw error;
     }
-    if (delta.closed.length > 0) {
-      this.#closed = new Set([...this.#closed, ...delta.closed]);
-      this.#successors = new Map([...this.#successors].filter(([id]) => !this.#closed.has(id)));
-    }
+    this.#covers = joinCoverage(this.#covers, delta.covers);
+    if (delta.closed.length > 0) this.#closed = new Set([...this.#closed, ...delta.closed]);
     this.#encoded = null;
   }
 
@@ -200,7 +250,6 @@ export class GenerationalDocument {
     const before = GenerationalDocument.load(state);
     this.#core = before.#core;
     this.#successors = before.#successors;
-    this.#closed = before.#closed;
     this.#encoded = null;
   }
 
@@ -211,27 +260,29 @@ export class GenerationalDocument {
 
   /** As `CrdtDocument.change`. */
   change(change: Change, author: Author): Uint8Array | null {
-    const before = this.#successors.size === 0 ? null : this.#core.view();
+    const before = this.successors.length === 0 ? null : this.#core.view();
     const own = this.#placed(change, this.#generation.id);
     const update = own === null ? null : this.#core.change(own, author);
     if (update === null) return null;
-    return before === null
-      ? this.#ofPresent(update)
-      : this.#follow(change, { update, author, before, core: this.#core });
+    return before === null ? this.#ofPresent(update) : this.#follow(change, update, author, before);
   }
 
   /** Makes a write for the successors, too, and returns both as one. */
-  #follow(change: Change | null, write: FollowedWrite): Uint8Array {
-    const successors = [...this.#successors.values()].map((successor) => {
+  #follow(change: Change | null, update: Uint8Array, author: Author, before: DocumentView): Uint8Array {
+    const write = { update, author, before, core: this.#core, generation: this.#generation.number };
+    const successors = this.#open.map((successor) => {
       return successor.follow(change === null ? null : this.#placed(change, successor.id), write);
     });
     this.#encoded = null;
-    const { update: core } = write;
-    return encodeDelta({ generation: this.#generation, core, isWhole: false, successors, closed: [] });
+    return encodeDelta(deltaOf(this.#generation, { core: update, successors }));
   }
 
   /** What a change is in one of the generations; only what is taken back has a place. Null when it is not in it. */
   #placed(change: Change, generation: string): Change | null {
+    // What was unseen in the present generation is copied in the next one like anything else.
+    if (change.kind === 'set-beside' && generation !== this.#generation.id) {
+      return { ...change, late: { ...change.late, hadSeenCopied: false } };
+    }
     if (change.kind !== 'retract') return change;
     const placed = placeIn(generation, change.duplicate);
     if (placed === null) return null;
@@ -241,15 +292,15 @@ export class GenerationalDocument {
 
   /** As `CrdtDocument.mergeClient`. @throws CrdtError `CRDT_UPDATE_FENCED` when it is of a generation that is gone. */
   mergeClient(update: Uint8Array, admission: ClientAdmission, author: Author): readonly Uint8Array[] {
-    const before = this.#successors.size === 0 ? null : this.#core.view();
+    const before = this.successors.length === 0 ? null : this.#core.view();
     const updates = this.#core.mergeClient(update, admission, author);
     if (before === null || updates.length === 0) return updates.map((part) => this.#ofPresent(part));
-    return [this.#follow(null, { update: Y.mergeUpdates([...updates]), author, before, core: this.#core })];
+    return [this.#follow(null, Y.mergeUpdates([...updates]), author, before)];
   }
 
   #ofPresent(core: Uint8Array): Uint8Array {
     if (this.#generation.number === 0) return core;
-    return encodeDelta({ generation: this.#generation, core, isWhole: false, successors: [], closed: [] });
+    return encodeDelta(deltaOf(this.#generation, { core }));
   }
 
   // --- compaction
@@ -263,27 +314,22 @@ export class GenerationalDocument {
    */
   prepare(id: string, ratioMin: number = 0): Uint8Array | null {
     assert(id !== '' && id !== this.#generation.id, 'a successor has an id of its own');
-    if (this.#successors.size > 0) return null;
+    if (this.successors.length > 0 || this.#successors.size >= CLOSED_MAX) return null;
     const copy = copyFresh(this.#core, copyClientOf(id));
     if (copy === null || this.#core.encode().length < ratioMin * copy.encode().length) return null;
-    const successor = { id, followed: clocksOf(this.#core), isWhole: true, bytes: copy.encode() };
-    const delta = encodeDelta({
-      generation: this.#generation,
-      core: null,
-      isWhole: false,
-      successors: [successor],
-      closed: [],
-    });
+    const covers = joinCoverage(this.#covers, coverageOf(this.#generation.number, clocksOf(this.#core)));
+    const successor = { id, covers, isWhole: true, bytes: copy.encode() };
+    const delta = encodeDelta(deltaOf(this.#generation, { successors: [successor] }));
     this.apply(delta);
     return delta;
   }
 
   /** May a successor take over, if all that was written without knowing of it is here? */
   isFollowed(id: string): boolean {
-    const successor = this.#successors.get(id);
     // Of several that were prepared at the same time one at most may take over: whoever decides on one of them knows of the others.
-    if (successor === undefined || this.#successors.size > 1) return false;
-    return successor.isFollowing(this.#core);
+    const [successor, ...others] = this.#open;
+    if (successor?.id !== id || others.length > 0) return false;
+    return successor.isFollowing(this.#core, this.#generation.number);
   }
 
   /** A successor takes over. Returns the update for other replicas. */
@@ -291,34 +337,22 @@ export class GenerationalDocument {
     const successor = this.#successors.get(id);
     assert(successor, 'the successor was prepared');
     const generation = { number: this.#generation.number + 1, id };
-    const delta = encodeDelta({
-      generation,
-      core: successor.document.encode(),
-      isWhole: true,
-      successors: [],
-      closed: [],
-    });
+    const { covers, document } = successor;
+    const delta = encodeDelta(deltaOf(generation, { core: document.encode(), isWhole: true, covers }));
     this.apply(delta);
-    this.#left = null;
     return delta;
   }
 
   /** A successor is given up. Returns the update for other replicas. */
   abandon(id: string): Uint8Array {
-    const delta = encodeDelta({
-      generation: this.#generation,
-      core: null,
-      isWhole: false,
-      successors: [],
-      closed: [id],
-    });
+    const delta = encodeDelta(deltaOf(this.#generation, { closed: [id] }));
     this.apply(delta);
     return delta;
   }
 
   /** An update that changes nothing, to be written for its own sake. */
   touch(): Uint8Array {
-    return encodeDelta({ generation: this.#generation, core: null, isWhole: false, successors: [], closed: [] });
+    return encodeDelta(deltaOf(this.#generation));
   }
 
   // --- what it shows and what it is stored as
@@ -360,8 +394,8 @@ export class GenerationalDocument {
   #envelop(core: Uint8Array): Uint8Array {
     if (this.#encoded?.base === core) return this.#encoded.bytes;
     const successors = [...this.#successors.values()].map((successor) => successor.encode());
-    const closed = [...this.#closed];
-    const bytes = encodeDelta({ generation: this.#generation, core, isWhole: true, successors, closed });
+    const [covers, closed] = [this.#covers, [...this.#closed]];
+    const bytes = encodeDelta(deltaOf(this.#generation, { core, isWhole: true, covers, successors, closed }));
     this.#encoded = { base: core, bytes };
     return bytes;
   }
@@ -390,7 +424,6 @@ export class GenerationalDocument {
   /** As `CrdtDocument.compact`. */
   compact(): void {
     this.#core.compact();
-    this.#left = null;
     for (const { document } of this.#successors.values()) document.compact();
   }
 

@@ -7,7 +7,7 @@ import type { Change, IntentOperation } from './change.ts';
 import type { CrdtDocument } from './document.ts';
 import { readModel } from './fresh-copy.ts';
 import { formatPointer } from './json-pointer.ts';
-import type { JsonObject, JsonValue } from './json-value.ts';
+import type { JsonValue } from './json-value.ts';
 import { KIND, type Entry, type Model, type Node, type Written } from './model.ts';
 import { render, textName } from './view.ts';
 import { applyTo, createDoc, textRangesOf } from './yjs-state.ts';
@@ -18,15 +18,19 @@ export type Strangers = ReadonlyMap<number, number>;
 interface Salvage {
   readonly model: Model;
   readonly strangers: Strangers;
+  readonly hadSeenCopied: boolean;
   readonly changes: Change[];
   /** Pointer of each text by the name of its root type. */
   readonly texts: Map<string, string>;
 }
 
-/** @returns Writes, each to be made by itself: what it builds on may be gone. */
-export function salvage(document: CrdtDocument, strangers: Strangers): readonly Change[] {
+/**
+ * @param hadSeenCopied - See `LateValue`.
+ * @returns Writes, each to be made by itself: what it builds on may be gone.
+ */
+export function salvage(document: CrdtDocument, strangers: Strangers, hadSeenCopied: boolean): readonly Change[] {
   const model = readModel(document);
-  const found: Salvage = { model, strangers, changes: [], texts: new Map() };
+  const found: Salvage = { model, strangers, hadSeenCopied, changes: [], texts: new Map() };
   visit(found, model.root, []);
   const doc = createDoc();
   applyTo(doc, document.encode());
@@ -42,9 +46,11 @@ export function salvage(document: CrdtDocument, strangers: Strangers): readonly 
 
 function visit(found: Salvage, node: Node, keys: readonly string[]): void {
   const path = formatPointer(keys);
+  // What stands beside it was not seen by who wrote it, although it may be here by now.
+  const hadSeenAll = node.entries.every((entry) => entry.kind !== KIND.value || isOf(found, entry));
   for (const entry of node.entries) {
     if (entry.kind === KIND.text) found.texts.set(textName(entry), path);
-    if (isOf(found, entry)) take(found, entry, path, keys);
+    if (isOf(found, entry)) take(found, entry, path, found.hadSeenCopied && hadSeenAll);
   }
   for (const list of node.lists ?? []) {
     for (const element of list.elements) {
@@ -55,8 +61,9 @@ function visit(found: Salvage, node: Node, keys: readonly string[]): void {
   for (const [key, child] of node.children ?? []) visit(found, child, [...keys, key]);
 }
 
-function take(found: Salvage, { kind, value, corrects }: Entry, path: string, keys: readonly string[]): void {
-  if (kind === KIND.value) found.changes.push({ kind: 'merge-patch', patch: nest(keys, value) });
+function take(found: Salvage, { kind, value, corrects, run }: Entry, path: string, hadSeenCopied: boolean): void {
+  if (kind === KIND.value)
+    found.changes.push({ kind: 'set-beside', late: { path, value, stamp: run.stamp, hadSeenCopied } });
   else if (kind === KIND.tally && corrects === null) operate(found, { op: 'increment', path, value: value as number });
   else if (kind === KIND.member) operate(found, { op: 'set-add', path, value: parse(value as string) });
 }
@@ -97,12 +104,4 @@ function operate({ changes }: Salvage, operation: IntentOperation): void {
 
 function parse(json: string): JsonValue {
   return JSON.parse(json) as JsonValue;
-}
-
-function nest(keys: readonly string[], value: JsonValue): JsonObject {
-  return keys.reduceRight<JsonValue>((inner, key) => {
-    const outer = Object.create(null) as Record<string, JsonValue>;
-    outer[key] = inner;
-    return outer;
-  }, value) as JsonObject;
 }

@@ -5,14 +5,12 @@
  */
 import * as Y from 'yjs';
 import type { Author, Change, DocumentView } from './change.ts';
+import { coverageOf, joinCoverage, NO_COVERAGE, uncoveredOf, type Coverage } from './coverage.ts';
 import { CrdtDocument } from './document.ts';
 import { CrdtError } from './errors.ts';
 import { hasClientEdits, parseShown, shownTypes, UNLIMITED } from './fresh-copy.ts';
-import type { SuccessorDelta } from './generation-delta.ts';
+import { NOTHING, type SuccessorDelta } from './generation-delta.ts';
 import { inspectUpdate } from './update.ts';
-
-/** An update without content. */
-export const NOTHING: Uint8Array = Uint8Array.of(0, 0);
 
 /** A write that was made in the present generation. */
 export interface FollowedWrite {
@@ -22,37 +20,38 @@ export interface FollowedWrite {
   readonly before: DocumentView;
   /** The document with the write. */
   readonly core: CrdtDocument;
+  /** The number of the present generation. */
+  readonly generation: number;
 }
 
 export class Successor {
   readonly id: string;
   readonly document: CrdtDocument;
-  /** Clocks up to which the present generation is followed. */
-  readonly #followed: Map<number, number>;
+  #covers: Coverage;
 
-  constructor({ id, followed, bytes }: SuccessorDelta) {
+  constructor({ id, covers, bytes }: SuccessorDelta) {
     this.id = id;
     this.document = CrdtDocument.load(bytes);
-    this.#followed = new Map(followed);
+    this.#covers = covers;
   }
 
-  /** Clocks of the present generation that it has followed. */
-  get followed(): ReadonlyMap<number, number> {
-    return this.#followed;
+  /** What it has followed of the present generation, and what that includes of those before. */
+  get covers(): Coverage {
+    return this.#covers;
   }
 
-  merge({ bytes, followed }: SuccessorDelta): void {
+  merge({ bytes, covers }: SuccessorDelta): void {
     if (bytes.length > NOTHING.length) this.document.apply(bytes);
-    this.#join(followed);
+    this.#covers = joinCoverage(this.#covers, covers);
   }
 
   encode(): SuccessorDelta {
-    return { id: this.id, followed: this.#followed, isWhole: true, bytes: this.document.encode() };
+    return { id: this.id, covers: this.#covers, isWhole: true, bytes: this.document.encode() };
   }
 
   /** Has it followed all that is here of the present generation, and shows the same? */
-  isFollowing(core: CrdtDocument): boolean {
-    for (const [client, clock] of clocksOf(core)) if (clock > (this.#followed.get(client) ?? 0)) return false;
+  isFollowing(core: CrdtDocument, generation: number): boolean {
+    if (uncoveredOf(this.#covers, generation, clocksOf(core)).size > 0) return false;
     const [shown, own] = [core.view(), this.document.view()];
     return shown.exists && showsSame(own, shown) && own.conflicts === shown.conflicts && !hasClientEdits(core);
   }
@@ -62,7 +61,7 @@ export class Successor {
    *
    * @param own - What the write is in this generation; null = nothing that could be repeated here.
    */
-  follow(own: Change | null, { update, author, before, core }: FollowedWrite): SuccessorDelta {
+  follow(own: Change | null, { update, author, before, core, generation }: FollowedWrite): SuccessorDelta {
     const { client, stamp, types, deletePolicy } = author;
     // Nobody is told of its increments again, and the present generation has judged what it may be.
     const by: Author = {
@@ -83,10 +82,11 @@ export class Successor {
       });
     }
     // What it cannot follow it lacks, and says so: who decides will give it up.
-    const followed = showsSame(this.document.view(), shown) ? clocksAfter(update) : new Map<number, number>();
-    this.#join(followed);
+    const isFollowed = showsSame(this.document.view(), shown);
+    const covers = isFollowed ? coverageOf(generation, clocksAfter(update)) : NO_COVERAGE;
+    this.#covers = joinCoverage(this.#covers, covers);
     const bytes = updates.length === 0 ? NOTHING : updates.length === 1 ? updates[0]! : Y.mergeUpdates(updates);
-    return { id: this.id, followed, isWhole: false, bytes };
+    return { id: this.id, covers, isWhole: false, bytes };
   }
 
   /** What cannot be made here, as an operation on an element that is not there, shows when the values are compared. */
@@ -97,11 +97,6 @@ export class Successor {
     } catch (error) {
       if (!(error instanceof CrdtError)) throw error;
     }
-  }
-
-  #join(clocks: ReadonlyMap<number, number>): void {
-    for (const [client, clock] of clocks)
-      if (clock > (this.#followed.get(client) ?? 0)) this.#followed.set(client, clock);
   }
 }
 

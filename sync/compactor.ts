@@ -4,6 +4,8 @@
  * nobody writes and that every member holds gets a successor (GenerationalDocument). From then on whoever holds that writes for both, so
  * when all members are known to hold it (stability.ts), whatever was written without knowing of it is here: then its author lets it
  * take over, or gives it up because something was. Both are records like any other, and what a document is follows from its records.
+ * A process decides only on what it began itself; what others began, the process before it included, it takes up with a record of its
+ * own, and decides when all hold that: who had heard of a decision has told of it by then.
  */
 import { AtollError, stampMs } from '../crdt/index.ts';
 import type { Database } from './database.ts';
@@ -28,8 +30,6 @@ export interface CompactionOptions extends Growth {
   readonly intervalMs: number;
   /** A document is compacted when nobody has written it for so long. Default 10 minutes. */
   readonly quietMs: number;
-  /** A successor that could not be decided on for so long is given up. Default 1 hour. */
-  readonly undecidedMs: number;
   /** Nothing is compacted before so many members are known. Default 1. */
   readonly membersMin: number;
 }
@@ -38,7 +38,6 @@ export const DEFAULT_COMPACTION_OPTIONS: CompactionOptions = {
   ...DEFAULT_GROWTH,
   intervalMs: 30_000,
   quietMs: 600_000,
-  undecidedMs: 3_600_000,
   membersMin: 1,
 };
 
@@ -85,10 +84,8 @@ export class Compactor {
   readonly #progress = new WeakMap<Database, Progress>();
   /** Documents that cannot be copied, as of this version: element in hexadecimal by slot name. */
   readonly #barred = new WeakMap<Database, Map<string, string>>();
-  /** Successors that are not decided on, and when that was first seen. */
-  readonly #seen = new Map<string, number>();
-  /** Successors of removed members for whose documents something was written since all know that. */
-  readonly #inherited = new Set<string>();
+  /** Successors that this process prepared or took up: whatever was decided on them before is known to whoever holds what it wrote then. */
+  readonly #begun = new Set<string>();
   #cancel: () => void = () => {};
   #isClosed = false;
 
@@ -211,8 +208,10 @@ export class Compactor {
     const isStable = bound !== null && isWithin(slot.vector, bound);
     for (const successor of document.successors) {
       const owner = this.#ownerOf(successor);
-      if (owner === this.#parts.epoch.nodeId) return this.#decide(database, slot, successor, isStable);
-      if (owner !== undefined && this.#isHeir(owner)) return this.#inherit(database, slot, successor, isStable);
+      if (owner === this.#parts.epoch.nodeId || (owner !== undefined && this.#isHeir(database, owner))) {
+        if (!this.#begun.has(successor)) return this.#takeUp(slot, successor);
+        return isStable ? this.#decide(database, slot, successor) : null;
+      }
     }
     if (!isStable || document.successors.length > 0 || !this.#mayBegin(database)) return null;
     return this.#isBusy(document.view().modified) ? null : this.#prepare(database, slot);
@@ -225,33 +224,22 @@ export class Compactor {
     const id = `${origin.toString(36)}.${clock.tick().toString(36)}.${departed}`;
     const update = slot.document.prepare(id, this.#options.ratioMin);
     if (update === null) this.#barredOf(database).set(slot.name, elementText(database.parts.table.elementOf(slot)));
+    else this.#begun.add(id);
     return update;
   }
 
-  /** Who prepared a successor decides on it, and nobody else. */
-  #decide(database: Database, slot: DocumentSlot, successor: string, isStable: boolean): Uint8Array | null {
+  #takeUp({ document }: DocumentSlot, successor: string): Uint8Array {
+    this.#begun.add(successor);
+    return document.touch();
+  }
+
+  #decide(database: Database, slot: DocumentSlot, successor: string): Uint8Array {
     const { document } = slot;
-    if (!isStable) return this.#isOverdue(successor) ? document.abandon(successor) : null;
-    this.#seen.delete(successor);
+    this.#begun.delete(successor);
     // Whoever is gone since then was not waited for, and others may still have taken something from it.
     const isWaitedFor = successor.endsWith(`.${this.#parts.stable.departures.nameOf(database.key)}`);
     if (!isWaitedFor || !document.isFollowed(successor)) return document.abandon(successor);
     return this.#succeed(database, slot, successor);
-  }
-
-  /**
-   * Who prepared it was removed, and may have decided all the same. Once all know that it was, nobody hears of that any more; and once
-   * all have said that they hold something which was written after that, whatever anybody heard of before is here.
-   */
-  #inherit(database: Database, { document }: DocumentSlot, successor: string, isStable: boolean): Uint8Array | null {
-    if (!this.#parts.stable.departures.areKnown(database.key)) return null;
-    if (!this.#inherited.has(successor)) {
-      this.#inherited.add(successor);
-      return document.touch();
-    }
-    if (!isStable) return null;
-    this.#inherited.delete(successor);
-    return document.abandon(successor);
   }
 
   #succeed(database: Database, { document }: DocumentSlot, successor: string): Uint8Array {
@@ -270,16 +258,6 @@ export class Compactor {
     table.touch(slot, update);
   }
 
-  /** It waits for longer than a document should be written twice. */
-  #isOverdue(successor: string): boolean {
-    const now = this.#parts.clock.now();
-    const since = this.#seen.get(successor) ?? now;
-    this.#seen.set(successor, since);
-    if (Math.abs(now - since) <= this.#options.undecidedMs || this.#parts.epoch.end !== null) return false;
-    this.#seen.delete(successor);
-    return true;
-  }
-
   /** Somebody wrote it a short while ago. */
   #isBusy(modified: number): boolean {
     return Math.abs(this.#parts.clock.now() - stampMs(modified)) < this.#options.quietMs;
@@ -290,9 +268,10 @@ export class Compactor {
     return this.#parts.owners.get(origin) ?? this.#parts.epoch.nodeOf(origin);
   }
 
-  /** The first of the other members looks after what a removed one has begun. */
-  #isHeir(owner: string): boolean {
-    return this.#parts.stable.isRemoved(owner) && this.#parts.stable.isFirst();
+  /** The first of the other members decides for one that was removed, once all know that it was and take nothing more from it. */
+  #isHeir({ key }: Database, owner: string): boolean {
+    const { stable } = this.#parts;
+    return stable.isRemoved(owner) && stable.isFirst() && stable.departures.areKnown(key);
   }
 
   #barredOf(database: Database): Map<string, string> {

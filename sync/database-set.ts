@@ -29,6 +29,8 @@ export interface DatabaseSetOptions {
   readonly commit: GroupCommit;
   readonly turns: WorkTurns;
   readonly epoch: Epoch;
+  /** Did this node write as the origin? */
+  readonly isOwn: (origin: OriginId) => boolean;
   readonly clock: HybridClock;
   readonly sha256: Sha256;
   readonly cacheBytesMax: number;
@@ -139,7 +141,8 @@ export class DatabaseSet {
   }
 
   async #build(key: string, db: number): Promise<Database> {
-    const { store, commit, turns, epoch, clock, cacheBytesMax, lateBytesMin, limits, catalog, sha256 } = this.#options;
+    const { store, commit, turns, epoch, isOwn, clock, cacheBytesMax, lateBytesMin, limits, catalog, sha256 } =
+      this.#options;
     const digestSecret = new TextEncoder().encode(`atoll digest ${key}`);
     const log = await DatabaseLog.open({ store, db, epoch, sha256 });
     const indexes = await IndexSet.open(store, db);
@@ -173,6 +176,7 @@ export class DatabaseSet {
       catalog,
       system: () => this.#open.get(SYSTEM_KEY)!,
       nameOf: (author) => this.nameOf(author),
+      isOwn,
       onDurable: (batches, slots) => {
         this.onDurable(database, batches, slots);
         if (key === SYSTEM_KEY && slots.some(([{ collection }]) => collection === 'indexes')) this.followIndexes();

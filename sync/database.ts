@@ -100,6 +100,8 @@ export interface DatabaseParts {
   readonly system: () => Database;
   /** The name of the node that owns an origin. */
   readonly nameOf: (origin: OriginId) => string;
+  /** Did this node write as the origin? */
+  readonly isOwn: (origin: OriginId) => boolean;
   /** A document of which this process wrote a part is forgotten: it must not number that part again (I2). */
   readonly renewEpoch: () => void;
   /** After every durable commit: the batches, and the documents with their new version. */

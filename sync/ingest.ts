@@ -93,18 +93,9 @@ function ingestBatch(
   if (!applyRecords(database, registry, batch, slots)) return { outcome: 'forgotten' };
   log.accept(batch, bytes);
   clock.observe(batch.stamp);
-  takeAlongAll(database, registry, slots);
+  for (const slot of slots.values()) if (slot.loading === null) takeAlong(database, slot);
   takeBackRepetitions(database, batch, slots);
   return { outcome: 'applied' };
-}
-
-/** Hardly ever anything: see `takeAlong`. */
-function takeAlongAll(database: Database, { owners }: OriginRegistry, slots: Slots): void {
-  const { epoch } = database.parts;
-  for (const slot of slots.values()) {
-    if (slot.loading === null && slot.document.hasLeft)
-      takeAlong(database, slot, (origin) => (owners.get(origin) ?? epoch.nodeOf(origin)) === epoch.nodeId);
-  }
 }
 
 /** What is remembered of an operation is in one batch with what it changed. */
@@ -195,15 +186,8 @@ export function learnOrigin(database: Database, registry: OriginRegistry, origin
  * Merges one document of a snapshot. Synchronous; it leaves with the next commit.
  *
  * @param donor - The vector of the donor at that moment.
- * @param isOwn - Is it an epoch of this node?
  */
-export function mergeRow(
-  database: Database,
-  slot: DocumentSlot,
-  row: SnapshotRow,
-  donor: Holding,
-  isOwn: (origin: OriginId) => boolean,
-): void {
+export function mergeRow(database: Database, slot: DocumentSlot, row: SnapshotRow, donor: Holding): void {
   const { table, log } = database.parts;
   if (slot.vector.size === 0 && isHeld(row.vector, log.durableVector)) return;
   // The donor had seen all of ours and it left no trace there.
@@ -226,12 +210,9 @@ export function mergeRow(
       details: { collection: row.collection, id: row.id },
     });
   }
-  const before = new Map(slot.vector);
   for (const [origin, seq] of row.vector) slot.touch(origin, seq);
   table.touch(slot, row.content);
-  const isUnseen = (origin: OriginId): boolean => (before.get(origin) ?? 0) > (row.vector.get(origin) ?? 0);
-  const { epoch } = database.parts;
-  takeAlong(database, slot, (origin) => isUnseen(origin) && (isOwn(origin) || epoch.nodeOf(origin) === epoch.nodeId));
+  takeAlong(database, slot);
 }
 
 /** We held that and it is gone: it was forgotten here. */

@@ -15,6 +15,7 @@ import type { OriginId } from './engine.ts';
 import { SyncError } from './errors.ts';
 import { isWithin } from './forgotten.ts';
 import { stateKey, viewKey } from './key.ts';
+import { takeAlong } from './left-behind.ts';
 import type { RepairRow } from './repair-row.ts';
 import { Expansion } from './lineage.ts';
 import { sequenceOf } from './version-vector.ts';
@@ -93,6 +94,7 @@ export async function mergeRow(
     else slot.document.apply(row.state);
     for (const [origin, seq] of row.vector) slot.touch(origin, seq);
     table.touch(slot, row.state);
+    takeAlong(database, slot);
     // No log here may say that these writes changed the document (I7).
     database.extraOperations.push(...indexDocument(database.parts.db, slot.viewKey, row.vector));
     await commit.join(database);

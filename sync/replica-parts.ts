@@ -42,6 +42,7 @@ export async function openParts(options: ReplicaOptions): Promise<ReplicaParts> 
     commit,
     turns: new WorkTurns(commit, options.timers.soon),
     epoch,
+    isOwn: (author) => epoch.nodeOf(author) !== undefined || owners.get(author) === epoch.nodeId,
     clock: hybridClock,
     sha256: options.sha256 ?? portableSha256,
     schemas: new Schemas(options.compileSchema ?? null),

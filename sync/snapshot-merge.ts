@@ -164,10 +164,9 @@ export class SnapshotMerge {
 
   #mergeInto(slots: readonly DocumentSlot[], rows: readonly SnapshotRow[], donor: Holding): void {
     const { extraOperations, parts } = this.#database;
-    const isOwn = (origin: OriginId): boolean => this.#registry.owners.get(origin) === parts.epoch.nodeId;
     rows.forEach((row, i) => {
       const slot = slots[i]!;
-      mergeRow(this.#database, slot, row, donor, isOwn);
+      mergeRow(this.#database, slot, row, donor);
       extraOperations.push(...indexDocument(parts.db, slot.viewKey, row.vector));
       if (row.collection === OPERATIONS && repeatedIn(slot).length > 0) this.#repeated.push(row.id);
     });

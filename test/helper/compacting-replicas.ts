@@ -1,7 +1,8 @@
 /**
  * @module
  * Owns a small world of replicas that compact their document while they write: updates travel in causal order, late and twice, and each
- * replica also keeps the document as it would be had nobody compacted it. What a replica knows of others is what they said (words).
+ * replica also keeps the document as it would be had nobody compacted it. What a replica knows of others is what they said. A replica
+ * may be set back to what it was at an earlier moment: it breaks its word then, and goes on under another client, as a node does.
  */
 import { CrdtDocument, CrdtError, GenerationalDocument, type Author, type Change } from '../../crdt/index.ts';
 
@@ -9,28 +10,54 @@ interface Sent {
   readonly update: Uint8Array;
   /** The same write where nothing is compacted; null for what compaction writes. */
   readonly plain: Uint8Array | null;
-  readonly deps: readonly number[];
+  /** Client → records of it that its author held. */
+  readonly deps: ReadonlyMap<number, number>;
+  /** The successor that was prepared or taken up with it. */
+  readonly begins: string | null;
 }
 
-/** How long the log of each replica was when it came to hold a successor. */
-type Words = Map<number, number>;
+interface Log {
+  readonly owner: number;
+  readonly sent: Sent[];
+}
+
+interface World {
+  readonly count: number;
+  /** By client. */
+  readonly logs: Map<number, Log>;
+  /** `client of a log/record` → replica → all it held when it came to hold that. */
+  readonly words: Map<string, Map<number, ReadonlyMap<number, number>>>;
+}
+
+interface Backup {
+  readonly parts: readonly [Uint8Array, ...Uint8Array[]];
+  readonly plain: Uint8Array;
+  readonly applied: ReadonlyMap<number, number>;
+}
 
 export class CompactingReplica {
   readonly index: number;
-  readonly client: number;
+  client: number;
   document: GenerationalDocument = GenerationalDocument.create();
   plain: CrdtDocument = CrdtDocument.create();
-  readonly log: Sent[] = [];
-  readonly applied: number[];
-  readonly #words: Map<string, Words>;
+  applied: Map<number, number> = new Map();
+  /** Where this process prepared or took up a successor. */
+  #begun = new Map<string, string>();
+  readonly #world: World;
   readonly #types: Author['types'];
 
-  constructor(index: number, count: number, words: Map<string, Words>, types: Author['types']) {
+  constructor(index: number, world: World, types: Author['types']) {
     this.index = index;
-    this.client = 2 ** 32 + ((index * 7919) % 13) * 1000 + 1;
-    this.applied = Array.from({ length: count }, () => 0);
-    this.#words = words;
+    this.#world = world;
     this.#types = types;
+    this.client = this.#beginLog();
+  }
+
+  #beginLog(): number {
+    const { logs } = this.#world;
+    const client = 2 ** 32 + ((this.index * 7919) % 13) * 1000 + 1 + logs.size * 100_003;
+    logs.set(client, { owner: this.index, sent: [] });
+    return client;
   }
 
   /** @returns False when the change was refused. */
@@ -48,50 +75,70 @@ export class CompactingReplica {
     }
   }
 
-  #send(update: Uint8Array, plain: Uint8Array | null): void {
-    this.log.push({ update, plain, deps: [...this.applied] });
-    this.applied[this.index] = this.log.length;
-    this.#say();
+  #send(update: Uint8Array, plain: Uint8Array | null, begins: string | null = null): void {
+    const { sent } = this.#world.logs.get(this.client)!;
+    sent.push({ update, plain, deps: new Map(this.applied), begins });
+    this.applied.set(this.client, sent.length);
+    if (begins !== null) this.#begun.set(begins, this.#say(this.client, sent.length));
   }
 
-  /** What we hold of successors is known to the others as of now. */
-  #say(): void {
-    for (const id of this.document.successors) {
-      const words = this.#words.get(id) ?? new Map<number, number>();
-      this.#words.set(id, words);
-      if (!words.has(this.index)) words.set(this.index, this.log.length);
-    }
+  /** The others know from now on that we hold a record, and all else we hold. */
+  #say(client: number, count: number): string {
+    const { words } = this.#world;
+    const name = `${client}/${count}`;
+    const said = words.get(name) ?? new Map<number, ReadonlyMap<number, number>>();
+    words.set(name, said);
+    if (!said.has(this.index)) said.set(this.index, new Map(this.applied));
+    return name;
   }
 
   pull(from: CompactingReplica): boolean {
-    const next = from.log[this.applied[from.index]!];
-    if (next === undefined || next.deps.some((count, i) => i !== from.index && count > this.applied[i]!)) return false;
-    this.document.apply(next.update);
-    if (next.plain !== null) this.plain.apply(next.plain);
-    this.applied[from.index]!++;
-    this.#say();
-    return true;
+    for (const [client, count] of from.applied) {
+      const held = this.applied.get(client) ?? 0;
+      const next = held < count ? this.#world.logs.get(client)!.sent[held] : undefined;
+      if (next === undefined || ![...next.deps].every(([other, seq]) => (this.applied.get(other) ?? 0) >= seq)) continue;
+      this.document.apply(next.update);
+      if (next.plain !== null) this.plain.apply(next.plain);
+      this.applied.set(client, held + 1);
+      if (next.begins !== null) this.#say(client, held + 1);
+      this.#takeAlong();
+      return true;
+    }
+    return false;
+  }
+
+  #takeAlong(): void {
+    const isOwn = (client: number): boolean => this.#world.logs.get(client)?.owner === this.index;
+    const update = this.document.salvage(isOwn, () => ({ client: this.client, stamp: 5000 }));
+    if (update !== null) this.#send(update, null);
   }
 
   /** Something that came before comes again. */
-  repeat(from: CompactingReplica, choice: number): void {
-    const old = from.log[choice % Math.max(1, this.applied[from.index]!)];
-    if (old !== undefined && this.applied[from.index]! > 0) this.document.apply(old.update);
+  repeat(choice: number): void {
+    const logs = [...this.applied].filter(([, count]) => count > 0);
+    const [client, count] = logs[choice % Math.max(1, logs.length)] ?? [0, 0];
+    const old = this.#world.logs.get(client)?.sent[choice % Math.max(1, count)];
+    if (old !== undefined) this.document.apply(old.update);
   }
 
   prepare(stamp: number): boolean {
-    const update = this.document.prepare(`${this.client.toString(36)}.${stamp.toString(36)}`);
-    if (update !== null) this.#send(update, null);
+    const id = `${this.client.toString(36)}.${stamp.toString(36)}`;
+    const update = this.document.prepare(id);
+    if (update !== null) this.#send(update, null, id);
     return update !== null;
   }
 
   /** Decides on a successor of its own when it may. `isHasty`: does not wait for the others. */
   decide(isHasty: boolean = false): 'succeeded' | 'abandoned' | null {
     for (const id of this.document.successors) {
-      if (!id.startsWith(`${this.client.toString(36)}.`)) continue;
-      const words = this.#words.get(id)!;
-      const isStable = this.applied.every((count, i) => words.has(i) && count >= words.get(i)!);
-      if (!isStable && !isHasty) continue;
+      if (this.#world.logs.get(Number.parseInt(id, 36))!.owner !== this.index) continue;
+      const begun = this.#begun.get(id);
+      if (begun === undefined) {
+        this.#send(this.document.touch(), null, id);
+        continue;
+      }
+      if (!this.#isStable(begun) && !isHasty) continue;
+      this.#begun.delete(id);
       const isFollowed = this.document.isFollowed(id);
       this.#send(isFollowed ? this.document.succeed(id) : this.document.abandon(id), null);
       return isFollowed ? 'succeeded' : 'abandoned';
@@ -99,15 +146,36 @@ export class CompactingReplica {
     return null;
   }
 
+  /** All have said that they hold it, and all that they said is here. */
+  #isStable(record: string): boolean {
+    const said = this.#world.words.get(record)!;
+    const isHere = (word: ReadonlyMap<number, number>): boolean =>
+      [...word].every(([client, count]) => (this.applied.get(client) ?? 0) >= count);
+    return said.size === this.#world.count && [...said.values()].every(isHere);
+  }
+
   /** Goes to the disk and comes back. */
   reload(): void {
     this.document = GenerationalDocument.load(...this.document.encodeParts());
   }
+
+  backUp(): Backup {
+    return { parts: this.document.encodeParts(), plain: this.plain.encode(), applied: new Map(this.applied) };
+  }
+
+  /** What it wrote since is with the others. */
+  setBack({ parts, plain, applied }: Backup): void {
+    this.document = GenerationalDocument.load(...parts);
+    this.plain = CrdtDocument.load(plain);
+    this.applied = new Map(applied);
+    this.#begun = new Map();
+    this.client = this.#beginLog();
+  }
 }
 
 export function createCompactingReplicas(count: number, types?: Author['types']): CompactingReplica[] {
-  const words = new Map<string, Words>();
-  return Array.from({ length: count }, (_, index) => new CompactingReplica(index, count, words, types));
+  const world: World = { count, logs: new Map(), words: new Map() };
+  return Array.from({ length: count }, (_, index) => new CompactingReplica(index, world, types));
 }
 
 export function settleAll(replicas: readonly CompactingReplica[]): void {

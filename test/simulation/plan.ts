@@ -229,7 +229,7 @@ function makeCollection(random: SeededRandom, membersMin: number): Pick<Plan, 'c
 /** Whatever was written twice has grown. */
 function makeCompaction(random: SeededRandom, membersMin: number): Partial<CompactionOptions> {
   const intervalMs = random.pick([50, 400, 2000]);
-  return { intervalMs, bytesMin: 0, ratioMin: 1.05, quietMs: 0, undecidedMs: random.pick([500, 20_000]), membersMin };
+  return { intervalMs, bytesMin: 0, ratioMin: 1.05, quietMs: 0, membersMin };
 }
 
 const YEAR_MS = 31_536_000_000;

@@ -211,9 +211,13 @@ describe('compaction', { timeout: 60_000 }, () => {
     });
     await cluster.until(() => isEqual(a, b, again) && isLinked(a, again) && isLinked(b, again));
     await cluster.time.advance(20_000);
-    await again.replica.upkeep.compactor.compact();
-    await cluster.until(() => isEqual(a, b, again));
-    expect(compacted(again)).toBe(1);
+    // Whatever it may have decided before it stopped is here once all hold what it writes now.
+    for (const count of [0, 1]) {
+      await again.replica.upkeep.compactor.compact();
+      await cluster.until(() => isEqual(a, b, again));
+      expect(compacted(again)).toBe(count);
+      await cluster.time.advance(20_000);
+    }
     // Once more, and this time it does not come back.
     await edit([a, b, again], 60);
     await cluster.time.advance(10_000);
