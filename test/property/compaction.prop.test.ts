@@ -190,7 +190,7 @@ function valuesAt(document: CompactingReplica['plain'] | CompactingReplica['docu
   return new Set([shown, ...others.flatMap(({ others: lost }) => lost.map(({ value }) => value))]);
 }
 
-test('[GC24] [CR25] replicas that are set back at any time lose nothing, count nothing twice, and end equal', () => {
+test('[GC24] [CP60] replicas that are set back at any time lose nothing, count nothing twice, and end equal', () => {
   let [successions, setBacks] = [0, 0];
   fc.assert(
     fc.property(fc.integer({ min: 2, max: 4 }), SCRIPT, (count, script) => {

@@ -3,7 +3,7 @@
  */
 import * as Y from 'yjs';
 import { describe, expect, test } from 'vitest';
-import { CrdtDocument, GenerationalDocument, placesOf } from '../../../crdt/index.ts';
+import { CrdtDocument, GenerationalDocument, normaliseState, placesOf } from '../../../crdt/index.ts';
 import type { Change, CrdtError, IntentOperation } from '../../../crdt/index.ts';
 
 const A = 2 ** 40;
@@ -146,6 +146,108 @@ describe('generations', () => {
     for (const damaged of [next.subarray(0, next.length - 1), Uint8Array.of(0x80, 0, 9, 9)]) {
       expect(codeOf(() => a.apply(damaged))).toBe('CRDT_UPDATE_MALFORMED');
     }
+  });
+
+  /** A replica that held the successor, was set back to before it, and wrote; and what the others hold by now. */
+  function setBack(...late: readonly Change[]): { compacted: GenerationalDocument; late: GenerationalDocument } {
+    const compacted = edited(5);
+    write(compacted, patch({ seen: 'old' }));
+    const old = copyOf(compacted);
+    for (const change of late) write(old, change, B + 1);
+    compacted.prepare('s.1');
+    write(compacted, patch({ other: 1 }));
+    compacted.succeed('s.1');
+    return { compacted, late: old };
+  }
+  const isOwn = (client: number): boolean => client === B + 1 || client === B + 2;
+  const author = (): { client: number; stamp: number } => ({ client: B + 2, stamp: stamp++ });
+  const shown = ({ n, list }: { n: unknown; list: unknown[] }): unknown => [n, list.filter((value) => value === 'late')];
+
+  test('[CP60] what a generation that is gone had and the next one does not include is made again once, however often it is heard of', () => {
+    const append = operate({ op: 'append', path: '/list', value: 'late' });
+    const increment = operate({ op: 'increment', path: '/n', value: 5 });
+    const { compacted, late } = setBack(append, increment);
+    const [again, state] = [copyOf(late), compacted.encode()];
+    late.apply(state);
+    const update = late.salvage(isOwn, author)!;
+    expect(shown(JSON.parse(late.view().json) as never)).toEqual([5, ['late']]);
+    expect(late.salvage(isOwn, author)).toBe(null);
+    // It was set back once more, and hears of the generation from who holds what it made again.
+    compacted.apply(update);
+    again.apply(compacted.encode());
+    expect(again.salvage(isOwn, author)).toBe(null);
+    for (const each of [late, again, copyOf(compacted)]) {
+      expect(shown(JSON.parse(each.view().json) as never)).toEqual([5, ['late']]);
+      expect(normaliseState(each.encode())).toEqual(normaliseState(compacted.encode()));
+    }
+    // And what was included is not made again, by whomever.
+    const witness = edited(5);
+    witness.apply(compacted.encode());
+    expect(witness.salvage(() => true, author)).toBe(null);
+  });
+
+  test('[CP60] … also over several generations, and when a successor is kept meanwhile', () => {
+    const { compacted, late } = setBack(operate({ op: 'increment', path: '/n', value: 5 }));
+    const middle = copyOf(late);
+    middle.apply(compacted.encode());
+    const early = middle.salvage(isOwn, author)!;
+    compacted.prepare('s.2');
+    compacted.succeed('s.2');
+    // The next generation does not know of what was made again in the one before.
+    for (const replica of [late, middle]) replica.apply(compacted.encode());
+    const updates = [late, middle].map((replica) => replica.salvage(isOwn, author));
+    expect(updates.map((update) => update !== null)).toEqual([true, true]);
+    compacted.apply(early);
+    compacted.apply(updates[1]!);
+    expect(JSON.parse(compacted.view().json)).toMatchObject({ n: 5 });
+    const kept = copyOf(late);
+    kept.apply(updates[1]!);
+    expect(kept.prepare('s.3')).not.toBe(null);
+    const { compacted: fourth, late: unseen } = setBack(operate({ op: 'increment', path: '/n', value: 7 }));
+    fourth.prepare('s.4');
+    unseen.apply(fourth.encode());
+    fourth.apply(unseen.salvage(isOwn, author)!);
+    expect(fourth.isFollowed('s.4')).toBe(true);
+    fourth.succeed('s.4');
+    expect(JSON.parse(fourth.view().json)).toMatchObject({ n: 7 });
+  });
+
+  test('[CP61] a value that is made again replaces what its writer had seen, and stands beside what it had not', () => {
+    for (const isSeen of [true, false]) {
+      const { compacted, late } = setBack(patch({ seen: 'late', gone: null }));
+      if (!isSeen) write(compacted, patch({ seen: 'unseen' }));
+      // Nothing but what it had seen was copied only if it had all of that.
+      if (isSeen) late.apply(write(copyOf(late), patch({ other: 1 }), A));
+      late.apply(compacted.encode());
+      compacted.apply(late.salvage(isOwn, author)!);
+      const values = [(JSON.parse(compacted.view().json) as { seen: string }).seen];
+      for (const { path, others } of compacted.conflicts())
+        if (path === '/seen') for (const { value } of others) values.push(value as string);
+      expect(values.sort()).toEqual(isSeen ? ['late'] : ['late', 'unseen']);
+    }
+  });
+
+  test('[CP62] a successor that was given up and takes over all the same is the same to all, with what was written for it', () => {
+    const a = edited(5);
+    const b = copyOf(a);
+    b.apply(a.prepare('s.1')!);
+    const both = write(b, operate({ op: 'increment', path: '/n', value: 3 }), B);
+    const [forgetful, given] = [copyOf(a), a.abandon('s.1')];
+    b.apply(given);
+    const after = write(b, operate({ op: 'append', path: '/list', value: 'late' }), B);
+    const succession = forgetful.succeed('s.1');
+    b.apply(succession);
+    const again = b.salvage((client) => client === B, author)!;
+    for (const update of [both, given, after, again]) forgetful.apply(update);
+    expect(shown(JSON.parse(b.view().json) as never)).toEqual([3, ['late']]);
+    expect(normaliseState(forgetful.encode())).toEqual(normaliseState(b.encode()));
+    const wary = edited(5);
+    for (const id of ['t.1', 't.2', 't.3']) {
+      expect(wary.prepare(id)).not.toBe(null);
+      wary.abandon(id);
+    }
+    expect(wary.prepare('t.4')).toBe(null);
+    expect(copyOf(wary).prepare('t.4')).toBe(null);
   });
 
   test('[CR23] documents with losing values, tombstones, edits of clients or texts within elements are left alone', () => {

@@ -315,6 +315,73 @@ describe('compaction', { timeout: 60_000 }, () => {
     expect((await held(first)).successors).toHaveLength(1);
   });
 
+  const cutOff = (one: Member, ...others: Member[]): void => {
+    const names = others.map((other) => [one, other].map(({ replica }) => replica.name).sort());
+    for (const pair of names) cluster.network.cut.add(pair.join('|'));
+  };
+
+  test('[GC22] nobody takes up what a removed member has begun before all know that it was removed', async () => {
+    const members = await start(['a', 'b', 'c'], { compaction: { ...OFTEN, intervalMs: 1e9 } });
+    const [owner, ...rest] = byId(members) as [Member, Member, Member];
+    const [heir, other] = rest as [Member, Member];
+    await edit(members, 40);
+    await cluster.time.advance(20_000);
+    await owner.replica.upkeep.compactor.compact();
+    await cluster.until(() => isEqual(...members));
+    await stop(owner, ...rest);
+    cutOff(heir, other);
+    await heir.replica.removeMember(owner.replica.nodeId);
+    await cluster.time.advance(20_000);
+    const before = digestOf(heir);
+    for (let looks = 0; looks < 3; looks++) await heir.replica.upkeep.compactor.compact();
+    expect(digestOf(heir)).toBe(before);
+    cluster.network.cut.clear();
+    await cluster.until(() => stateOf(other, owner) === 'removed' && isEqual(heir, other));
+    for (let looks = 0; looks < 2; looks++) {
+      await cluster.time.advance(20_000);
+      await heir.replica.upkeep.compactor.compact();
+      await cluster.until(() => isEqual(heir, other));
+    }
+    expect(await held(other)).toEqual({ successors: [], generation: 0 });
+  });
+
+  test('[CP63] a node that was set back to before its decision does not decide again while somebody is away who may know of it', async () => {
+    const options = { compaction: { ...OFTEN, intervalMs: 1e9 } };
+    const members = await start(['a', 'b', 'c'], options);
+    const [owner, knows, lacks] = byId(members) as [Member, Member, Member];
+    const text = await edit(members, 40);
+    await cluster.time.advance(20_000);
+    await owner.replica.upkeep.compactor.compact();
+    await cluster.until(() => isEqual(...members));
+    await cluster.time.advance(20_000);
+    const copy = owner.store.copy();
+    cutOff(lacks, owner, knows);
+    await owner.replica.upkeep.compactor.compact();
+    await cluster.until(() => isEqual(owner, knows));
+    expect(await held(knows)).toEqual({ successors: [], generation: 1 });
+    await stop(owner, knows);
+    cluster.network.cut.clear();
+    cutOff(knows, owner, lacks);
+    const { name } = owner.replica;
+    const again = await open(name, members.map(({ replica }) => replica.name), { ...options, store: copy });
+    await operate(again, { op: 'increment', path: '/n', value: 5 });
+    await cluster.until(() => isLinked(again, lacks) && isEqual(again, lacks));
+    const { successors } = await held(lacks);
+    expect(successors).toHaveLength(1);
+    // However long that is.
+    for (let looks = 0; looks < 4; looks++) {
+      await cluster.time.advance(20_000);
+      await again.replica.upkeep.compactor.compact();
+    }
+    expect(await held(again)).toEqual({ successors, generation: 0 });
+    cluster.network.cut.clear();
+    await cluster.until(() => isEqual(again, knows, lacks) && isLinked(again, knows), 120_000);
+    for (const each of [again, knows, lacks]) {
+      expect(await read(each)).toEqual({ text, n: 5 });
+      expect(await held(each)).toEqual({ successors: [], generation: 1 });
+    }
+  });
+
   test.each([false, true])(
     '[GC24] what a node wrote whose disk was set back to before a compaction is there, also when it hears of that by documents: %s',
     async (isCut) => {
