@@ -197,11 +197,12 @@ export class GenerationalDocument {
       const strangers = uncoveredOf(this.#covers, number, clocks);
       for (const client of strangers.keys()) if (!isOwn(client)) strangers.delete(client);
       if (strangers.size === 0) continue;
-      for (const change of salvage(core, strangers, includes(clocks, this.#covers, number))) {
+      const hadSeenCopied = includes(clocks, this.#covers, number);
+      updates.push(this.#cover(coverageOf(number, [...strangers.keys()].map((client) => [client, clocks.get(client)!]))));
+      for (const change of salvage(core, strangers, hadSeenCopied)) {
         const update = this.#attempt(change, author);
         if (update !== null) updates.push(update);
       }
-      updates.push(this.#cover(coverageOf(number, [...strangers.keys()].map((client) => [client, clocks.get(client)!]))));
     }
     return updates.length === 0 ? null : mergeDeltas(updates);
   }
@@ -284,10 +285,10 @@ export class GenerationalDocument {
       return { ...change, late: { ...change.late, hadSeenCopied: false } };
     }
     if (change.kind !== 'retract') return change;
-    const placed = placeIn(generation, change.duplicate);
-    if (placed === null) return null;
-    const { from, to, ...write } = placed;
-    return { kind: 'retract', duplicate: { ...write, places: [['', from, to]] } };
+    const { duplicate } = change;
+    const isCovered = generation === this.#generation.id && this.#covers.has(duplicate.client);
+    const placed = placeIn(generation, duplicate) ?? (isCovered ? { from: 0, to: 0 } : null);
+    return placed && { kind: 'retract', duplicate: { ...duplicate, places: [['', placed.from, placed.to]] } };
   }
 
   /** As `CrdtDocument.mergeClient`. @throws CrdtError `CRDT_UPDATE_FENCED` when it is of a generation that is gone. */

@@ -15,7 +15,7 @@ export interface TextRange {
   readonly length: number;
 }
 
-/** A write in one generation of a document. */
+/** A write in one generation of a document; without clocks, if it is in it under another name, because it was copied or made again. */
 export interface PlacedWrite extends Omit<DuplicateWrite, 'places'> {
   readonly from: number;
   readonly to: number;
@@ -69,13 +69,14 @@ function ownTexts({ client, from }: PlacedWrite): string {
 }
 
 /** Where the count of the write is still known: as a tally, or absorbed by what was set over it. */
-function correct(transaction: Transaction, node: Node, amount: number, { client, operation }: PlacedWrite): void {
+function correct(transaction: Transaction, node: Node, amount: number, write: PlacedWrite): void {
+  const { client, operation, from, to } = write;
   const isKnown = (of: number): boolean =>
     node.entries.some(
       (entry) =>
         entry.seen?.has(of) === true || (entry.kind === KIND.tally && (entry.corrects ?? entry.run.client) === of),
     );
-  if (isKnown(client) && !isKnown(operation)) transaction.put(KIND.tally, node, -amount, null, operation);
+  if ((from === to || isKnown(client)) && !isKnown(operation)) transaction.put(KIND.tally, node, -amount, null, operation);
 }
 
 /** One for each path: it stands for all the write has added there. */

@@ -20,6 +20,8 @@ interface Salvage {
   readonly strangers: Strangers;
   readonly hadSeenCopied: boolean;
   readonly changes: Change[];
+  /** What was taken back of writes that were made twice: after what it is taken back of. */
+  readonly corrections: Change[];
   /** Pointer of each text by the name of its root type. */
   readonly texts: Map<string, string>;
 }
@@ -30,7 +32,7 @@ interface Salvage {
  */
 export function salvage(document: CrdtDocument, strangers: Strangers, hadSeenCopied: boolean): readonly Change[] {
   const model = readModel(document);
-  const found: Salvage = { model, strangers, hadSeenCopied, changes: [], texts: new Map() };
+  const found: Salvage = { model, strangers, hadSeenCopied, changes: [], corrections: [], texts: new Map() };
   visit(found, model.root, []);
   const doc = createDoc();
   applyTo(doc, document.encode());
@@ -41,7 +43,7 @@ export function salvage(document: CrdtDocument, strangers: Strangers, hadSeenCop
       if (path !== undefined && value !== '') operate(found, { op: 'text-insert', path, index, value });
     }
   }
-  return found.changes;
+  return [...found.changes, ...found.corrections];
 }
 
 function visit(found: Salvage, node: Node, keys: readonly string[]): void {
@@ -65,7 +67,13 @@ function take(found: Salvage, { kind, value, corrects, run }: Entry, path: strin
   if (kind === KIND.value)
     found.changes.push({ kind: 'set-beside', late: { path, value, stamp: run.stamp, hadSeenCopied } });
   else if (kind === KIND.tally && corrects === null) operate(found, { op: 'increment', path, value: value as number });
+  else if (kind === KIND.tally) found.corrections.push(correctionOf(run.client, path, value as number, corrects!));
   else if (kind === KIND.member) operate(found, { op: 'set-add', path, value: parse(value as string) });
+}
+
+/** It names the operation, so that it counts once however many replicas make it again. */
+function correctionOf(client: number, path: string, value: number, operation: number): Change {
+  return { kind: 'retract', duplicate: { client, places: [['', 0, 0]], increments: [[path, -value]], operation } };
 }
 
 function isOf({ strangers }: Salvage, { run, clock }: Written): boolean {

@@ -212,6 +212,30 @@ describe('generations', () => {
     expect(JSON.parse(fourth.view().json)).toMatchObject({ n: 7 });
   });
 
+  test('[CP60] [CR16] what was made twice, once by who was set back, is taken back, whoever finds out first', () => {
+    for (const isKnownBefore of [true, false]) {
+      const increment = operate({ op: 'increment', path: '/n', value: 5 });
+      const { compacted, late } = setBack();
+      const twin = write(compacted, increment, A + 1);
+      const unseen = write(late, increment, B + 1);
+      const twice = { client: B + 1, places: placesOf(unseen, B + 1), increments: [['/n', 5]] as const, operation: 2 ** 43 + 1 };
+      const retract: Change = { kind: 'retract', duplicate: twice };
+      // Who has the next generation does not count it yet.
+      expect(compacted.change(retract, author())).toBe(null);
+      if (isKnownBefore) write(late, retract, B + 1);
+      late.apply(compacted.encode());
+      const again = late.salvage(isOwn, author)!;
+      compacted.apply(again);
+      const back = [compacted, late].map((each) => each.change(retract, { client: each === late ? A + 2 : A + 3, stamp: stamp++ }));
+      if (isKnownBefore) expect(back).toEqual([null, null]);
+      else for (const each of [compacted, late]) each.apply(back[each === late ? 0 : 1]!);
+      for (const each of [compacted, late]) {
+        each.apply(twin);
+        expect(JSON.parse(each.view().json)).toMatchObject({ n: 5 });
+      }
+    }
+  });
+
   test('[CP61] a value that is made again replaces what its writer had seen, and stands beside what it had not', () => {
     for (const isSeen of [true, false]) {
       const { compacted, late } = setBack(patch({ seen: 'late', gone: null }));

@@ -147,3 +147,36 @@ test('[GC30] a node that does not know of the compaction yet neither gets nor gi
   for (const node of all) expect(await readOn(node, 't')).toEqual({ list: before.list, n: 1111 });
   expect(shownOn(leaf, 't')).toEqual({ list: before.list, n: 1111 });
 });
+
+test('[GC30] a leaf that hears of a compaction from a node that is behind takes it over when that has caught up, unless told again', async () => {
+  const all = await nodes('a', 'b');
+  const [first, other] = [...all].sort((x, y) => (x.replica.nodeId < y.replica.nodeId ? -1 : 1)) as [
+    HostNode,
+    HostNode,
+  ];
+  await grow(first);
+  await settled(first, other);
+  await world.time.advance(10_000);
+  await compact(first);
+  await settled(first, other);
+  await world.time.advance(10_000);
+  const leaf = await world.leaf({ nodes: [other.name, first.name] });
+  await world.settle(leaf);
+  expect(leaf.leaf.status().url).toBe(other.name);
+  world.cluster.network.cut.add('a|b');
+  await compact(first);
+  expect(compacted(first)).toBe(1);
+  await operate(first, { op: 'increment', path: '/n', value: 10 });
+  // Of this the leaf knows, and the node that knows of the compaction does not.
+  await other.replica.database('app').write('todos', 'u', { kind: 'replace', value: { seen: true } });
+  await world.until(() => shownOn(leaf, 'u') !== null);
+  const before = shownOn(leaf, 't') as { list: unknown[]; n: number };
+  world.cut(other.name);
+  await world.until(() => leaf.leaf.status().url === first.name && leaf.leaf.status().state === 'online', 60_000);
+  await world.time.advance(3000);
+  expect(shownOn(leaf, 't')).toEqual(before);
+  world.cluster.network.cut.clear();
+  await settled(first, other);
+  await world.time.advance(10_000);
+  expect(shownOn(leaf, 't')).toEqual({ ...before, n: before.n + 10 });
+});
