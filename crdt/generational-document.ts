@@ -198,7 +198,14 @@ export class GenerationalDocument {
       for (const client of strangers.keys()) if (!isOwn(client)) strangers.delete(client);
       if (strangers.size === 0) continue;
       const hadSeenCopied = includes(clocks, this.#covers, number);
-      updates.push(this.#cover(coverageOf(number, [...strangers.keys()].map((client) => [client, clocks.get(client)!]))));
+      updates.push(
+        this.#cover(
+          coverageOf(
+            number,
+            [...strangers.keys()].map((client) => [client, clocks.get(client)!]),
+          ),
+        ),
+      );
       for (const change of salvage(core, strangers, hadSeenCopied)) {
         const update = this.#attempt(change, author);
         if (update !== null) updates.push(update);

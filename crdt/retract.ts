@@ -76,7 +76,8 @@ function correct(transaction: Transaction, node: Node, amount: number, write: Pl
       (entry) =>
         entry.seen?.has(of) === true || (entry.kind === KIND.tally && (entry.corrects ?? entry.run.client) === of),
     );
-  if ((from === to || isKnown(client)) && !isKnown(operation)) transaction.put(KIND.tally, node, -amount, null, operation);
+  if ((from === to || isKnown(client)) && !isKnown(operation))
+    transaction.put(KIND.tally, node, -amount, null, operation);
 }
 
 /** One for each path: it stands for all the write has added there. */

@@ -71,22 +71,34 @@ export class Successor {
       ...(deletePolicy && { deletePolicy }),
       limits: UNLIMITED,
     };
+    const unseen = this.#uncoveredBefore(core, update, generation);
+    // What we did not follow so far is in nobody's place but ours: all of it is made again, or none.
+    if (unseen.has(client)) return { id: this.id, covers: NO_COVERAGE, isWhole: false, bytes: NOTHING };
     const updates: Uint8Array[] = [];
-    const isAlike = showsSame(this.document.view(), before);
-    if (own !== null && isAlike) this.#attempt(updates, () => this.document.change(own, by));
     const shown = core.view();
-    if (!showsSame(this.document.view(), shown)) {
+    const isAlike = showsSame(this.document.view(), before);
+    const isRepeatable = own !== null && (isAlike || isPlaceless(own));
+    if (isRepeatable) this.#attempt(updates, () => this.document.change(own, by));
+    // What others did not follow is not ours to bring: its writer may do so, too.
+    if (unseen.size === 0 && !showsSame(this.document.view(), shown)) {
       this.#attempt(updates, () => {
         const all: Change = shown.exists ? { kind: 'replace', value: parseShown(shown.json) } : { kind: 'delete' };
         return this.document.change(all, { ...by, types: shownTypes(core) });
       });
     }
     // What it cannot follow it lacks, and says so: who decides will give it up.
-    const isFollowed = showsSame(this.document.view(), shown);
+    const isFollowed = unseen.size > 0 ? isRepeatable : showsSame(this.document.view(), shown);
     const covers = isFollowed ? coverageOf(generation, clocksAfter(update)) : NO_COVERAGE;
     this.#covers = joinCoverage(this.#covers, covers);
     const bytes = updates.length === 0 ? NOTHING : updates.length === 1 ? updates[0]! : Y.mergeUpdates(updates);
     return { id: this.id, covers, isWhole: false, bytes };
+  }
+
+  /** What it lacks of what was there before an update: coverage grows without gaps, or a later write would hide an earlier one. */
+  #uncoveredBefore(core: CrdtDocument, update: Uint8Array, generation: number): ReadonlyMap<number, number> {
+    const clocks = clocksOf(core);
+    for (const [client, { from }] of inspectUpdate(update).clients) clocks.set(client, from);
+    return uncoveredOf(this.#covers, generation, clocks);
   }
 
   /** What cannot be made here, as an operation on an element that is not there, shows when the values are compared. */
@@ -102,6 +114,14 @@ export class Successor {
 
 export function clocksOf(document: CrdtDocument): Map<number, number> {
   return Y.decodeStateVector(document.encodeStateVector());
+}
+
+const PLACELESS: ReadonlySet<string> = new Set(['increment', 'append', 'set-add', 'set-remove']);
+
+/** Is a change the same whatever else there is? */
+function isPlaceless(change: Change): boolean {
+  if (change.kind === 'operations') return change.operations.every(({ op }) => PLACELESS.has(op));
+  return change.kind === 'merge-patch' || change.kind === 'set-beside' || change.kind === 'retract';
 }
 
 function showsSame(a: DocumentView, b: DocumentView): boolean {

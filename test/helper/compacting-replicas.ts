@@ -96,7 +96,8 @@ export class CompactingReplica {
     for (const [client, count] of from.applied) {
       const held = this.applied.get(client) ?? 0;
       const next = held < count ? this.#world.logs.get(client)!.sent[held] : undefined;
-      if (next === undefined || ![...next.deps].every(([other, seq]) => (this.applied.get(other) ?? 0) >= seq)) continue;
+      if (next === undefined || ![...next.deps].every(([other, seq]) => (this.applied.get(other) ?? 0) >= seq))
+        continue;
       this.document.apply(next.update);
       if (next.plain !== null) this.plain.apply(next.plain);
       this.applied.set(client, held + 1);
@@ -163,13 +164,21 @@ export class CompactingReplica {
     return { parts: this.document.encodeParts(), plain: this.plain.encode(), applied: new Map(this.applied) };
   }
 
-  /** What it wrote since is with the others. */
-  setBack({ parts, plain, applied }: Backup): void {
+  /**
+   * What it wrote since is with the others. Not a second time before they have what it made again: nobody else can do that.
+   *
+   * @returns False when it was not set back.
+   */
+  setBack({ parts, plain, applied }: Backup): boolean {
+    const { logs } = this.#world;
+    const [first] = [...logs].find(([, { owner }]) => owner === this.index)!;
+    if (this.client !== first && (applied.get(this.client) ?? 0) < logs.get(this.client)!.sent.length) return false;
     this.document = GenerationalDocument.load(...parts);
     this.plain = CrdtDocument.load(plain);
     this.applied = new Map(applied);
     this.#begun = new Map();
     this.client = this.#beginLog();
+    return true;
   }
 }
 

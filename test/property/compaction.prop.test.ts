@@ -211,8 +211,7 @@ test('[GC24] [CP60] replicas that are set back at any time lose nothing, count n
           for (const each of replicas) successions += each.decide() === 'succeeded' ? 1 : 0;
         } else if (kind === 6) backups[replica.index] = replica.backUp();
         else if (kind === 7) {
-          replica.setBack(backups[replica.index]!);
-          setBacks++;
+          if (replica.setBack(backups[replica.index]!)) setBacks++;
         } else replica.write(growing(step, choices), 1000 + time);
         if (choices.next(5) === 0) replica.repeat(choices.next(100));
         if (choices.next(5) === 0) replica.reload();

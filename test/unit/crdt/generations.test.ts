@@ -116,6 +116,21 @@ describe('generations', () => {
     expect(copyOf(b).encode()).toEqual(b.encode());
   });
 
+  test('[CP64] what its writer wrote before it held the successor is not hidden by what it writes then, nor brought to it twice', () => {
+    const a = edited(10);
+    const [b, c] = [copyOf(a), copyOf(a)];
+    const unseen = write(b, operate({ op: 'text-insert', path: '/text', index: 0, value: '<unseen>' }), B);
+    const prepared = a.prepare('s.1')!;
+    for (const each of [b, c]) each.apply(prepared);
+    c.apply(unseen);
+    const after = write(b, operate({ op: 'text-insert', path: '/text', index: 0, value: '<b>' }), B);
+    const other = write(c, operate({ op: 'text-insert', path: '/text', index: 0, value: '<c>' }), B + 1);
+    for (const update of [unseen, after]) a.apply(update);
+    expect(a.isFollowed('s.1')).toBe(false);
+    for (const each of [a, b, c]) for (const update of [after, other]) each.apply(update);
+    expect((JSON.parse(b.view().json) as { text: string }).text.match(/<unseen>/g)).toHaveLength(1);
+  });
+
   test('[CR21] of two successors that were prepared without knowing of each other none is followed', () => {
     const a = edited(10);
     const b = copyOf(a);
@@ -161,7 +176,10 @@ describe('generations', () => {
   }
   const isOwn = (client: number): boolean => client === B + 1 || client === B + 2;
   const author = (): { client: number; stamp: number } => ({ client: B + 2, stamp: stamp++ });
-  const shown = ({ n, list }: { n: unknown; list: unknown[] }): unknown => [n, list.filter((value) => value === 'late')];
+  const shown = ({ n, list }: { n: unknown; list: unknown[] }): unknown => [
+    n,
+    list.filter((value) => value === 'late'),
+  ];
 
   test('[CP60] what a generation that is gone had and the next one does not include is made again once, however often it is heard of', () => {
     const append = operate({ op: 'append', path: '/list', value: 'late' });
@@ -218,7 +236,12 @@ describe('generations', () => {
       const { compacted, late } = setBack();
       const twin = write(compacted, increment, A + 1);
       const unseen = write(late, increment, B + 1);
-      const twice = { client: B + 1, places: placesOf(unseen, B + 1), increments: [['/n', 5]] as const, operation: 2 ** 43 + 1 };
+      const twice = {
+        client: B + 1,
+        places: placesOf(unseen, B + 1),
+        increments: [['/n', 5]] as const,
+        operation: 2 ** 43 + 1,
+      };
       const retract: Change = { kind: 'retract', duplicate: twice };
       // Who has the next generation does not count it yet.
       expect(compacted.change(retract, author())).toBe(null);
@@ -226,7 +249,9 @@ describe('generations', () => {
       late.apply(compacted.encode());
       const again = late.salvage(isOwn, author)!;
       compacted.apply(again);
-      const back = [compacted, late].map((each) => each.change(retract, { client: each === late ? A + 2 : A + 3, stamp: stamp++ }));
+      const back = [compacted, late].map((each) =>
+        each.change(retract, { client: each === late ? A + 2 : A + 3, stamp: stamp++ }),
+      );
       if (isKnownBefore) expect(back).toEqual([null, null]);
       else for (const each of [compacted, late]) each.apply(back[each === late ? 0 : 1]!);
       for (const each of [compacted, late]) {

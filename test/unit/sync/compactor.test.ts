@@ -363,7 +363,11 @@ describe('compaction', { timeout: 60_000 }, () => {
     cluster.network.cut.clear();
     cutOff(knows, owner, lacks);
     const { name } = owner.replica;
-    const again = await open(name, members.map(({ replica }) => replica.name), { ...options, store: copy });
+    const again = await open(
+      name,
+      members.map(({ replica }) => replica.name),
+      { ...options, store: copy },
+    );
     await operate(again, { op: 'increment', path: '/n', value: 5 });
     await cluster.until(() => isLinked(again, lacks) && isEqual(again, lacks));
     const { successors } = await held(lacks);
