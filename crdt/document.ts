@@ -7,22 +7,18 @@ import * as Y from 'yjs';
 import { assert } from './assert.ts';
 import { canonicalJson, canonicalOrder } from './canonical-json.ts';
 import type { Author, Change, Conflict, DocumentOutline, DocumentView, DuplicateWrite } from './change.ts';
-import { judge, mergeEdits, mergeObserved, mergeRun, NO_RUN } from './client-merge.ts';
-import type { JudgedEdit, MergedRun } from './client-merge.ts';
-import type { ClientAdmission, ClientEdit, ClientMerge } from './client-update.ts';
 import { checkBytes, checkDocument, checkSize } from './document-check.ts';
 import { conflictsOf, viewOf } from './document-view.ts';
 import { edit } from './edit.ts';
 import { CrdtError } from './errors.ts';
 import { readFirstState, restoreFirstState, type FirstState } from './first-state.ts';
 import { isSimple } from './fresh-state.ts';
+import type { Interior, MergedUpdate } from './interior.ts';
 import type { JsonObject } from './json-value.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import { mayKeep, UPDATES_MAX } from './kept-updates.ts';
 import { createModel, type Model } from './model.ts';
-import { checkRegisters, type RegisterAdmission } from './register-check.ts';
 import { retract } from './retract.ts';
-import type { RootTouch } from './root-touch.ts';
 import { plainOrder, readPlainState } from './plain-state.ts';
 import { applyPlainUpdate, readPlainParts } from './plain-update.ts';
 import { Outline } from './outline.ts';
@@ -38,7 +34,6 @@ import {
   applyTo,
   clocksOf,
   diffOf,
-  hasTombstone,
   editRoots,
   hasGap,
   loadDoc,
@@ -52,11 +47,12 @@ import {
 
 /** Two seconds between marks of a document that clients edit. */
 const MARK_STAMPS = 2000 * STAMPS_PER_MS;
-/** The clocks of pages are not those of nodes; a write from further ahead is refused. */
-const CLIENT_ADVANCE_STAMPS = 24 * 3_600_000 * STAMPS_PER_MS;
 const EMPTY_STATE: Uint8Array = Uint8Array.of(0, 0);
 /** JSON is rarely longer than so many times the state. */
 const JSON_PER_BYTE = 4;
+
+/** @internal */
+export let interiorOf: (document: CrdtDocument) => Interior;
 
 /**
  * A document. Not safe to share between callers that interleave within one call; every call is synchronous.
@@ -83,6 +79,18 @@ export class CrdtDocument {
   /** An editor wrote in it. */
   #isShared = false;
   readonly #outline = new Outline();
+
+  static {
+    interiorOf = (document) => ({
+      doc: () => document.#merge(),
+      bytes: () => document.#bytes,
+      exists: () => (document.outline ?? document.view()).exists,
+      model: () => document.#read(),
+      checkpoint: () => document.#checkpoint(),
+      take: (merged, model) => document.#take(merged, model),
+      mark: (author) => document.#mark(author),
+    });
+  }
 
   private constructor() {}
 
@@ -191,61 +199,6 @@ export class CrdtDocument {
     }
   }
 
-  /**
-   * Merges an update of a Yjs client or leaf, who need not be trusted. A deleted document may begin anew with it.
-   *
-   * @returns Updates for other replicas, in order: what was new. None when nothing was.
-   * @throws CrdtError as `checkClientUpdate` does; nothing was applied.
-   */
-  mergeClient(update: Uint8Array, admission: ClientAdmission, author: Author): readonly Uint8Array[] {
-    const judged = this.#judge({ update, admission });
-    if (judged === null) return [];
-    const restore = this.#checkpoint();
-    try {
-      const before = judged.isAnew
-        ? this.change({ kind: 'merge-patch', patch: {} }, author)
-        : this.#mark(author, judged.isDeleted || admission.writers !== undefined);
-      const stampMax = author.stamp + CLIENT_ADVANCE_STAMPS;
-      const effect = this.#mergeEffect(update, judged.touch, { ...admission, stampMax });
-      return [before, effect].filter((part) => part !== null);
-    } catch (error) {
-      restore();
-      throw error;
-    }
-  }
-
-  /** The same of several, in order, which are refused one by one. Neighbours that only edit shared types become one update. */
-  mergeClients(edits: readonly ClientEdit[], author: Author): ClientMerge {
-    return mergeEdits(edits, {
-      alone: ({ update, admission }) => this.mergeClient(update, admission, author),
-      together: (run) => this.#mergeRun(run, author),
-    });
-  }
-
-  /** @returns Null when Yjs fails on one of them. */
-  #mergeRun(edits: readonly ClientEdit[], author: Author): MergedRun | null {
-    const doc = this.#merge();
-    if (hasTombstone(doc)) return NO_RUN;
-    const restore = this.#checkpoint();
-    try {
-      const { transaction, effect, ...run } = mergeRun(doc, edits, (edit, before) => this.#judge(edit, before));
-      if (effect === null) return { ...run, updates: [] };
-      this.#outline.follow(transaction);
-      this.#discardModel();
-      this.#keep(effect);
-      const mark = this.#mark(author, false);
-      return { ...run, updates: mark === null ? [effect] : [effect, mark] };
-    } catch {
-      restore();
-      return null;
-    }
-  }
-
-  #judge(edit: ClientEdit, bytesBefore: number = 0): JudgedEdit | null {
-    const exists = (): boolean => (this.outline ?? this.view()).exists;
-    return judge(this.#merge(), edit, { bytes: this.#bytes + bytesBefore, exists });
-  }
-
   /** Returns what takes back all that comes now. */
   #checkpoint(): () => void {
     const [state, updates, bytes, markedAt] = [this.#state, [...this.#updates], this.#bytes, this.#markedAt];
@@ -257,8 +210,8 @@ export class CrdtDocument {
   }
 
   /** Updates of clients do not say when they were made: once in a while a write without content does. */
-  #mark(author: Author, isNeedless: boolean): Uint8Array | null {
-    if (isNeedless || author.stamp - this.#markedAt < MARK_STAMPS) return null;
+  #mark(author: Author): Uint8Array | null {
+    if (author.stamp - this.#markedAt < MARK_STAMPS) return null;
     this.#markedAt = author.stamp;
     const { known } = this.#outline;
     this.#model ??= readOwn(this.#merge());
@@ -268,16 +221,13 @@ export class CrdtDocument {
     return update;
   }
 
-  /** Merges a checked update and returns what was new in it: what others need is seldom all that a client sends. */
-  #mergeEffect(update: Uint8Array, { isTouched }: RootTouch, may: RegisterAdmission): Uint8Array | null {
-    const [before, doc] = [isTouched ? this.#read() : null, this.#merge()];
-    const { transaction, effect } = mergeObserved(doc, update);
+  /** Takes over what was merged into the Y.Doc, and the model of it if somebody made one. */
+  #take({ transaction, effect }: MergedUpdate, model: Model | null): void {
     this.#outline.follow(transaction);
-    if (effect === null) return null;
+    if (effect === null) return;
     this.#discardModel();
-    if (before !== null) checkRegisters(doc, before, (this.#model = readDoc(doc)), may);
+    this.#model = model;
     this.#keep(effect);
-    return effect;
   }
 
   /** Returns what a replica with these clocks lacks, of a document that exists. */

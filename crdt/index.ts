@@ -30,6 +30,7 @@ export type {
   WrittenBy,
 } from './change.ts';
 export { CrdtDocument } from './document.ts';
+export { mergeClient, mergeClients } from './client-merge.ts';
 export { openDocument } from './live-document.ts';
 export type { LiveDocument, LiveEvent, LiveObserver, LiveOptions, LiveWrite } from './live-document.ts';
 export type { JsonChange } from './json-change.ts';

@@ -5,7 +5,7 @@
  * this node.
  */
 import { recordOf } from './forgetting.ts';
-import { assert, type ClientEdit, type ClientMerge } from '../crdt/index.ts';
+import { assert, mergeClients, type ClientEdit, type ClientMerge } from '../crdt/index.ts';
 import type { Database } from './database.ts';
 import { ready } from './document-slot.ts';
 import type { DocumentSlot } from './document-slot.ts';
@@ -102,7 +102,7 @@ export class SharedDocument {
     this.#database.assertOpen();
     const slot = this.#open;
     const origin = log.followEpoch(clock.last);
-    const { updates, refused } = slot.document.mergeClients(edits, { client: origin, stamp: clock.tick() });
+    const { updates, refused } = mergeClients(slot.document, edits, { client: origin, stamp: clock.tick() });
     for (const update of updates) {
       slot.touch(origin, log.append(recordOf(slot, update, origin), slot.vector));
       table.touch(slot, update);

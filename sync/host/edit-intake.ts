@@ -3,7 +3,7 @@
  * Owns what leaves have written on its way into the documents of a node. An edit is judged as that of an editor and becomes a record of
  * this node; its Yjs client remains the leaf's. The same edit again changes nothing, here or on any other node.
  */
-import { AtollError } from '../../crdt/index.ts';
+import { AtollError, mergeClient } from '../../crdt/index.ts';
 import type { ClientAdmission } from '../../crdt/index.ts';
 import type { Database } from '../database.ts';
 import { ready } from '../document-slot.ts';
@@ -57,7 +57,7 @@ function merge({ database, writers, bytesMax }: EditPlace, slot: DocumentSlot, e
   const admission: ClientAdmission = { isReadOnly: false, writers, isBeginning: edit.isBeginning, bytesMax };
   let updates: readonly Uint8Array[];
   try {
-    updates = slot.document.mergeClient(edit.update, admission, { client: origin, stamp: clock.tick() });
+    updates = mergeClient(slot.document, edit.update, admission, { client: origin, stamp: clock.tick() });
   } catch (error) {
     slot.restore();
     throw error;

@@ -4,7 +4,7 @@
  * they meet a node, and may meet another one the next time. No transport, no clock: every choice is an argument.
  */
 import * as Y from 'yjs';
-import { CrdtError, encodeStamp, openDocument, stampMs } from '../../crdt/index.ts';
+import { CrdtError, encodeStamp, openDocument, stampMs, mergeClient } from '../../crdt/index.ts';
 import type {
   Change,
   ClientAdmission,
@@ -96,7 +96,7 @@ export class LiveWorld {
   /** Gives a node an update of a client. */
   send(update: Uint8Array, node: DocumentReplica): void {
     const author = { client: node.client, stamp: this.stamp };
-    for (const effect of node.document.mergeClient(update, ADMISSION, author)) node.record(effect);
+    for (const effect of mergeClient(node.document, update, ADMISSION, author)) node.record(effect);
   }
 
   /** Everybody meets everybody. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import * as Y from 'yjs';
-import { CrdtDocument } from '../../crdt/index.ts';
+import { CrdtDocument, mergeClient } from '../../crdt/index.ts';
 import type { Change } from '../../crdt/index.ts';
 
 /**
@@ -90,7 +90,7 @@ test('[YJ40] what a document says without being rendered is what its content say
           const before = Y.encodeStateVector(doc);
           doc.transact(() => edit(doc, each));
           const update = Y.encodeStateAsUpdate(doc, before);
-          for (const effect of document.mergeClient(update, ADMISSION, author)) others(effect);
+          for (const effect of mergeClient(document, update, ADMISSION, author)) others(effect);
         }
         for (const copy of [document, peer]) {
           const { outline } = copy;
@@ -113,7 +113,7 @@ test('[YJ40] a character in a text that was shown leaves it known; what may chan
   const document = CrdtDocument.create();
   const take = (): void => {
     const author = { client: 2 ** 32 + 9, stamp: 5 };
-    document.mergeClient(Y.encodeStateAsUpdate(editor), ADMISSION, author);
+    mergeClient(document, Y.encodeStateAsUpdate(editor), ADMISSION, author);
   };
   editor.getText('text').insert(0, 'hello');
   take();

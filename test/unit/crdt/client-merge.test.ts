@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import * as Y from 'yjs';
-import { CrdtDocument, openDocument } from '../../../crdt/index.ts';
+import { CrdtDocument, openDocument, mergeClient, mergeClients } from '../../../crdt/index.ts';
 import type { ClientAdmission, ClientEdit, CrdtError } from '../../../crdt/index.ts';
 
 const AUTHOR = { client: 2 ** 32 + 9, stamp: 5000 };
@@ -11,7 +11,7 @@ function begin(editors: number): { readonly document: CrdtDocument; readonly doc
   const document = CrdtDocument.create();
   const first = new Y.Doc();
   first.getText('text').insert(0, '.');
-  document.mergeClient(Y.encodeStateAsUpdate(first), ADMISSION, AUTHOR);
+  mergeClient(document, Y.encodeStateAsUpdate(first), ADMISSION, AUTHOR);
   const docs = Array.from({ length: editors }, (_, index) => {
     const doc = new Y.Doc();
     doc.clientID = 100 + index;
@@ -39,7 +39,7 @@ test('[YJ80] what many type at one moment is one update, with all of it', () => 
   const { document, docs } = begin(20);
   const follower = CrdtDocument.load(document.encode());
   const edits = docs.map((doc, index) => typed(doc, String.fromCharCode(97 + index)));
-  const { updates, refused } = document.mergeClients(edits, AUTHOR);
+  const { updates, refused } = mergeClients(document, edits, AUTHOR);
   expect(updates).toHaveLength(1);
   expect(refused.size).toBe(0);
   follower.apply(updates[0]!);
@@ -50,7 +50,7 @@ test('[YJ80] what many type at one moment is one update, with all of it', () => 
   expect(textOf(follower)).toBe(textOf(document));
   for (const doc of docs) expect(doc.getText('text').toJSON()).toBe(textOf(document));
   // What one that was here before is told again changes nothing.
-  expect(document.mergeClients(edits, AUTHOR)).toMatchObject({ updates: [] });
+  expect(mergeClients(document, edits, AUTHOR)).toMatchObject({ updates: [] });
 });
 
 test('[YJ80] one that is refused takes nothing of the others with it, and the next build on those before them', () => {
@@ -64,7 +64,7 @@ test('[YJ80] one that is refused takes nothing of the others with it, and the ne
     typed(first, 'A'),
     typed(fourth, 'd'.repeat(1000), { bytesMax: 1000 }),
   ];
-  const { updates, refused } = document.mergeClients(edits, AUTHOR);
+  const { updates, refused } = mergeClients(document, edits, AUTHOR);
   expect(codes(refused, edits)).toEqual([
     undefined,
     'CRDT_UPDATE_MALFORMED',
@@ -80,7 +80,7 @@ test('[YJ80] one that is refused takes nothing of the others with it, and the ne
 test('[YJ80] together they have no more bytes than each of them may find there', () => {
   const { document, docs } = begin(10);
   const edits = docs.map((doc) => typed(doc, 'x'.repeat(300), { bytesMax: 1000 }));
-  const { refused } = document.mergeClients(edits, AUTHOR);
+  const { refused } = mergeClients(document, edits, AUTHOR);
   expect(codes(refused, edits).filter((code) => code === 'CRDT_LIMIT_EXCEEDED')).toHaveLength(7);
   expect(textOf(document)).toHaveLength(901);
 });
@@ -97,7 +97,7 @@ test('[YJ80] writes of pages, and what begins a document, are merged one by one'
   doc.getText('text').insert(2, 'z');
   const edits = updates.map((update) => ({ update, admission: ADMISSION }));
   const author = { ...AUTHOR, stamp: 2 ** 50 };
-  const merge = document.mergeClients(edits, author);
+  const merge = mergeClients(document, edits, author);
   expect(merge.refused.size).toBe(0);
   expect(JSON.parse(document.view().json)).toEqual({ n: 2, text: 'xyz' });
   // The beginning and the first, a mark and the page, the last two.
@@ -123,7 +123,7 @@ test('[YJ80] where Yjs fails on one of them, the others are merged all the same'
     },
     typed(third, 'c'),
   ];
-  const { updates, refused } = document.mergeClients(edits, AUTHOR);
+  const { updates, refused } = mergeClients(document, edits, AUTHOR);
   expect(codes(refused, edits)).toEqual([undefined, 'CRDT_UPDATE_MALFORMED', undefined]);
   expect(updates).toHaveLength(2);
   expect([...textOf(document)].toSorted()).toEqual(['.', 'a', 'c']);

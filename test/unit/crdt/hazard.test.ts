@@ -4,7 +4,7 @@
  */
 import { expect, test } from 'vitest';
 import * as Y from 'yjs';
-import { CrdtDocument, normaliseState, type Author, type ClientAdmission } from '../../../crdt/index.ts';
+import { CrdtDocument, normaliseState, mergeClient, type Author, type ClientAdmission } from '../../../crdt/index.ts';
 import { codeOf } from '../../helper/crdt-failure.ts';
 
 const AUTHOR: Author = { client: 2 ** 33 + 5, stamp: 1000 };
@@ -135,7 +135,7 @@ test('[CR13] Yjs: anyone may write as anyone; here only as the clients the sende
   const update = sender.change({ kind: 'replace', value: { k: 1 } }, AUTHOR)!;
   const receiver = CrdtDocument.create();
   const merge = (admission: Partial<ClientAdmission>): number =>
-    receiver.mergeClient(update, { isReadOnly: false, bytesMax: 1000, isBeginning: true, ...admission }, OTHER).length;
+    mergeClient(receiver, update, { isReadOnly: false, bytesMax: 1000, isBeginning: true, ...admission }, OTHER).length;
   expect(codeOf(() => merge({}))).toBe('CRDT_UPDATE_GAP');
   expect(codeOf(() => merge({ writers: new Set([OTHER.client]) }))).toBe('CRDT_UPDATE_FORBIDDEN');
   expect(codeOf(() => merge({ writers: new Set([AUTHOR.client]), bytesMax: 10 }))).toBe('CRDT_LIMIT_EXCEEDED');

@@ -1,6 +1,6 @@
 import { describe, expect, expectTypeOf, test } from 'vitest';
 import * as Y from 'yjs';
-import { CrdtDocument, encodeStamp, openDocument } from '../../../crdt/index.ts';
+import { CrdtDocument, encodeStamp, openDocument, mergeClient } from '../../../crdt/index.ts';
 import type { At, Author, Change, LiveDocument, LiveEvent, LiveOptions, Path } from '../../../crdt/index.ts';
 
 const NODE = 2 ** 32 + 7;
@@ -37,7 +37,7 @@ class Node {
 
   sync(doc: Y.Doc): void {
     const update = Y.encodeStateAsUpdate(doc, this.document.encodeStateVector());
-    this.document.mergeClient(update, { isReadOnly: false, bytesMax: 1_000_000 }, this.#author());
+    mergeClient(this.document, update, { isReadOnly: false, bytesMax: 1_000_000 }, this.#author());
     if (this.document.view().exists) Y.applyUpdate(doc, this.document.encodeDiff(Y.encodeStateVector(doc)), 'provider');
   }
 

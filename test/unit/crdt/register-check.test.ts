@@ -3,7 +3,7 @@
  */
 import { beforeEach, describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
-import { CrdtDocument, encodeStamp, openDocument } from '../../../crdt/index.ts';
+import { CrdtDocument, encodeStamp, openDocument, mergeClient } from '../../../crdt/index.ts';
 import type { Author, Change, JsonObject, LiveDocument } from '../../../crdt/index.ts';
 
 const NODE = 2 ** 32 + 7;
@@ -38,7 +38,7 @@ function write(change: Change): void {
 }
 
 function merge(doc: Y.Doc): void {
-  document.mergeClient(Y.encodeStateAsUpdate(doc, document.encodeStateVector()), ADMISSION, author());
+  mergeClient(document, Y.encodeStateAsUpdate(doc, document.encodeStateVector()), ADMISSION, author());
 }
 
 const rows = (doc: Y.Doc): Y.Array<unknown> => doc.getArray('~');

@@ -1,7 +1,14 @@
 /** Editors that have not met use one root for different kinds of content: whatever is written over that over REST, it is what shows. */
 import * as Y from 'yjs';
 import { expect, test } from 'vitest';
-import { canonicalJson, CrdtDocument, openDocument, type Change, type JsonValue } from '../../../crdt/index.ts';
+import {
+  canonicalJson,
+  CrdtDocument,
+  openDocument,
+  mergeClient,
+  type Change,
+  type JsonValue,
+} from '../../../crdt/index.ts';
 
 const KINDS = {
   text: (doc: Y.Doc) => doc.getText('a').insert(0, 'hello'),
@@ -30,7 +37,7 @@ function createMixed(kinds: readonly Kind[]): CrdtDocument {
     editor.clientID = 10 + i;
     KINDS[kind](editor);
     const admission = { isReadOnly: false, bytesMax: 1_000_000 };
-    document.mergeClient(Y.encodeStateAsUpdate(editor), admission, { client: 2 ** 32 + 9, stamp: 1000 });
+    mergeClient(document, Y.encodeStateAsUpdate(editor), admission, { client: 2 ** 32 + 9, stamp: 1000 });
   }
   return document;
 }

@@ -1,6 +1,6 @@
 import * as Y from 'yjs';
 import { describe, expect, test } from 'vitest';
-import { CrdtDocument, normaliseState } from '../../../crdt/index.ts';
+import { CrdtDocument, normaliseState, mergeClient } from '../../../crdt/index.ts';
 import type { Change, JsonObject, JsonValue } from '../../../crdt/index.ts';
 import { canonicalJson } from '../../../crdt/canonical-json.ts';
 
@@ -21,7 +21,7 @@ class Pair {
   edit(edit: (doc: Y.Doc) => void): void {
     this.editor.transact(() => edit(this.editor));
     const author = { ...AUTHOR, stamp: ++this.#stamp };
-    const effects = this.document.mergeClient(Y.encodeStateAsUpdate(this.editor), ADMISSION, author);
+    const effects = mergeClient(this.document, Y.encodeStateAsUpdate(this.editor), ADMISSION, author);
     for (const effect of effects) Y.applyUpdate(this.editor, effect);
   }
 
@@ -290,7 +290,7 @@ describe('[SH2] writes edit the type', () => {
     Y.applyUpdate(other, Y.encodeStateAsUpdate(pair.editor));
     other.getText('text').insert(3, ' two');
     pair.write(replace({ text: 'one three four' }));
-    pair.document.mergeClient(Y.encodeStateAsUpdate(other, late), ADMISSION, AUTHOR);
+    mergeClient(pair.document, Y.encodeStateAsUpdate(other, late), ADMISSION, AUTHOR);
     expect(pair.json).toEqual({ text: 'one two three four' });
   });
 
@@ -312,7 +312,7 @@ test('[SH5] a document that clients edit says when, and that they made it', () =
   const second = 1000 * 4096;
   const edit = (stamp: number): number => {
     editor.getText('r').insert(0, 'x');
-    return document.mergeClient(Y.encodeStateAsUpdate(editor), ADMISSION, { ...AUTHOR, stamp }).length;
+    return mergeClient(document, Y.encodeStateAsUpdate(editor), ADMISSION, { ...AUTHOR, stamp }).length;
   };
   expect(edit(10 * second)).toBe(2);
   expect(document.view()).toMatchObject({ exists: true, json: '{"r":"x"}', modified: 10 * second });

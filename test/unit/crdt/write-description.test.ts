@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import * as Y from 'yjs';
-import { CrdtDocument, describeWrites, encodeStamp, openDocument } from '../../../crdt/index.ts';
+import { CrdtDocument, describeWrites, encodeStamp, openDocument, mergeClient } from '../../../crdt/index.ts';
 
 const NOW = Date.UTC(2026, 0);
 
@@ -13,7 +13,7 @@ function describeEdit(prepare: (doc: Y.Doc) => void, edit: (doc: Y.Doc) => void)
   const send = (): readonly Uint8Array[] => {
     const update = Y.encodeStateAsUpdate(doc, document.encodeStateVector());
     const author = { client: 2 ** 32 + 1, stamp: ++stamp };
-    return document.mergeClient(update, { isReadOnly: false, bytesMax: 1_000_000 }, author);
+    return mergeClient(document, update, { isReadOnly: false, bytesMax: 1_000_000 }, author);
   };
   doc.transact(() => prepare(doc));
   send();
