@@ -2,13 +2,13 @@
  * @module
  * Owns which edits of a model each kind of change is.
  */
-import { unreachable } from './assert.ts';
 import type { Change } from './change.ts';
 import { checkDocument } from './document-check.ts';
 import { applyIntents } from './intent.ts';
 import { applyJsonPatch } from './json-patch.ts';
 import { mergePatch } from './merge-patch.ts';
 import { applyLostResolutions, applyResolutions } from './resolve.ts';
+import { CrdtError } from './errors.ts';
 import { bury, dropTombstones, startAnew } from './tombstone.ts';
 import type { Transaction } from './transaction.ts';
 import { checkValue } from './value-check.ts';
@@ -51,11 +51,18 @@ export function edit(
       applyIntents(transaction, change.operations);
       break;
     default:
-      unreachable(change);
+      throw unknownKind(change);
   }
   // Also a patch that says nothing: what is patched is an empty document, and it is there afterwards.
   if (isCreation) return true;
   if (transaction.isEmpty) return false;
   dropTombstones(transaction);
   return true;
+}
+
+/** Not every program is checked by a compiler. */
+function unknownKind(change: never): CrdtError {
+  const { kind } = change as { readonly kind: unknown };
+  const message = 'a change is of kind "replace", "merge-patch", "json-patch", "operations", "resolve" or "delete"';
+  return new CrdtError('CRDT_PATCH_INVALID', message, { details: { field: 'kind', kind: String(kind).slice(0, 200) } });
 }

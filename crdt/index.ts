@@ -31,6 +31,7 @@ export type {
 } from './change.ts';
 export { CrdtDocument } from './document.ts';
 export { mergeClient, mergeClients } from './client-merge.ts';
+export { misdeclared } from './type-declaration.ts';
 export { openDocument } from './live-document.ts';
 export type { LiveDocument, LiveEvent, LiveObserver, LiveOptions, LiveWrite } from './live-document.ts';
 export type { JsonChange } from './json-change.ts';

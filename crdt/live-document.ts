@@ -4,6 +4,7 @@
  * and write, with the same code, in the name of the Y.Doc's own client; so it works without a connection, and what the Y.Doc is
  * saved with is all there is to save. SPEC.md section "JSON in pages".
  */
+import { callAll } from 'lib0/function';
 import * as Y from 'yjs';
 import type { Author, Change, Conflict, JsonPatchOperation, Resolution, TypeDeclarations } from './change.ts';
 import { checkSize } from './document-check.ts';
@@ -13,7 +14,7 @@ import { CrdtError } from './errors.ts';
 import { shownAt } from './candidate.ts';
 import { follow, type JsonChange } from './json-change.ts';
 import { parsePointer } from './json-pointer.ts';
-import type { JsonValue } from './json-value.ts';
+import type { JsonObject, JsonValue } from './json-value.ts';
 import type { Limits } from './limits.ts';
 import { locateValue } from './locate.ts';
 import type { Model } from './model.ts';
@@ -23,6 +24,7 @@ import { encodeStamp } from './stamp.ts';
 import { exists } from './tombstone.ts';
 import { Transaction } from './transaction.ts';
 import type { At, Item, Path } from './typed-path.ts';
+import { misdeclared } from './type-declaration.ts';
 import { textName } from './view.ts';
 import { applyOwn, applyRootEdits, misfit, orderOf, readDoc } from './yjs-state.ts';
 import { writeUpdate } from './write-update.ts';
@@ -57,9 +59,9 @@ const ADVANCE_MS_MAX = 60_000;
 /**
  * Opens the JSON of a Y.Doc. Any number may be open on one Y.Doc.
  *
- * @throws CrdtError `CRDT_VALUE_INVALID`: it is of another copy of Yjs.
+ * @throws CrdtError `CRDT_VALUE_INVALID`: it is of another copy of Yjs, or `types` are not those of a collection.
  */
-export function openDocument<T extends object>(doc: Y.Doc, options: LiveOptions = {}): LiveDocument<T> {
+export function openDocument<T extends object = JsonObject>(doc: Y.Doc, options: LiveOptions = {}): LiveDocument<T> {
   return new LiveDocument(doc, options);
 }
 
@@ -83,9 +85,12 @@ export class LiveDocument<T extends object> {
   /** @internal */
   constructor(doc: Y.Doc, { now = platformNow, types, limits }: LiveOptions) {
     if (!(doc instanceof Y.Doc)) {
-      const message = 'the Y.Doc is of another copy of Yjs: install the version that atolldb depends on, once';
+      const message =
+        'this is no Y.Doc, or one of another copy of Yjs: install the version that atolldb depends on, once';
       throw new CrdtError('CRDT_VALUE_INVALID', message, { details: { field: 'doc' } });
     }
+    const fault = types === undefined ? null : misdeclared(types);
+    if (fault !== null) throw new CrdtError('CRDT_VALUE_INVALID', fault.message, { details: { field: fault.path } });
     this.#doc = doc;
     this.#now = now;
     this.#settings = { ...(types && { types }), ...(limits && { limits }) };
@@ -130,12 +135,12 @@ export class LiveDocument<T extends object> {
   /** Puts a value at a path, whatever stands there. Objects on the way are made. */
   set<P extends Path<T>>(path: P, value: At<T, P>): void {
     const json = this.#follow();
+    const isThere = valueAt(json, path) !== undefined || path === '';
     const operations: JsonPatchOperation[] = [];
     for (let end = path.indexOf('/', 1); end > 0; end = path.indexOf('/', end + 1)) {
       const above = path.slice(0, end);
       if (valueAt(json, above) === undefined) operations.push({ op: 'add', path: above, value: {} });
     }
-    const isThere = path === '' || valueAt(json, path) !== undefined;
     operations.push({ op: isThere ? 'replace' : 'add', path, value: value as JsonValue });
     this.write({ kind: 'json-patch', operations });
   }
@@ -213,6 +218,8 @@ export class LiveDocument<T extends object> {
    * @returns Ends it.
    */
   observe(observer: LiveObserver, path: Path<T> = ''): () => void {
+    if (typeof observer !== 'function')
+      throw new CrdtError('CRDT_VALUE_INVALID', 'an observer is a function', { details: { field: 'observer' } });
     let before = valueAt(this.#follow(), path);
     const watch: LiveObserver = (event) => {
       const value = valueAt(this.#json, path);
@@ -238,7 +245,8 @@ export class LiveDocument<T extends object> {
     const changes = this.#changes;
     this.#changes = [];
     if (changes.length === 0) return;
-    for (const observer of [...this.#observers]) observer({ changes, isLocal, origin });
+    // As Yjs does: all are told, and then what one of them threw goes on to whoever wrote.
+    callAll([...this.#observers], [{ changes, isLocal, origin }]);
   };
 
   #read(): Model {

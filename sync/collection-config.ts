@@ -2,7 +2,7 @@
  * @module
  * Owns what can be configured per collection, and its defaults.
  */
-import { canonicalJson, parseJson } from '../crdt/index.ts';
+import { canonicalJson, misdeclared, parseJson } from '../crdt/index.ts';
 import type { JsonObject, JsonValue, TypeDeclarations } from '../crdt/index.ts';
 import { SyncError } from './errors.ts';
 
@@ -20,8 +20,6 @@ export interface CollectionConfig {
 
 /** UTF-16 units of the canonical JSON of a schema. */
 export const SCHEMA_LENGTH_MAX = 65_536;
-
-const TYPES = ['text', 'set', 'array', 'counter'];
 
 /**
  * Checks a configuration as sent by a user.
@@ -65,17 +63,8 @@ function parseDeletePolicy(value: JsonValue): DeletePolicy {
 }
 
 function parseTypes(value: JsonValue): TypeDeclarations {
-  if (!isObject(value)) throw invalid('/types', 'types is an object from JSON Pointer to type.');
-  for (const [pointer, type] of Object.entries(value)) {
-    if (!/^(\/([^~/]|~[01])*)+$/.test(pointer))
-      throw invalid('/types', `"${pointer}" is not a JSON Pointer below the root.`);
-    if (typeof type !== 'string' || !TYPES.includes(type)) {
-      throw invalid(
-        `/types/${pointer.replaceAll('~', '~0').replaceAll('/', '~1')}`,
-        `A type is one of ${TYPES.join(', ')}.`,
-      );
-    }
-  }
+  const fault = misdeclared(value);
+  if (fault !== null) throw invalid(fault.path, fault.message);
   return value as TypeDeclarations;
 }
 

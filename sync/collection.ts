@@ -22,7 +22,8 @@ export interface CollectionInfo extends Required<Omit<CollectionConfig, 'schema'
   readonly bytes: number;
 }
 
-export function describeCollections({ key, stats, parts }: Database): readonly CollectionInfo[] {
+export function describeCollections(database: Database): readonly CollectionInfo[] {
+  const { key, stats, parts } = database;
   const names = new Set(parts.catalog.configuredCollections(key));
   for (const [name, { documents }] of stats) if (documents > 0 && !isInternalCollection(name)) names.add(name);
   return [...names].sort().map((name) => ({
@@ -36,10 +37,11 @@ export function describeCollections({ key, stats, parts }: Database): readonly C
 }
 
 export async function configureCollection(
-  { key, stats, parts }: Database,
+  database: Database,
   name: string,
   config: CollectionConfig | JsonValue,
 ): Promise<{ created: boolean }> {
+  const { key, stats, parts } = database;
   validateCollectionName(name);
   const parsed = parseCollectionConfig(config as JsonValue);
   if (parsed.schema !== undefined) parts.schemas.validate(parsed.schema);

@@ -4,6 +4,13 @@
  */
 import { platformClock, platformRandom, platformTimers } from './platform.ts';
 import type { Clock, Dialer, Random, Store, Timers } from './port.ts';
+import {
+  invalidArgument,
+  validateAddress,
+  validateDialer,
+  validateStore,
+  validateSurroundings,
+} from './program-argument.ts';
 import { Replica } from './replica.ts';
 import type { ReplicaOptions } from './replica-options.ts';
 import { MemoryStore } from './store/memory-store.ts';
@@ -27,15 +34,18 @@ export interface EmbedOptions extends Omit<
   readonly peers?: readonly string[];
 }
 
+type Given = { readonly [Option in 'transport' | 'secret' | 'peers']: EmbedOptions[Option] | undefined };
+
 /**
  * Opens a replica inside a program, in a browser or in Node. It works without any of its peers, and syncs when it reaches one.
  *
- * @throws StorageError when what the store holds cannot be read; SyncError `SYNC_TOKEN_INVALID`
+ * @throws StorageError when what the store holds cannot be read; SyncError `SYNC_CONFIG_INVALID`, `SYNC_TOKEN_INVALID`
  */
 export async function createReplica(options: EmbedOptions = {}): Promise<Replica> {
-  const { transport, secret, peers = [], ...rest } = options;
-  const store = options.store ?? new MemoryStore();
+  const { transport, secret, peers = [], store = new MemoryStore(), ...rest } = options ?? {};
+  validateStore(store);
   try {
+    validateEmbedding({ ...rest, transport, secret, peers });
     const replica = await Replica.open({
       clock: platformClock,
       timers: platformTimers,
@@ -52,6 +62,21 @@ export async function createReplica(options: EmbedOptions = {}): Promise<Replica
     await store.close();
     throw error;
   }
+}
+
+/** @throws SyncError `SYNC_CONFIG_INVALID` */
+function validateEmbedding(options: Omit<EmbedOptions, 'store' | 'transport' | 'secret'> & Given): void {
+  const { clock = platformClock, timers = platformTimers, random = platformRandom } = options;
+  const { transport, secret, peers, name, staleAfterMs } = options;
+  validateSurroundings(clock, timers, random);
+  if (transport !== undefined) validateDialer(transport);
+  if (!Array.isArray(peers)) throw invalidArgument('peers', 'peers is an array of addresses.');
+  for (const peer of peers) validateAddress('peers', peer);
+  if (secret !== undefined && typeof secret !== 'string' && !(secret instanceof Uint8Array))
+    throw invalidArgument('secret', 'The secret of the cluster is a string or a Uint8Array.');
+  if (name !== undefined && typeof name !== 'string') throw invalidArgument('name', 'A name is a string.');
+  if (staleAfterMs !== undefined && !(staleAfterMs > 0))
+    throw invalidArgument('staleAfterMs', 'staleAfterMs is a number of milliseconds above 0.');
 }
 
 function bytesOf(secret: string | Uint8Array): Uint8Array {

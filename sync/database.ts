@@ -20,7 +20,7 @@ import { ready } from './document-slot.ts';
 import type { DurableBatch, OriginId, SnapshotProgress } from './engine.ts';
 import { SyncError } from './errors.ts';
 import type { ChangeTail } from './feed/change-tail.ts';
-import type { CommitParticipant, GroupCommit, SealedChanges } from './group-commit.ts';
+import type { GroupCommit, SealedChanges } from './group-commit.ts';
 import type { Forgotten } from './forgotten.ts';
 import type { HybridClock } from './hybrid-clock.ts';
 import type { Epoch } from './identity.ts';
@@ -106,7 +106,7 @@ export interface DatabaseParts {
   readonly onDurable: (batches: readonly DurableBatch[], slots: SealedDocuments['slots']) => void;
 }
 
-export class Database implements CommitParticipant {
+export class Database {
   /** `name.generation` */
   readonly key: string;
   readonly name: string;
@@ -389,7 +389,7 @@ export class Database implements CommitParticipant {
     return encodeToken({ cluster, database: this.key, vector: positionsOf(vector), system });
   }
 
-  /** @internal */
+  /** @internal As a participant of group commits. */
   seal(): SealedChanges {
     const { log, table, clock, epoch } = this.parts;
     const documents = table.seal();

@@ -8,7 +8,7 @@ import { stampMs } from '../crdt/index.ts';
 import { decodeBatchHeader, lastSeqOf } from './batch.ts';
 import type { BatchHeader } from './batch.ts';
 import { indexBatches } from './change-index.ts';
-import type { Database } from './database.ts';
+import type { Database, DatabaseParts } from './database.ts';
 import { decodeView } from './document-record.ts';
 import type { OriginId } from './engine.ts';
 import type { Holding } from './horizon.ts';
@@ -253,7 +253,7 @@ async function removeStale({ parts: { store, db, commit } }: Database, entries: 
 
 /** Written outside the commit groups; a failure ends those too. */
 export async function removeEntries(
-  { store, commit }: Pick<Database['parts'], 'store' | 'commit'>,
+  { store, commit }: Pick<DatabaseParts, 'store' | 'commit'>,
   keys: readonly Uint8Array[],
 ): Promise<void> {
   if (keys.length === 0) return;

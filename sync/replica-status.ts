@@ -16,6 +16,8 @@ import type { Membership } from './membership.ts';
 import type { Alarm } from './alarm.ts';
 import type { Proof } from './proof.ts';
 import type { Replica } from './replica.ts';
+import type { StableView } from './stable-view.ts';
+import type { Upkeep } from './upkeep.ts';
 
 export interface MemberLag {
   /** Log records held here that it is not known to hold. */
@@ -187,7 +189,7 @@ function describeHorizon({ entries, blockers }: Horizon, members: readonly Membe
 }
 
 export function describeTombstones(
-  { upkeep, stable }: Pick<Replica, 'upkeep' | 'stable'>,
+  { upkeep, stable }: { readonly upkeep: Upkeep; readonly stable: StableView },
   catalog: Catalog,
   database: Database,
 ): TombstoneStatus {

@@ -33,8 +33,8 @@ import { portableSha256 } from './sha256.ts';
 import { describeReplica, describeTombstones, type ReplicaStatus } from './replica-status.ts';
 import { ReplicaEngine } from './replica-engine.ts';
 import type { ReplicaOptions } from './replica-options.ts';
-import { openParts } from './replica-parts.ts';
-import type { ReplicaParts } from './replica-parts.ts';
+import { validateAddress, validateChannel } from './program-argument.ts';
+import { openParts, type ReplicaParts } from './replica-parts.ts';
 import { OwnHistory } from './own-history.ts';
 import type { UnsentDocument } from './unsent.ts';
 
@@ -463,11 +463,13 @@ export class Replica {
 
   /** An incoming connection of a peer, before any of its messages was delivered. */
   accept(channel: Channel): void {
+    validateChannel(channel);
     this.#peers.accept(channel);
   }
 
   /** Keeps a link to the node at `url`. */
   addPeer(url: string): void {
+    validateAddress('url', url);
     this.#peers.addPeer(url);
   }
 

@@ -17,7 +17,7 @@ export type Readiness = 'ready' | 'unready' | 'silent';
 /** Weight of the newest round trip in the mean. */
 const LATENCY_SHARE = 0.3;
 
-/** @internal */
+/** A node as the client knows it. */
 export class Endpoint {
   readonly url: string;
   readonly weight: number;

@@ -13,7 +13,7 @@ import type { Endpoint } from './endpoint.ts';
  */
 export type Policy = 'failover' | 'round-robin' | 'least-connections' | 'weighted' | 'nearest';
 
-/** Chooses one of the candidates, of which there is at least one. @internal */
+/** Chooses one of the candidates, of which there is at least one. */
 export interface Balancer {
   choose(candidates: readonly Endpoint[]): Endpoint;
 }

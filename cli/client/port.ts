@@ -4,7 +4,7 @@
  * and at the edge; tests pass their own.
  */
 
-/** @internal */
+/** For tests. */
 export interface ClientPorts {
   readonly fetch: typeof fetch;
   /** Milliseconds, monotonic. */

@@ -20,7 +20,7 @@ export function openFault(directory: string, error: unknown): StorageError {
   const reason = messageOf(error);
   const details = { directory, reason };
   if (/lock (file|hold)/i.test(reason)) {
-    const message = `the data directory ${directory} is in use by another process; stop that one or choose another directory`;
+    const message = `the data directory ${directory} is in use, by this process or another one; close it there or choose another directory`;
     return new StorageError('STORAGE_IN_USE', message, { cause: error, details, retryable: true });
   }
   const code = codeOf(reason);

@@ -4,10 +4,10 @@
  */
 import { platformClock, platformRandom, platformTimers } from '../platform.ts';
 import type { Dialer, Store } from '../port.ts';
+import { validateStore } from '../program-argument.ts';
 import { portableSha256 } from '../sha256.ts';
 import { MemoryStore } from '../store/memory-store.ts';
 import { createBrowserWebSocketDialer } from '../transport/browser-websocket.ts';
-import { validateStore } from './leaf-options.ts';
 import { Leaf } from './leaf.ts';
 import type { LeafParts } from './leaf.ts';
 

@@ -6,10 +6,11 @@
 import type { AtollError, Change, Conflict, JsonObject, Limits } from '../../crdt/index.ts';
 import { SyncError } from '../errors.ts';
 import type { Clock, Dialer, Random, Sha256, Store, Timers } from '../port.ts';
+import { validateDialer, validateListener, validateSurroundings } from '../program-argument.ts';
 import { LeafCollection } from './leaf-collection.ts';
 import { LeafCore, requireSubscribed } from './leaf-core.ts';
 import type { LeafEvent, LeafStatus } from './leaf-event.ts';
-import { validateDialer, validateListener, validateToken, validateUrls } from './leaf-options.ts';
+import { validateToken, validateUrls } from './leaf-options.ts';
 import { LeafSync } from './leaf-sync.ts';
 import { Listeners } from './listeners.ts';
 import type { HeldCollection } from './leaf-table.ts';
@@ -56,6 +57,7 @@ export class Leaf {
     validateUrls(parts.urls);
     validateToken(parts.token);
     validateDialer(parts.dialer);
+    validateSurroundings(parts.clock, parts.timers, parts.random);
     const selections = selectionsOf(parts.subscribe);
     const listeners = new Listeners(parts.timers);
     const emit = (event: LeafEvent): void => listeners.tell(event);

@@ -41,7 +41,10 @@ export function isPermanent(code: number): boolean {
   return code >= 4400 && code < 4500;
 }
 
-/** The name of one of our codes, or the number as text. */
+/** Nobody closed: the network broke off, or the other process is gone. */
+const LOST_CODE = 1006;
+
+/** The name of one of our codes, or of the one for a lost connection; of others the number as text. */
 export function describeCloseCode(code: number): string {
-  return NAMES.get(code) ?? String(code);
+  return code === LOST_CODE ? 'CONNECTION_LOST' : (NAMES.get(code) ?? String(code));
 }

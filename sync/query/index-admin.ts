@@ -54,7 +54,8 @@ export async function defineIndex(
 }
 
 /** By name. */
-export function describeIndexes({ parts, stats }: Database, collection: string): readonly IndexInfo[] {
+export function describeIndexes(database: Database, collection: string): readonly IndexInfo[] {
+  const { parts, stats } = database;
   const total = stats.get(collection)?.documents ?? 0;
   const infos = parts.indexes.of(collection).map((index): IndexInfo => {
     const { name, definition, state, documents, failure } = index;

@@ -417,3 +417,48 @@ test('[VW9] paths and values have the types of the document', () => {
   free.set('/anything', 1);
   expectTypeOf(free.get('/anything')).toEqualTypeOf<number | undefined>();
 });
+
+test('[VW9] without a type a page may write JSON of any shape', () => {
+  const live = openDocument(new Y.Doc());
+  live.set('/title', 'a');
+  live.append('/steps', { text: 'milk' });
+  live.increment('/visits');
+  expect(live.json?.['title']).toBe('a');
+  expect(live.json).toEqual({ title: 'a', steps: [{ text: 'milk' }], visits: 1 });
+});
+
+describe('[LF62] what a page gives that no compiler has checked', () => {
+  test.each<readonly [string, unknown, string]>([
+    ['no object', 5, '/types'],
+    ['a path that is none', { body: 'text' }, '/types'],
+    ['a type that is none', { '/body': 'string' }, '/types/~1body'],
+  ])('types: %s', (_name, types, field) => {
+    const open = (): unknown => openDocument(new Y.Doc(), { types } as LiveOptions);
+    expect(open).toThrow(expect.objectContaining({ code: 'CRDT_VALUE_INVALID', details: { field } }));
+  });
+
+  test('paths and observers', () => {
+    const { live } = page();
+    const none = undefined as never;
+    expect(() => live.set(none, none)).toThrow(expect.objectContaining({ code: 'CRDT_POINTER_INVALID' }));
+    expect(() => live.observe(none)).toThrow(
+      expect.objectContaining({ code: 'CRDT_VALUE_INVALID', details: { field: 'observer' } }),
+    );
+    live.set('/title', 'a');
+    expect(live.json).toEqual({ title: 'a' });
+  });
+
+  test('an observer that throws keeps no other from being told, and whoever wrote hears of it', () => {
+    const { live } = page();
+    const told: unknown[] = [];
+    live.observe(() => {
+      throw new Error('of the program');
+    });
+    live.observe(({ changes }) => told.push(...changes));
+    expect(() => live.set('/title', 'a')).toThrow('of the program');
+    expect(told).toHaveLength(1);
+    expect(live.json).toEqual({ title: 'a' });
+    expect(() => live.set('/title', 'b')).toThrow('of the program');
+    expect(told).toHaveLength(2);
+  });
+});

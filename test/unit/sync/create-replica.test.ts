@@ -6,10 +6,12 @@ import {
   createReplica,
   IndexedDbStore,
   MemoryNetwork,
+  MemoryStore,
+  type Channel,
   type EmbedOptions,
   type Replica,
 } from '../../../sync/index.ts';
-import type { JsonObject } from '../../../crdt/index.ts';
+import type { Change, JsonObject } from '../../../crdt/index.ts';
 import { waitFor } from '../../helper/test-node.ts';
 
 const open = new Set<Replica>();
@@ -95,4 +97,52 @@ test('[EM1] a store that cannot be read is closed and the error told', async () 
   const key = Uint8Array.of(0x6d);
   await expect(createReplica({ store, joinToken: 'no token' })).rejects.toMatchObject({ code: 'SYNC_TOKEN_INVALID' });
   await expect(store.get(key)).rejects.toMatchObject({ code: 'STORAGE_CLOSED' });
+});
+
+const store = new MemoryStore();
+test.each<readonly [string, unknown, string]>([
+  ['a path as store', { store: '/data' }, 'store'],
+  ['a store that is not open yet', { store: Promise.resolve(store) }, 'store'],
+  ['a transport that is none', { transport: {} }, 'transport'],
+  ['a clock that is none', { clock: {} }, 'clock'],
+  ['timers that are none', { timers: {} }, 'timers'],
+  ['randomness that is none', { random: Math.random }, 'random'],
+  ['one address instead of several', { peers: 'http://a' }, 'peers'],
+  ['a number as address', { peers: ['http://a', 5] }, 'peers'],
+  ['an empty address', { peers: [''] }, 'peers'],
+  ['a secret that is none', { secret: 5 }, 'secret'],
+  ['a name that is none', { name: 5 }, 'name'],
+  ['a time that is none', { staleAfterMs: -1 }, 'staleAfterMs'],
+])('[LF61] a replica with %s is refused, and the field is named', async (_name, options, field) => {
+  const code = 'SYNC_CONFIG_INVALID';
+  await expect(create(options as EmbedOptions)).rejects.toMatchObject({ code, details: { field } });
+});
+
+test('[LF61] a replica that is refused has closed the store', async () => {
+  const given = new MemoryStore();
+  await expect(create({ store: given, peers: [''] })).rejects.toMatchObject({ code: 'SYNC_CONFIG_INVALID' });
+  await expect(given.get(Uint8Array.of(1))).rejects.toMatchObject({ code: 'STORAGE_CLOSED' });
+});
+
+test('[LF61] what a replica is called with is checked, and nothing has changed', async () => {
+  const replica = await create();
+  for (const [call, field] of [
+    [() => replica.addPeer(undefined as unknown as string), 'url'],
+    [() => replica.addPeer(''), 'url'],
+    [() => replica.accept(undefined as unknown as Channel), 'channel'],
+    [() => replica.accept({ send: () => undefined } as unknown as Channel), 'channel'],
+  ] as const) {
+    expect(call).toThrow(expect.objectContaining({ code: 'SYNC_CONFIG_INVALID', details: { field } }));
+  }
+  expect(replica.status()).toMatchObject({ dials: [], links: [] });
+  await replica.createDatabase('app');
+  const change = { kind: 'increment' } as unknown as Change;
+  await expect(replica.database('app').write('todos', 't1', change)).rejects.toMatchObject({
+    code: 'CRDT_PATCH_INVALID',
+  });
+  await put(replica, 't1', { title: 'milk' });
+  await expect(replica.database('app').write('todos', 't1', change)).rejects.toMatchObject({
+    code: 'CRDT_PATCH_INVALID',
+  });
+  expect(await read(replica, 't1')).toEqual({ title: 'milk' });
 });

@@ -216,6 +216,7 @@ describe('negotiation and proof', () => {
       expect(isPermanent(value)).toBe(value < 4500);
       expect(describeCloseCode(value)).toBe(name);
     }
-    expect(describeCloseCode(1006)).toBe('1006');
+    expect(describeCloseCode(1006)).toBe('CONNECTION_LOST');
+    expect(describeCloseCode(1001)).toBe('1001');
   });
 });
