@@ -1,11 +1,12 @@
 /**
  * @module
  * Owns whose turn it is to merge what peers sent. One portion of work per turn of the event loop, batches before the documents of a
- * snapshot, and clients before both: a portion waits while writes of clients are under way, but not for ever.
+ * snapshot, and clients before both: a portion waits while writes of clients are under way, but not for ever. Nor does what comes later in
+ * that order: it is its turn when as much was begun before it as it is itself, so logs are cut as fast as merging makes them grow.
  */
 import type { Timers } from './port.ts';
 
-/** In the order in which they are served. */
+/** In the order in which they are served, unless one was passed over too long. */
 const KINDS = ['batches', 'snapshot', 'upkeep'] as const;
 
 export type WorkKind = (typeof KINDS)[number];
@@ -25,6 +26,8 @@ export class WorkTurns {
   readonly #timers: Timers;
   readonly #soon: (run: () => void) => void;
   readonly #waiting: Record<WorkKind, Waiting[]> = { batches: [], snapshot: [], upkeep: [] };
+  /** Documents that were begun before what waits longest of a kind, of kinds that come before it. */
+  readonly #passed: Record<WorkKind, number> = { batches: 0, snapshot: 0, upkeep: 0 };
   /** Documents of peers merged since the start. */
   merged = 0;
   #isGiving = false;
@@ -61,7 +64,7 @@ export class WorkTurns {
     this.#isGiving = true;
     while (KINDS.some((kind) => this.#waiting[kind].length > 0)) {
       if (this.#documents >= PORTION_DOCUMENTS) await this.#waitForClients();
-      const { kind, documents, begin } = this.#take()!;
+      const { kind, documents, begin } = this.#take();
       this.#documents += documents;
       if (kind !== 'upkeep') this.merged += documents;
       begin();
@@ -70,9 +73,14 @@ export class WorkTurns {
     this.#isGiving = false;
   }
 
-  #take(): Waiting | undefined {
-    for (const kind of KINDS) if (this.#waiting[kind].length > 0) return this.#waiting[kind].shift();
-    return undefined;
+  #take(): Waiting {
+    const waiting = KINDS.filter((kind) => this.#waiting[kind].length > 0);
+    const overdue = waiting.findLast((kind) => this.#passed[kind] >= this.#waiting[kind][0]!.documents);
+    const chosen = overdue ?? waiting[0]!;
+    const taken = this.#waiting[chosen].shift()!;
+    this.#passed[chosen] = 0;
+    for (const kind of waiting.slice(waiting.indexOf(chosen) + 1)) this.#passed[kind] += taken.documents;
+    return taken;
   }
 
   async #waitForClients(): Promise<void> {

@@ -48,7 +48,7 @@ function start() {
 test('[AE31] one portion is merged per turn of the event loop, batches before documents of a snapshot, upkeep last', async () => {
   const { work, done, turn, settle } = start();
   work('first', 'snapshot', 1);
-  work('upkeep', 'upkeep', 1);
+  work('upkeep', 'upkeep', 2);
   work('second', 'snapshot', 1);
   work('batch', 'batches', 1);
   await settle();
@@ -59,6 +59,29 @@ test('[AE31] one portion is merged per turn of the event loop, batches before do
   expect(done).toEqual(['first', 'batch', 'second']);
   await turn();
   expect(done).toEqual(['first', 'batch', 'second', 'upkeep']);
+});
+
+test('[AE60] work is begun when as many documents as it has were merged before it, however much more there is', async () => {
+  const { work, done, turn, settle } = start();
+  for (let i = 0; i < 8; i++) work('batch', 'batches', 2);
+  for (let i = 0; i < 3; i++) work('snapshot', 'snapshot', 4);
+  for (let i = 0; i < 2; i++) work('upkeep', 'upkeep', 6);
+  await settle();
+  for (let i = 0; i < 12; i++) await turn();
+  // The first batch was begun before anything else was there.
+  const expected = 'batch batch batch snapshot upkeep batch batch snapshot upkeep batch batch snapshot batch';
+  expect(done.join(' ')).toBe(expected);
+});
+
+test('[AE60] what was passed over while nothing of a kind waited does not count', async () => {
+  const { work, done, turn } = start();
+  for (let i = 0; i < 3; i++) work('batch', 'batches', 4);
+  for (let i = 0; i < 3; i++) await turn();
+  work('batch', 'batches', 1);
+  work('upkeep', 'upkeep', 2);
+  work('last', 'batches', 1);
+  for (let i = 0; i < 3; i++) await turn();
+  expect(done).toEqual(['batch', 'batch', 'batch', 'batch', 'last', 'upkeep']);
 });
 
 test('[AE40] a portion waits until no write of a client is under way, and those who were answered had a turn', async () => {
