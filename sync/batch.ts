@@ -261,8 +261,10 @@ function readRecord(
   if (collection === undefined) throw malformed('unknown collection reference');
   const id = decoding.readVarString(decoder);
   const stamp = kind === KIND_FIRST ? decoding.readVarUint(decoder) : 0;
-  const update = keep(decoding.readVarUint8Array(decoder));
-  if (kind === KIND_FIRST) return new FirstRecord(collection, id, { json: update, stamp, client: origin });
+  const content = decoding.readVarUint8Array(decoder);
+  // Not copied: where it is put in place it is copied anyway.
+  if (kind === KIND_FIRST) return new FirstRecord(collection, id, { json: content, stamp, client: origin });
+  const update = keep(content);
   return { kind: 'update', collection, id, update, ...(kind === KIND_ANEW && { isAnew: true }) };
 }
 

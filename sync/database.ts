@@ -410,7 +410,7 @@ export class Database {
         table.markDurable(documents);
         this.#token = null;
         this.parts.onDurable(sealedLog.batches, documents.slots);
-        this.tail?.append(sealedLog, documents.slots, this.isMerging);
+        this.tail?.append(sealedLog, documents, this.isMerging);
       },
     };
   }

@@ -11,7 +11,16 @@
  * origin, varUint seq), sorted.
  */
 import * as decoding from 'lib0/decoding';
-import { assert, ByteWriter, CrdtDocument, restoreFirstState, stampMs } from '../crdt/index.ts';
+import {
+  assert,
+  ByteWriter,
+  checkFirstState,
+  CrdtDocument,
+  CrdtError,
+  isCanonicalObject,
+  restoreFirstState,
+  stampMs,
+} from '../crdt/index.ts';
 import type { FirstState } from '../crdt/index.ts';
 import { ELEMENT_BYTES } from './digest.ts';
 import { StorageError } from './errors.ts';
@@ -204,6 +213,20 @@ export function loadDocument(content: DocumentContent): CrdtDocument {
 
 export function toFirstState({ json, stamp, client }: FirstContent): FirstState {
   return { json: utf8.decode(json), stamp, client };
+}
+
+/**
+ * Checks what is said to be a first write, from elsewhere.
+ *
+ * @throws CrdtError `CRDT_UPDATE_MALFORMED` unless a first write could have left it.
+ */
+export function checkFirstContent(content: FirstContent): void {
+  if (isCanonicalObject(content.json)) return;
+  const first = toFirstState(content);
+  checkFirstState(first);
+  const { json } = toFirstContent(first);
+  if (json.length === content.json.length && json.every((byte, i) => byte === content.json[i])) return;
+  throw new CrdtError('CRDT_UPDATE_MALFORMED', 'not the first write of a document: its JSON is not UTF-8');
 }
 
 export function isFirstContent(content: DocumentContent): content is FirstContent {

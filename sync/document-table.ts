@@ -180,10 +180,11 @@ export class DocumentTable {
     return this.placed.beginLook(this.#pinned.keys());
   }
 
-  /** May a document that is not stored be placed, without being opened? */
-  mayPlace({ collection, id }: DocumentName): boolean {
-    const isFollowed = this.watchers.size > 0 || this.#indexes.follows(collection);
-    return !isFollowed && this.#slotOf(`${collection}\0${id}`) === undefined;
+  /** May a document be placed without being opened? `isAbsent`: it is known not to be stored; else that has to be certain here. */
+  mayPlace({ collection, id }: DocumentName, isAbsent: boolean): boolean {
+    const name = `${collection}\0${id}`;
+    if (this.watchers.has(name) || this.#slotOf(name) !== undefined) return false;
+    return isAbsent || this.#names.lacks(viewKey(this.#db, collection, id).subarray(5));
   }
 
   /** See `PlacedDocuments.place`. */
@@ -380,12 +381,13 @@ export class DocumentTable {
       count(this.#statsOf(slot.collection, stats), slot.durable, version);
     }
     const placed = this.placed.seal();
-    for (const { put, element, collection, jsonBytes } of placed) {
+    for (const { put, element, collection, id, json } of placed) {
       operations.push(put);
       this.sums.replace(put.key.subarray(5), null, element);
       const sums = this.#statsOf(collection, stats);
       sums.documents++;
-      sums.bytes += jsonBytes;
+      sums.bytes += json.length;
+      if (this.#indexes.follows(collection)) this.#indexes.change(collection, id, null, json, true);
     }
     for (const collection of this.#corrected) this.#statsOf(collection, stats);
     for (const [collection, sums] of stats) {
@@ -404,7 +406,8 @@ export class DocumentTable {
   #sealSlot(slot: DocumentSlot, operations: StoreOperation[]): DurableVersion {
     slot.seal();
     if (slot.vector.size === 0) return this.#sealForgotten(slot, operations);
-    this.#names.add(slot.viewKey.subarray(5));
+    const documentKey = slot.viewKey.subarray(5);
+    this.#names.add(documentKey);
     const element = this.elementOf(slot);
     const { exists, json, bytes, modified, conflicts } = this.#viewOf(slot);
     const content = contentOfSlot(slot, json);
@@ -423,11 +426,11 @@ export class DocumentTable {
     const version = { ...durableVersionOf(record), isSilent };
     this.#followIndexes(slot, exists ? json : null);
     noteConflicts(slot, conflicts, operations);
-    const { tombstoneKey: key, durable } = slot;
+    const before = countedIn(slot.durable);
     const counted = countedIn(version);
-    if (counted === null) operations.push({ type: 'put', key, value: NO_BYTES });
-    else if (durable !== null && countedIn(durable) === null) operations.push({ type: 'del', key });
-    this.sums.replace(slot.viewKey.subarray(5), countedIn(durable), counted);
+    if (counted === null) operations.push({ type: 'put', key: slot.tombstoneKey, value: NO_BYTES });
+    else if (slot.durable !== null && before === null) operations.push({ type: 'del', key: slot.tombstoneKey });
+    this.sums.replace(documentKey, before, counted);
     return version;
   }
 
@@ -483,6 +486,7 @@ export class DocumentTable {
     this.#indexes.markDurable();
     for (const [collection, sums] of sealed.stats) this.#stats.set(collection, sums);
     this.placed.markDurable(sealed.placed);
+    for (const { name } of sealed.placed) this.#viewReads.delete(name);
     for (const [slot, version] of sealed.slots) {
       this.merges.note(slot.collection, version.conflicts - (slot.durable?.conflicts ?? 0));
       slot.durable = version;

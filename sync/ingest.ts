@@ -3,16 +3,17 @@
  * Owns what comes from peers: batches in causal order, and documents of a snapshot. Both are merged into documents and leave,
  * with the vector they justify, in one atomic commit (I3, I6).
  */
-import { checkFirstState, CrdtError, CrdtDocument, standsAlone } from '../crdt/index.ts';
-import type { Batch, UpdateRecord } from './batch.ts';
+import { CrdtError, CrdtDocument, standsAlone } from '../crdt/index.ts';
+import type { Batch, FirstRecord, UpdateRecord } from './batch.ts';
 import { decodeBatch, lastSeqOf } from './batch.ts';
 import type { Database } from './database.ts';
-import { isFirstContent, loadDocument, partsOf, toFirstState } from './document-record.ts';
-import { ready } from './document-slot.ts';
+import { checkFirstContent, isFirstContent, loadDocument, partsOf, toFirstState } from './document-record.ts';
+import type { FirstContent } from './document-record.ts';
 import type { DocumentSlot } from './document-slot.ts';
 import type { IngestResult, OriginId } from './engine.ts';
 import { isCounted } from './document-record.ts';
 import { SyncError } from './errors.ts';
+import { MergedDocuments } from './merged-documents.ts';
 import { supersede } from './forgetting.ts';
 import { isWithin } from './forgotten.ts';
 import type { ForgottenVector } from './forgotten.ts';
@@ -33,8 +34,6 @@ export interface OriginRegistry {
   handleOwner(origin: OriginId, nodeId: string): void;
 }
 
-type Slots = ReadonlyMap<string, DocumentSlot>;
-
 /** See `Engine.ingest`. */
 export async function ingestBatches(
   database: Database,
@@ -43,20 +42,19 @@ export async function ingestBatches(
   onMerged: () => void,
 ): Promise<readonly IngestResult[]> {
   const decoded = batches.map((bytes) => ({ bytes, batch: decodeBatch(bytes) }));
-  const slots = new Map<string, DocumentSlot>();
-  const { table, log, commit, turns } = database.parts;
+  const { log, commit, turns } = database.parts;
   const records = decoded.reduce((sum, { batch }) => sum + batch.count, 0);
   await turns.next('batches', records);
+  const documents = new MergedDocuments(database, records >= PORTION_DOCUMENTS / 2);
   try {
     for (const { batch } of decoded) {
-      if (lastSeqOf(batch) > sequenceOf(log.durableVector, batch.origin)) acquireAll(database, batch, slots);
+      if (lastSeqOf(batch) > sequenceOf(log.durableVector, batch.origin)) documents.add(batch);
     }
-    for (const slot of slots.values()) slot.isPassing = records >= PORTION_DOCUMENTS / 2;
-    await ready([...slots.values()]);
+    await documents.ready();
     database.assertOpen();
     const results: IngestResult[] = [];
     try {
-      for (const { bytes, batch } of decoded) results.push(ingestBatch(database, registry, batch, bytes, slots));
+      for (const { bytes, batch } of decoded) results.push(ingestBatch(database, registry, batch, bytes, documents));
     } finally {
       // Also duplicates wait: what they duplicate may be in an open group, and the sender will take our word as durable.
       const isOpen = results.some(({ outcome }) => outcome === 'applied' || outcome === 'duplicate');
@@ -66,15 +64,7 @@ export async function ingestBatches(
     }
     return results;
   } finally {
-    for (const slot of slots.values()) table.release(slot);
-  }
-}
-
-function acquireAll(database: Database, batch: Batch, slots: Map<string, DocumentSlot>): void {
-  for (const record of batch.records) {
-    if (record.kind !== 'update') continue;
-    const name = `${record.collection}\0${record.id}`;
-    if (!slots.has(name)) slots.set(name, database.parts.table.acquire(record.collection, record.id));
+    documents.release();
   }
 }
 
@@ -83,7 +73,7 @@ function ingestBatch(
   registry: OriginRegistry,
   batch: Batch,
   bytes: Uint8Array,
-  slots: Slots,
+  documents: MergedDocuments,
 ): IngestResult {
   const { log, clock } = database.parts;
   if (log.isForeign(batch)) registry.handleForeignEpoch(database.key, batch.origin, lastSeqOf(batch));
@@ -92,15 +82,15 @@ function ingestBatch(
   if (verdict === 'duplicate') return { outcome: 'duplicate' };
   if (verdict !== null) return { outcome: 'blocked', missing: verdict };
   log.separate(clock.last);
-  if (!applyRecords(database, registry, batch, slots)) return { outcome: 'forgotten' };
+  if (!applyRecords(database, registry, batch, documents)) return { outcome: 'forgotten' };
   log.accept(batch, bytes);
   clock.observe(batch.stamp);
-  takeBackRepetitions(database, batch, slots);
+  takeBackRepetitions(database, batch, documents.slots);
   return { outcome: 'applied' };
 }
 
 /** What is remembered of an operation is in one batch with what it changed. */
-function takeBackRepetitions(database: Database, { records }: Batch, slots: Slots): void {
+function takeBackRepetitions(database: Database, { records }: Batch, slots: MergedDocuments['slots']): void {
   for (const record of records) {
     if (record.kind !== 'update' || record.collection !== OPERATIONS) continue;
     const known = slots.get(`${OPERATIONS}\0${record.id}`)!;
@@ -109,16 +99,26 @@ function takeBackRepetitions(database: Database, { records }: Batch, slots: Slot
 }
 
 /** @returns False when a record may build on what was forgotten here; then nothing was applied. */
-function applyRecords(database: Database, registry: OriginRegistry, batch: Batch, slots: Slots): boolean {
+function applyRecords(
+  database: Database,
+  registry: OriginRegistry,
+  batch: Batch,
+  documents: MergedDocuments,
+): boolean {
   const { table, forgotten } = database.parts;
+  const { slots } = documents;
   if (isBehind(database, batch, slots)) return false;
   const applied: { slot: DocumentSlot; record: UpdateRecord; seq: number }[] = [];
+  const begun: { record: FirstRecord; seq: number }[] = [];
   const undos: (() => void)[] = [];
   try {
     batch.records.forEach((record, i) => {
       if (record.kind === 'origin') return;
-      const slot = slots.get(`${record.collection}\0${record.id}`)!;
-      applied.push({ slot, record, seq: batch.firstSeq + i });
+      if (record.first !== undefined) checkFirstContent(record.first);
+      const seq = batch.firstSeq + i;
+      const slot = slots.get(`${record.collection}\0${record.id}`);
+      if (slot === undefined) return void begun.push({ record: record as FirstRecord, seq });
+      applied.push({ slot, record, seq });
       if (isAnew(database, slot, batch, record)) undos.push(supersede(database, slot));
       applyRecord(slot, record);
     });
@@ -133,8 +133,9 @@ function applyRecords(database: Database, registry: OriginRegistry, batch: Batch
   }
   for (const { slot, record, seq } of applied) {
     slot.touch(batch.origin, seq);
-    table.touch(slot, record.first ?? record.update);
+    table.touch(slot, record.first === undefined ? record.update : copyOf(record.first));
   }
+  for (const { record, seq } of begun) documents.place(record, batch.origin, seq);
   for (const record of batch.records) {
     if (record.kind === 'origin') learnOrigin(database, registry, batch.origin, record.nodeId);
   }
@@ -142,11 +143,15 @@ function applyRecords(database: Database, registry: OriginRegistry, batch: Batch
 }
 
 function applyRecord(slot: DocumentSlot, record: UpdateRecord): void {
-  const first = record.first && toFirstState(record.first);
-  if (first !== undefined) checkFirstState(first);
   // Most documents are nobody's before their first write comes, and then nothing has to be merged.
-  if (first !== undefined && slot.document.isEmpty) slot.document = CrdtDocument.restore(first);
+  if (record.first !== undefined && slot.document.isEmpty)
+    slot.document = CrdtDocument.restore(toFirstState(record.first));
   else slot.document.apply(record.update);
+}
+
+/** What is kept must not keep the whole batch in memory. */
+function copyOf({ json, stamp, client }: FirstContent): FirstContent {
+  return { json: json.slice(), stamp, client };
 }
 
 /**
@@ -154,14 +159,14 @@ function applyRecord(slot: DocumentSlot, record: UpdateRecord): void {
  * gone without a trace. One who begins a document says what he had seen, and one who changes it had it. Yjs need not see a gap:
  * a new field, by a writer who is new to the document, refers to nothing in it.
  */
-function isBehind({ parts: { log, forgotten } }: Database, batch: Batch, slots: Slots): boolean {
+function isBehind({ parts: { log, forgotten } }: Database, batch: Batch, slots: MergedDocuments['slots']): boolean {
   if (forgotten.vector.size === 0) return false;
   const updates = batch.records.filter((record) => record.kind === 'update');
   const begun = new Set(updates.filter(({ isAnew }) => isAnew).map(({ collection, id }) => `${collection}\0${id}`));
   if (begun.size > 0 && !isWithin(forgotten.vector, log.seenBy(batch))) return true;
   return updates.some(({ collection, id }) => {
     const name = `${collection}\0${id}`;
-    return slots.get(name)!.vector.size === 0 && !begun.has(name);
+    return !begun.has(name) && slots.get(name)!.vector.size === 0;
   });
 }
 

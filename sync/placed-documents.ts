@@ -1,11 +1,13 @@
 /**
  * @module
- * Owns documents that are written without being opened: those of a snapshot that nobody has here. Until they are durable, whoever opens
- * one waits.
+ * Owns documents that are written without being opened: first writes of documents that nobody has here, from batches or a snapshot. Until
+ * they are durable, whoever opens one waits.
  */
 import { computeElement } from './digest.ts';
 import { encodeDocumentVector, encodeView } from './document-record.ts';
-import type { DocumentVector, FirstContent } from './document-record.ts';
+import type { DocumentVector, FirstContent, ViewRecord } from './document-record.ts';
+import type { DurableVersion } from './document-slot.ts';
+import { durableVersionOf } from './durable-version.ts';
 import type { DocumentName } from './equality.ts';
 import { viewKey } from './key.ts';
 import type { Sha256, StoreOperation } from './port.ts';
@@ -17,13 +19,36 @@ export interface PlaceableRow extends DocumentName {
 }
 
 /** What of a placed document leaves with the group. */
-export interface PlacedDocument {
+export class PlacedDocument implements DocumentName {
   readonly name: string;
   readonly collection: string;
-  readonly element: Uint8Array;
-  readonly jsonBytes: number;
-  readonly put: StoreOperation;
+  readonly id: string;
+  readonly put: StoreOperation & { readonly type: 'put' };
+  readonly #record: PlacedRecord;
+
+  constructor({ collection, id }: DocumentName, record: PlacedRecord, put: PlacedDocument['put']) {
+    this.name = `${collection}\0${id}`;
+    this.collection = collection;
+    this.id = id;
+    this.put = put;
+    this.#record = record;
+  }
+
+  get element(): Uint8Array {
+    return this.#record.element;
+  }
+
+  get json(): Uint8Array {
+    return this.#record.json;
+  }
+
+  /** What readers of changes are shown. */
+  get version(): DurableVersion {
+    return durableVersionOf({ ...this.#record, json: this.json.slice() });
+  }
 }
+
+type PlacedRecord = Omit<ViewRecord, 'vector'> & { readonly json: Uint8Array };
 
 export interface PlacedDocumentsOptions {
   readonly db: number;
@@ -89,11 +114,11 @@ export class PlacedDocuments {
       isFirst: true,
       updates: [],
     };
-    const name = `${collection}\0${id}`;
     const put = { type: 'put', key, value: encodeView(record, version) } as const;
-    this.#open.push({ name, collection, element, jsonBytes: json.length, put });
-    this.#durable.set(name, durable);
-    this.noteOpened(name);
+    const placed = new PlacedDocument({ collection, id }, record, put);
+    this.#open.push(placed);
+    this.#durable.set(placed.name, durable);
+    this.noteOpened(placed.name);
     return key;
   }
 

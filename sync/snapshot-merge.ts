@@ -158,7 +158,7 @@ export class SnapshotMerge {
   #isPlaceable(row: DocumentName, absence: Absence | null): boolean {
     if (absence === null || !absence.isAbsent(row)) return false;
     const isPlain = row.collection !== OPERATIONS && this.#database.key !== SYSTEM_KEY;
-    return isPlain && this.#database.parts.table.mayPlace(row);
+    return isPlain && this.#database.parts.table.mayPlace(row, true);
   }
 
   #mergeInto(slots: readonly DocumentSlot[], rows: readonly SnapshotRow[], donor: Holding): void {

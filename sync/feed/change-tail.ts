@@ -6,6 +6,8 @@
 import { isInternalCollection } from '../names.ts';
 import { recordNames } from '../batch.ts';
 import type { Database } from '../database.ts';
+import type { DurableVersion } from '../document-slot.ts';
+import type { DocumentName } from '../equality.ts';
 import type { SealedDocuments } from '../sealed-documents.ts';
 import type { DurableBatch, OriginId } from '../engine.ts';
 import type { SealedLog } from '../log.ts';
@@ -55,7 +57,8 @@ export interface TailFilter {
   readonly documents: boolean;
 }
 
-type Slots = SealedDocuments['slots'];
+/** Documents of a commit, with what readers see from now on. */
+type Versions = readonly (readonly [DocumentName & { readonly name: string }, DurableVersion])[];
 
 export class ChangeTail {
   readonly #database: Database;
@@ -115,10 +118,11 @@ export class ChangeTail {
   }
 
   /** Takes what a commit made durable. `ahead`: documents may be newer than the vector, which will be told when it moves. */
-  append({ batches, vector, isAdopted }: SealedLog, slots: Slots, ahead: boolean): void {
+  append({ batches, vector, isAdopted }: SealedLog, { slots, placed }: SealedDocuments, ahead: boolean): void {
     const durable = positionsOf(vector);
     if (!isAdopted) {
-      this.#add(this.#changesOf(batches, slots, ahead), durable);
+      const versions: Versions = [...slots, ...placed.map((document) => [document, document.version] as const)];
+      this.#add(this.#changesOf(batches, versions, ahead), durable);
     } else {
       // A snapshot was adopted: what it brought is in the index, and feeds read it there.
       this.#groups = [];
@@ -148,12 +152,12 @@ export class ChangeTail {
   }
 
   /** Every document once, where the commit changed it last: what it shows includes the changes before. */
-  #changesOf(batches: readonly DurableBatch[], slots: Slots, ahead: boolean): FeedChange[] {
+  #changesOf(batches: readonly DurableBatch[], documents: Versions, ahead: boolean): FeedChange[] {
     const names = batches.map(({ bytes }) => recordNames(bytes));
     const last = new Map<string, number>();
     let record = 0;
     for (const list of names) for (const name of list) if (name !== null) last.set(name, record++);
-    const versions = new Map(slots.map((sealed) => [sealed[0].name, sealed]));
+    const versions = new Map(documents.map((sealed) => [sealed[0].name, sealed]));
     const changes: FeedChange[] = [];
     let base = this.#vector;
     record = 0;
@@ -243,7 +247,7 @@ export class ChangeTail {
   }
 }
 
-function changeOf([{ collection, id }, version]: Slots[number], place: Place): FeedChange {
+function changeOf([{ collection, id }, version]: Versions[number], place: Place): FeedChange {
   return new FeedChange({ collection, id, ...versionOf(version) }, place);
 }
 

@@ -348,8 +348,8 @@ test('[AE34] what a snapshot puts in place shows when it is durable, and who ope
   // The first documents are placed, and their commit is under way.
   const mayPlace = table.mayPlace.bind(table);
   let placed = '';
-  table.mayPlace = (name) => {
-    const may = mayPlace(name);
+  table.mayPlace = (name, isAbsent) => {
+    const may = mayPlace(name, isAbsent);
     if (may && placed === '') {
       placed = name.id;
       isHolding = true;

@@ -1,0 +1,85 @@
+/**
+ * @module
+ * Owns the documents that batches are about to change: pinned and loaded, but for those that nobody has here and that are whole with
+ * their first write. These are put in place without being opened (placed-documents.ts), most of all when much was missed.
+ */
+import { FirstRecord } from './batch.ts';
+import type { Batch } from './batch.ts';
+import { SYSTEM_KEY } from './catalog.ts';
+import type { Database } from './database.ts';
+import { ready } from './document-slot.ts';
+import type { DocumentSlot } from './document-slot.ts';
+import type { OriginId } from './engine.ts';
+import type { DocumentName } from './equality.ts';
+import { OPERATIONS } from './operation.ts';
+
+export class MergedDocuments {
+  readonly #database: Database;
+  readonly #isPassing: boolean;
+  readonly #slots = new Map<string, DocumentSlot>();
+  /** To be put in place, unless somebody opens them before. */
+  readonly #begun = new Map<string, DocumentName>();
+
+  /** @param isPassing - Opened documents are some of many: see `DocumentSlot.isPassing`. */
+  constructor(database: Database, isPassing: boolean) {
+    this.#database = database;
+    this.#isPassing = isPassing;
+  }
+
+  /** By `collection NUL id`. */
+  get slots(): ReadonlyMap<string, DocumentSlot> {
+    return this.#slots;
+  }
+
+  /** The documents of one more batch. */
+  add({ records }: Batch): void {
+    for (const record of records) {
+      if (record.kind !== 'update') continue;
+      const name = `${record.collection}\0${record.id}`;
+      if (this.#slots.has(name)) continue;
+      if (!this.#begun.delete(name) && record instanceof FirstRecord && this.#mayPlace(record)) {
+        const { collection, id } = record;
+        this.#begun.set(name, { collection, id });
+      } else {
+        this.#open(name, record);
+      }
+    }
+  }
+
+  #mayPlace(document: DocumentName): boolean {
+    const isPlain = document.collection !== OPERATIONS && this.#database.key !== SYSTEM_KEY;
+    return isPlain && this.#database.parts.table.mayPlace(document, false);
+  }
+
+  #open(name: string, { collection, id }: DocumentName): void {
+    const slot = this.#database.parts.table.acquire(collection, id);
+    slot.isPassing = this.#isPassing;
+    this.#slots.set(name, slot);
+  }
+
+  /** Resolves when batches can be merged, in one go. */
+  async ready(): Promise<void> {
+    for (;;) {
+      await ready([...this.#slots.values()]);
+      const opened = [...this.#begun].filter(([, document]) => !this.#mayPlace(document));
+      if (opened.length === 0) return;
+      for (const [name, document] of opened) {
+        this.#begun.delete(name);
+        this.#open(name, document);
+      }
+    }
+  }
+
+  /** Puts a document in its place that has no slot. It leaves with the open group. */
+  place({ collection, id, first: content }: FirstRecord, origin: OriginId, seq: number): void {
+    const { table, commit } = this.#database.parts;
+    const durable = commit.join(this.#database);
+    // Who merges waits for it, too.
+    durable.catch(() => undefined);
+    table.place({ collection, id, vector: new Map([[origin, seq]]), content }, durable);
+  }
+
+  release(): void {
+    for (const slot of this.#slots.values()) this.#database.parts.table.release(slot);
+  }
+}
