@@ -4,8 +4,7 @@
  * is behind the log still costs only the documents that changed (I7): of every document and origin, the sequence in its
  * document vector is in the log or in the index. An entry whose document has moved on is *stale*, and removed when met.
  */
-import { decodeBatch } from './batch.ts';
-import type { LogRecord } from './batch.ts';
+import { decodeBatchHeader, recordNames } from './batch.ts';
 import type { DocumentVector } from './document-record.ts';
 import type { OriginId } from './engine.ts';
 import { changeKey, changeOf, documentOfName, logRange } from './key.ts';
@@ -38,17 +37,18 @@ export function indexDocument(db: number, viewKey: Uint8Array, vector: DocumentV
 export function indexBatches(db: number, batches: readonly Uint8Array[]): StoreOperation[] {
   const last = new Map<string, Uint8Array>();
   for (const bytes of batches) {
-    const { origin, firstSeq, records } = decodeBatch(bytes);
-    for (const [name, seq] of lastOf(records, firstSeq)) last.set(name, changeKey(db, origin, seq));
+    const { origin } = decodeBatchHeader(bytes);
+    for (const [name, seq] of lastOf(bytes)) last.set(name, changeKey(db, origin, seq));
   }
   return [...last].map(([name, key]) => ({ type: 'put', key, value: encoder.encode(name) }));
 }
 
-/** `collection NUL id` → sequence of its last record. */
-function lastOf(records: readonly LogRecord[], firstSeq: number): Map<string, number> {
+/** `collection NUL id` → sequence of its last record in a batch. */
+function lastOf(bytes: Uint8Array): Map<string, number> {
+  const { firstSeq } = decodeBatchHeader(bytes);
   const last = new Map<string, number>();
-  records.forEach((record, i) => {
-    if (record.kind === 'update') last.set(`${record.collection}\0${record.id}`, firstSeq + i);
+  recordNames(bytes).forEach((name, i) => {
+    if (name !== null) last.set(name, firstSeq + i);
   });
   return last;
 }
@@ -69,8 +69,7 @@ export async function* changesAfter(
   }
   for await (const entries of store.range(logRange(db, origin, after + 1, end))) {
     for (const [, bytes] of entries) {
-      const { firstSeq, records } = decodeBatch(bytes);
-      for (const [name, seq] of lastOf(records, firstSeq)) {
+      for (const [name, seq] of lastOf(bytes)) {
         const split = name.indexOf('\0');
         yield { seq, key: null, name, collection: name.slice(0, split), id: name.slice(split + 1) };
       }

@@ -132,20 +132,15 @@ export class DocumentTable {
     return this.#stats;
   }
 
-  /**
-   * Pins the slot of a document, loading it if needed. Await `ready` before use, `release` afterwards.
-   *
-   * @param isAbsent - It is known not to be stored.
-   */
-  acquire(collection: string, id: string, isAbsent: boolean = false): DocumentSlot {
+  /** Pins the slot of a document, loading it if needed. Await `ready` before use, `release` afterwards. */
+  acquire(collection: string, id: string): DocumentSlot {
     const name = `${collection}\0${id}`;
     let slot = this.#pinned.get(name);
     if (!slot) {
-      this.placed.noteOpened(name);
       slot = this.#idle.get(name);
       if (!slot) {
         slot = new DocumentSlot(name, this.#db, collection, id);
-        if (!isAbsent && !this.#names.lacks(slot.viewKey.subarray(5))) this.#load(slot);
+        if (!this.#names.lacks(slot.viewKey.subarray(5))) this.#load(slot);
       }
       this.#idle.delete(name);
       this.#pinned.set(name, slot);
@@ -175,16 +170,11 @@ export class DocumentTable {
     this.#views.clear();
   }
 
-  /** See `PlacedDocuments.beginLook`. */
-  beginLook(): ReadonlySet<string> {
-    return this.placed.beginLook(this.#pinned.keys());
-  }
-
-  /** May a document be placed without being opened? `isAbsent`: it is known not to be stored; else that has to be certain here. */
-  mayPlace({ collection, id }: DocumentName, isAbsent: boolean): boolean {
+  /** May a document be placed, without being opened: does certainly nobody have it here? */
+  mayPlace({ collection, id }: DocumentName): boolean {
     const name = `${collection}\0${id}`;
     if (this.watchers.has(name) || this.#slotOf(name) !== undefined) return false;
-    return isAbsent || this.#names.lacks(viewKey(this.#db, collection, id).subarray(5));
+    return this.#names.lacks(viewKey(this.#db, collection, id).subarray(5));
   }
 
   /** See `PlacedDocuments.place`. */

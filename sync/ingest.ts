@@ -217,7 +217,7 @@ export function mergeRow(database: Database, slot: DocumentSlot, row: SnapshotRo
     });
   }
   for (const [origin, seq] of row.vector) slot.touch(origin, seq);
-  table.touch(slot, row.content);
+  table.touch(slot, isFirstContent(row.content) ? copyOf(row.content) : row.content);
 }
 
 /** We held that and it is gone: it was forgotten here. */

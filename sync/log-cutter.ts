@@ -7,6 +7,7 @@
 import { stampMs } from '../crdt/index.ts';
 import { decodeBatchHeader, lastSeqOf } from './batch.ts';
 import type { BatchHeader } from './batch.ts';
+import { CatchingUp } from './catching-up.ts';
 import { indexBatches } from './change-index.ts';
 import type { Database, DatabaseParts } from './database.ts';
 import { decodeView } from './document-record.ts';
@@ -39,10 +40,7 @@ export const DEFAULT_LOG_RETENTION: LogRetention = {
 /** Log cut in one commit: what is decoded at a time, and costs others of that commit. */
 const STEP_BYTES = 256 * 1024;
 const STEP_RECORDS = 128;
-/** While so much is merged between two looks the log waits … */
-const BUSY_DOCUMENTS = 64 * PORTION_DOCUMENTS;
-/** … but not longer than so many looks. */
-const BUSY_LOOKS_MAX = 12;
+const CATCHING_UP = { documentsMin: 64 * PORTION_DOCUMENTS, looksMax: 12 };
 /** Between two steps, so that requests come first. */
 const STEP_PAUSE_MS = 10;
 /** Entries of the change index looked at in one step. */
@@ -66,9 +64,7 @@ export class LogCutter {
   readonly #added = new WeakMap<Database, number>();
   /** Of the oldest batch of every origin, as of its floor: it is looked at again and again. */
   readonly #ages = new WeakMap<Database, Map<OriginId, { readonly seq: number; readonly ms: number }>>();
-  /** Documents of peers merged until the last look. */
-  #merged = 0;
-  #busyLooks = 0;
+  readonly #catchingUp = new CatchingUp(CATCHING_UP);
   #cancel: () => void = () => {};
   #isClosed = false;
 
@@ -95,7 +91,7 @@ export class LogCutter {
 
   async #look(): Promise<void> {
     const [any] = this.#parts.databases();
-    if (any === undefined || this.#isBusy(any)) return;
+    if (any === undefined || this.#catchingUp.look(any.parts.turns)) return;
     for (const database of this.#parts.databases()) {
       try {
         await this.cut(database);
@@ -106,15 +102,6 @@ export class LogCutter {
         if (!isHarmless) throw error;
       }
     }
-  }
-
-  /** A node that catches up has more urgent things to do. */
-  #isBusy({ parts: { turns } }: Database): boolean {
-    const { merged } = turns;
-    const isBusy = merged - this.#merged >= BUSY_DOCUMENTS && this.#busyLooks < BUSY_LOOKS_MAX;
-    this.#merged = merged;
-    this.#busyLooks = isBusy ? this.#busyLooks + 1 : 0;
-    return isBusy;
   }
 
   /** Cuts what may be cut of one log now. */

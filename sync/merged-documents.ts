@@ -48,7 +48,7 @@ export class MergedDocuments {
 
   #mayPlace(document: DocumentName): boolean {
     const isPlain = document.collection !== OPERATIONS && this.#database.key !== SYSTEM_KEY;
-    return isPlain && this.#database.parts.table.mayPlace(document, false);
+    return isPlain && this.#database.parts.table.mayPlace(document);
   }
 
   #open(name: string, { collection, id }: DocumentName): void {

@@ -61,32 +61,9 @@ export class PlacedDocuments {
   #open: PlacedDocument[] = [];
   /** Names of those not durable yet → when they are. */
   readonly #durable = new Map<string, Promise<void>>();
-  /** Of each look for what is stored: the documents that may have been written since. */
-  readonly #looks = new Set<Set<string>>();
 
   constructor(options: PlacedDocumentsOptions) {
     this.#options = options;
-  }
-
-  /**
-   * To be called before it is looked which documents are stored.
-   *
-   * @param opened - Names of the documents in use.
-   * @returns Names of documents of which the look does not tell. It grows until `endLook`.
-   */
-  beginLook(opened: Iterable<string>): ReadonlySet<string> {
-    const look = new Set([...opened, ...this.#durable.keys()]);
-    this.#looks.add(look);
-    return look;
-  }
-
-  endLook(look: ReadonlySet<string>): void {
-    this.#looks.delete(look as Set<string>);
-  }
-
-  /** Somebody opens a document. */
-  noteOpened(name: string): void {
-    for (const look of this.#looks) look.add(name);
   }
 
   /** When a document that was placed can be read; undefined when it can be. */
@@ -118,7 +95,6 @@ export class PlacedDocuments {
     const placed = new PlacedDocument({ collection, id }, record, put);
     this.#open.push(placed);
     this.#durable.set(placed.name, durable);
-    this.noteOpened(placed.name);
     return key;
   }
 

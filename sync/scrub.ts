@@ -4,6 +4,7 @@
  * them are compared with peers, and after each pass the documents are added up and compared with the digest. Also the upkeep of
  * buckets: their checkpoint when a database is quiet, and counting them when they are not known.
  */
+import { CatchingUp } from './catching-up.ts';
 import { scanThroughDamage } from './damage-scan.ts';
 import type { Database } from './database.ts';
 import type { ContentSample } from './equality.ts';
@@ -43,6 +44,8 @@ export interface ScrubStatus {
 }
 
 const TICK_MS = 1000;
+/** Reading one by one is dear beside what is being written. */
+const CATCHING_UP = { documentsMin: 1000, looksMax: 60 };
 /** Documents per portion of a pass that somebody waits for. */
 const PORTION = 100;
 
@@ -57,6 +60,7 @@ export class Scrub {
   readonly #passes = new Map<string, string>();
   /** Digest of a database at the last tick. */
   readonly #digests = new WeakMap<Database, string>();
+  readonly #catchingUp = new CatchingUp(CATCHING_UP);
   #place: Place | null = null;
   #checked = 0;
   #lastError: string | null = null;
@@ -121,6 +125,8 @@ export class Scrub {
     const { documentsPerSecond } = this.#dependencies;
     for (const database of this.#dependencies.databases()) await this.#keepBuckets(database);
     if (documentsPerSecond === 0 || this.#isClosed) return;
+    const [any] = this.#dependencies.databases();
+    if (any === undefined || this.#catchingUp.look(any.parts.turns)) return;
     this.#place ??= this.#nextPlace();
     if (this.#place === null || (await this.#check(this.#place, documentsPerSecond))) return;
     const { database } = this.#place;

@@ -174,8 +174,7 @@ export class SnapshotIntake {
   }
 
   async #mergeAll({ stages, vector }: Intention): Promise<void> {
-    const { log, commit } = this.#database.parts;
-    const isBlank = log.durableVector.size === 0;
+    const { commit } = this.#database.parts;
     const { documents: received = 0, bytes = 0 } = this.#database.snapshot ?? {};
     const small = await this.#readSmall(stages);
     if (small !== null) {
@@ -183,7 +182,7 @@ export class SnapshotIntake {
       return this.#finish();
     }
     let documents = 0;
-    for await (const merged of this.#mergeStages({ stages, vector }, isBlank)) {
+    for await (const merged of this.#mergeStages({ stages, vector })) {
       documents += merged;
       // After a start it is not known how many were received.
       const documentsTotal = Math.max(received, documents);
@@ -229,14 +228,14 @@ export class SnapshotIntake {
   }
 
   /** Two chunks at a time: while one is being written the next is merged. Yields the documents of each. */
-  async *#mergeStages({ stages, vector }: Intention, isBlank: boolean): AsyncGenerator<number> {
+  async *#mergeStages({ stages, vector }: Intention): AsyncGenerator<number> {
     let running = Promise.resolve(0);
     for (const stage of stages) {
       for (let index = 0; ;) {
         const entry = await this.#firstChunk(stage, index);
         if (entry === null) break;
         index = indexOf(entry[0]) + 1;
-        const next = this.#rows.merge(entry, this.#donorOf(stage, vector), isBlank);
+        const next = this.#rows.merge(entry, this.#donorOf(stage, vector));
         // Whatever becomes of the one before, this one comes to its end before the merge does.
         const ended = next.catch(() => undefined);
         try {
@@ -255,7 +254,11 @@ export class SnapshotIntake {
   async #firstChunk(stage: number, index: number): Promise<StoreEntry | null> {
     const { store, db } = this.#database.parts;
     this.#database.assertOpen();
-    const bounds = { gte: chunkKey(db, stage, index), lt: chunkKey(db, stage, INDEX_MAX) };
+    const key = chunkKey(db, stage, index);
+    // It is there but for the last one and what got lost: a look for what follows would be dear beside all that was deleted before.
+    const chunk = await store.get(key);
+    if (chunk !== undefined) return [key, chunk];
+    const bounds = { gte: key, lt: chunkKey(db, stage, INDEX_MAX) };
     for await (const [entry] of store.range({ ...bounds, limit: 1 })) if (entry !== undefined) return entry;
     return null;
   }

@@ -3,7 +3,6 @@
  * Owns how the documents of staged chunks are merged into the database: in portions, because clients wait meanwhile, unless what
  * belongs together must show together. What nobody has here is put in its place without being opened.
  */
-import { Absence, nameOf } from './absence.ts';
 import { SYSTEM_KEY } from './catalog.ts';
 import { indexDocument } from './change-index.ts';
 import { isCorrupt, scanThroughDamage } from './damage-scan.ts';
@@ -30,11 +29,9 @@ const PLACED_PER_OPENED = 4;
 
 /** Documents that are merged in one go. */
 interface Portion {
-  readonly rows: readonly SnapshotRow[];
-  /** The vector of who gave them. */
-  readonly donor: Holding;
-  /** Null when each has to be read. */
-  readonly absence: Absence | null;
+  readonly opened: readonly SnapshotRow[];
+  /** Not opened, unless somebody else does before. */
+  readonly placeable: readonly PlaceableRow[];
 }
 
 export class SnapshotMerge {
@@ -60,27 +57,20 @@ export class SnapshotMerge {
    * here will say of it (I7). Resolves to the number of documents when they are durable.
    *
    * @param donor - The vector of who gave it.
-   * @param isBlank - The replica began with nothing.
    */
-  async merge([key, bytes]: StoreEntry, donor: Holding, isBlank: boolean): Promise<number> {
+  async merge([key, bytes]: StoreEntry, donor: Holding): Promise<number> {
     const chunk = decodeSnapshotChunk(bytes);
     await this.#forgetAbsentees(chunk, donor);
     this.#learn([chunk]);
     const leave = (): void => void this.#database.extraOperations.push({ type: 'del', key });
-    const absence = isBlank ? new Absence(this.#database.parts) : null;
-    try {
-      await absence?.look(chunk.rows);
-      const size = absence?.isKnown === true ? PORTION_DOCUMENTS * PLACED_PER_OPENED : PORTION_DOCUMENTS;
-      let durable = Promise.resolve();
-      for (let start = 0; start === 0 || start < chunk.rows.length; start += size) {
-        const isLast = start + size >= chunk.rows.length;
-        const portion = { rows: chunk.rows.slice(start, start + size), donor, absence };
-        ({ durable } = await this.#mergePortion(portion, isLast ? leave : () => {}));
-      }
-      await durable;
-    } finally {
-      absence?.end();
-    }
+    let durable = Promise.resolve();
+    let rest = chunk.rows;
+    do {
+      const portion = this.#portionOf(rest);
+      rest = rest.slice(portion.opened.length + portion.placeable.length);
+      ({ durable } = await this.#mergePortion(portion, donor, rest.length === 0 ? leave : () => {}));
+    } while (rest.length > 0);
+    await durable;
     return chunk.rows.length;
   }
 
@@ -95,7 +85,7 @@ export class SnapshotMerge {
     const rows = chunks.flatMap((chunk) => chunk.rows);
     const gone: DocumentName[] = [];
     for (const chunk of chunks) gone.push(...(await this.#absenteesOf(chunk)));
-    const slots = await this.#acquire([...rows, ...gone], null);
+    const slots = await this.#acquire([...rows, ...gone]);
     try {
       await turns.next('snapshot', slots.length);
       this.#database.assertOpen();
@@ -110,55 +100,56 @@ export class SnapshotMerge {
     }
   }
 
+  /** The first of these documents, as many as are merged in one go. */
+  #portionOf(rows: readonly SnapshotRow[]): Portion {
+    const opened: SnapshotRow[] = [];
+    const placeable: PlaceableRow[] = [];
+    for (const row of rows) {
+      if (weightOf({ opened, placeable }) >= PORTION_DOCUMENTS) break;
+      const { content } = row;
+      if (isFirstContent(content) && this.#isPlaceable(row)) placeable.push({ ...row, content });
+      else opened.push(row);
+    }
+    return { opened, placeable };
+  }
+
   /**
    * Resolves when they are merged, with what waits until they are durable.
    *
    * @param alongside - Runs at the moment when all are: what it changes is in the commit of the last.
    */
-  async #mergePortion(portion: Portion, alongside: () => void): Promise<{ durable: Promise<void> }> {
-    const { rows, donor, absence } = portion;
-    const { table, commit, turns, db } = this.#database.parts;
-    const placeable: PlaceableRow[] = [];
-    const others: SnapshotRow[] = [];
-    for (const row of rows) if (!this.#take(row, absence, placeable)) others.push(row);
-    const slots = await this.#acquire(others, absence);
-    const opened: SnapshotRow[] = [];
+  async #mergePortion(portion: Portion, donor: Holding, alongside: () => void): Promise<{ durable: Promise<void> }> {
+    const { table, commit, turns, log, db } = this.#database.parts;
+    const slots = await this.#acquire(portion.opened);
+    const left: SnapshotRow[] = [];
     let durable: Promise<void>;
     try {
-      await turns.next('snapshot', slots.length + Math.ceil(placeable.length / PLACED_PER_OPENED));
+      await turns.next('snapshot', weightOf(portion));
       this.#database.assertOpen();
       durable = commit.join(this.#database);
       // Who waits for the last of a chunk hears of a failure.
       durable.catch(() => undefined);
-      this.#mergeInto(slots, others, donor);
-      for (const row of placeable) {
+      this.#mergeInto(slots, portion.opened, donor);
+      for (const row of portion.placeable) {
         // Somebody may have opened it meanwhile.
-        if (!this.#isPlaceable(row, absence)) opened.push(row);
-        else if (!isHeld(row.vector, this.#database.parts.log.durableVector)) {
+        if (!this.#isPlaceable(row)) left.push(row);
+        else if (!isHeld(row.vector, log.durableVector)) {
           const key = table.place(row, durable);
           this.#database.extraOperations.push(...indexDocument(db, key, row.vector));
         }
       }
-      if (opened.length === 0) alongside();
+      if (left.length === 0) alongside();
     } finally {
       for (const slot of slots) table.release(slot);
     }
-    if (opened.length > 0) return this.#mergePortion({ rows: opened, donor, absence: null }, alongside);
+    if (left.length > 0) return this.#mergePortion({ opened: left, placeable: [] }, donor, alongside);
     return { durable };
   }
 
-  #take(row: SnapshotRow, absence: Absence | null, into: PlaceableRow[]): boolean {
-    const { collection, id, vector, content } = row;
-    if (!isFirstContent(content) || !this.#isPlaceable(row, absence)) return false;
-    into.push({ collection, id, vector, content });
-    return true;
-  }
-
-  /** Does nobody have it here, and is nothing but the document made from it? */
-  #isPlaceable(row: DocumentName, absence: Absence | null): boolean {
-    if (absence === null || !absence.isAbsent(row)) return false;
+  /** Does nobody have it here, for certain, and is nothing but the document made from it? */
+  #isPlaceable(row: DocumentName): boolean {
     const isPlain = row.collection !== OPERATIONS && this.#database.key !== SYSTEM_KEY;
-    return isPlain && this.#database.parts.table.mayPlace(row, true);
+    return isPlain && this.#database.parts.table.mayPlace(row);
   }
 
   #mergeInto(slots: readonly DocumentSlot[], rows: readonly SnapshotRow[], donor: Holding): void {
@@ -180,10 +171,10 @@ export class SnapshotMerge {
   }
 
   /** A document that cannot be read from the disk is waited for until a peer gave it back. */
-  async #acquire(rows: readonly DocumentName[], absence: Absence | null): Promise<readonly DocumentSlot[]> {
+  async #acquire(rows: readonly DocumentName[]): Promise<readonly DocumentSlot[]> {
     const { table } = this.#database.parts;
     for (;;) {
-      const slots = rows.map((row) => table.acquire(row.collection, row.id, absence?.isAbsent(row) === true));
+      const slots = rows.map((row) => table.acquire(row.collection, row.id));
       try {
         await ready(slots);
         return slots;
@@ -198,7 +189,7 @@ export class SnapshotMerge {
 
   async #forgetAbsentees(chunk: SnapshotChunk, donor: Holding): Promise<void> {
     const { table, turns } = this.#database.parts;
-    const slots = await this.#acquire(await this.#absenteesOf(chunk), null);
+    const slots = await this.#acquire(await this.#absenteesOf(chunk));
     try {
       if (slots.length > 0) await turns.next('snapshot', slots.length);
       this.#database.assertOpen();
@@ -234,4 +225,13 @@ export class SnapshotMerge {
     }
     return absent;
   }
+}
+
+/** How many opened documents cost as much. */
+function weightOf({ opened, placeable }: Portion): number {
+  return opened.length + Math.ceil(placeable.length / PLACED_PER_OPENED);
+}
+
+function nameOf({ collection, id }: DocumentName): string {
+  return `${collection}\0${id}`;
 }

@@ -132,22 +132,26 @@ async function* snapshotChunks(giving: Giving, registry: OriginRegistry): AsyncG
     const named = new Set(rows.flatMap((row) => [...row.vector.keys()]));
     return encodeSnapshotChunk({ begin: null, until, presence, origins: ownersOf(named, registry), rows });
   };
-  for await (const step of isScan ? scanRows(giving) : changedRows(giving)) {
-    last = step.until;
-    filling.add(step, isPruning);
-    if (filling.bytes < options.chunkBytes && filling.passed < SILENT_DOCUMENTS_MAX) continue;
-    yield chunk(last, last);
+  for await (const steps of isScan ? scanRows(giving) : changedRows(giving)) {
+    for (const step of steps) {
+      last = step.until;
+      filling.add(step, isPruning);
+      if (filling.bytes < options.chunkBytes && filling.passed < SILENT_DOCUMENTS_MAX) continue;
+      yield chunk(last, last);
+    }
   }
   if (filling.rows.length > 0 || isPruning) yield chunk(last, NO_NAME);
 }
 
 /** Every document, in the order of keys. */
-async function* scanRows(giving: Giving): AsyncGenerator<Step> {
-  for await (const { key, record, base } of readDocuments(giving.view, giving.database.parts.db)) {
-    const until = key.subarray(5);
-    const { vector } = record;
-    const row = isHeld(giving, until, vector) ? null : { ...documentOf(key), vector, content: contentOf(record, base) };
-    yield { row, until };
+async function* scanRows(giving: Giving): AsyncGenerator<readonly Step[]> {
+  for await (const documents of readDocuments(giving.view, giving.database.parts.db)) {
+    yield documents.map(({ key, record, base }) => {
+      const until = key.subarray(5);
+      const { vector } = record;
+      if (isHeld(giving, until, vector)) return { row: null, until };
+      return { row: { ...documentOf(key), vector, content: contentOf(record, base) }, until };
+    });
   }
 }
 
@@ -161,7 +165,7 @@ function isHeld({ since, held }: Giving, name: Uint8Array, version: DocumentVect
  * The documents that changed, through log and index. A document that several origins changed is given with the first of them, and
  * one that an origin changed several times with the last change, so nothing has to be remembered.
  */
-async function* changedRows(giving: Giving): AsyncGenerator<Step> {
+async function* changedRows(giving: Giving): AsyncGenerator<readonly Step[]> {
   const { database, view, vector, since } = giving;
   const versions = new Map<string, DocumentVector>();
   const stale: Uint8Array[] = [];
@@ -175,6 +179,7 @@ async function* changedRows(giving: Giving): AsyncGenerator<Step> {
     };
     for await (const group of lookup.groups(changesAfter(view, database.parts.db, origin, after))) {
       const found = await lookup.read(group.filter((change) => !isDone(change)));
+      const steps: Step[] = [];
       for (const change of group) {
         const version = versions.get(change.name) ?? found.get(change.name)?.record.vector;
         if (version === undefined) continue;
@@ -184,9 +189,10 @@ async function* changedRows(giving: Giving): AsyncGenerator<Step> {
         else if (document !== undefined && !isHeld(giving, utf8.encode(change.name), version)) {
           const { collection, id } = change;
           const content = contentOf(document.record, document.base);
-          yield { row: { collection, id, vector: version, content }, until: NO_NAME };
+          steps.push({ row: { collection, id, vector: version, content }, until: NO_NAME });
         }
       }
+      yield steps;
     }
   }
   await removeEntries(database.parts, stale);

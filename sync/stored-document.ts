@@ -16,23 +16,65 @@ export interface DocumentOnStore {
   readonly base: Uint8Array | undefined;
 }
 
-/** @param store - A snapshot, unless nothing is written meanwhile: the two ranges must show one moment. */
-export async function* readDocuments(store: Pick<Store, 'range'>, db: number): AsyncGenerator<DocumentOnStore> {
-  const bases = flatten(store.range(rangeOf('y', db)));
-  let next = await bases.next();
+/**
+ * All documents, as many at a time as the store gives: a turn for each would cost more than to decode it.
+ *
+ * @param store - A snapshot, unless nothing is written meanwhile: the two ranges must show one moment.
+ */
+export async function* readDocuments(
+  store: Pick<Store, 'range'>,
+  db: number,
+): AsyncGenerator<readonly DocumentOnStore[]> {
+  const bases = new Bases(store.range(rangeOf('y', db)));
   try {
-    for await (const [key, value] of flatten(store.range(rangeOf('j', db)))) {
-      // The keys differ in their first byte only.
-      while (next.done !== true && compareBytes(next.value[0].subarray(1), key.subarray(1)) < 0)
-        next = await bases.next();
-      const isSame = next.done !== true && compareBytes(next.value[0].subarray(1), key.subarray(1)) === 0;
-      yield { key, record: decodeView(value), base: isSame ? (next.value as StoreEntry)[1] : undefined };
+    for await (const views of store.range(rangeOf('j', db))) {
+      const documents: DocumentOnStore[] = [];
+      for (const [key, value] of views) {
+        while (bases.isBefore(key)) await bases.read();
+        documents.push({ key, record: decodeView(value), base: bases.of(key) });
+      }
+      yield documents;
     }
   } finally {
-    await bases.return(undefined);
+    await bases.close();
   }
 }
 
-async function* flatten(chunks: AsyncIterable<readonly StoreEntry[]>): AsyncGenerator<StoreEntry> {
-  for await (const entries of chunks) yield* entries;
+/** The bases beside the views. */
+class Bases {
+  readonly #chunks: AsyncIterator<readonly StoreEntry[]>;
+  #entries: readonly StoreEntry[] = [];
+  #at = 0;
+  #isOver = false;
+
+  constructor(chunks: AsyncIterable<readonly StoreEntry[]>) {
+    this.#chunks = chunks[Symbol.asyncIterator]();
+  }
+
+  /** Goes to the base of a view, or past its place. True when more has to be read for that. */
+  isBefore(viewKey: Uint8Array): boolean {
+    while (this.#at < this.#entries.length && compareNames(this.#entries[this.#at]![0], viewKey) < 0) this.#at++;
+    return this.#at === this.#entries.length && !this.#isOver;
+  }
+
+  async read(): Promise<void> {
+    const next = await this.#chunks.next();
+    this.#isOver = next.done === true;
+    this.#entries = next.done === true ? [] : next.value;
+    this.#at = 0;
+  }
+
+  of(viewKey: Uint8Array): Uint8Array | undefined {
+    const entry = this.#entries[this.#at];
+    return entry !== undefined && compareNames(entry[0], viewKey) === 0 ? entry[1] : undefined;
+  }
+
+  async close(): Promise<void> {
+    await this.#chunks.return?.();
+  }
+}
+
+/** The keys differ in their first byte only. */
+function compareNames(baseKey: Uint8Array, viewKey: Uint8Array): number {
+  return compareBytes(baseKey.subarray(1), viewKey.subarray(1));
 }

@@ -6,6 +6,7 @@ import type { Equality } from '../../../sync/equality.ts';
 import { MemoryStore, Replica } from '../../../sync/index.ts';
 import type { Database, Store } from '../../../sync/index.ts';
 import { digestKey, rangeOf, stateKey, viewKey } from '../../../sync/key.ts';
+import { Scrub } from '../../../sync/scrub.ts';
 import { decodeSketch } from '../../../sync/sketch-decoder.ts';
 import { ManualClock, seededRandom } from '../../helper/manual-ports.ts';
 
@@ -349,4 +350,35 @@ test('[EQ9] different content under one version is seen, and one of the two is t
   await loser.engine.equality!.replace(KEY, rows!, winner.nodeId);
   expect(await read(a, 'd2')).toEqual(await read(b, 'd2'));
   expect(loser.status().alarms).toMatchObject([{ kind: 'content' }, { kind: 'content', repaired: 1 }]);
+});
+
+test('[AE63] a node that catches up does not read what it stores, but for once a minute', async () => {
+  const { a } = await openPair(5);
+  const database = a.database('app');
+  const ticks: (() => void)[] = [];
+  const examined = vi.fn(() => Promise.resolve(null));
+  const scrub = new Scrub({
+    documentsPerSecond: 100,
+    clock: new ManualClock(),
+    timers: { after: (_, run) => (ticks.push(run), () => undefined) },
+    databases: () => [database],
+    healing: { examine: examined, offer: () => undefined, recount: () => Promise.resolve() } as never,
+    checkIndexes: () => Promise.resolve(),
+    pause: () => Promise.resolve(),
+    fail: () => undefined,
+  });
+  scrub.start();
+  const tick = async (): Promise<void> => {
+    ticks.pop()!();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  };
+  for (let i = 0; i < 60; i++) {
+    database.parts.turns.merged += 1000;
+    await tick();
+  }
+  expect(examined).not.toHaveBeenCalled();
+  database.parts.turns.merged += 1000;
+  await tick();
+  expect(examined).toHaveBeenCalledTimes(5);
+  scrub.stop();
 });

@@ -216,7 +216,7 @@ test('[AE15] a write during the merge is taken, and stands on what the vector wi
   const store = new MemoryStore({
     intercept: (access) => {
       // The fourth: the first looks how much there is; two chunks are merged then, of which the first holds no documents.
-      const isChunk = access.type === 'range' && access.gte[0] === 'c'.charCodeAt(0);
+      const isChunk = access.type === 'read' && access.keys[0]![0] === 'c'.charCodeAt(0);
       return isChunk && ++reads === 4 ? opened : undefined;
     },
   });
@@ -348,8 +348,8 @@ test('[AE34] what a snapshot puts in place shows when it is durable, and who ope
   // The first documents are placed, and their commit is under way.
   const mayPlace = table.mayPlace.bind(table);
   let placed = '';
-  table.mayPlace = (name, isAbsent) => {
-    const may = mayPlace(name, isAbsent);
+  table.mayPlace = (name) => {
+    const may = mayPlace(name);
     if (may && placed === '') {
       placed = name.id;
       isHolding = true;
