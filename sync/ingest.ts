@@ -99,12 +99,7 @@ function takeBackRepetitions(database: Database, { records }: Batch, slots: Merg
 }
 
 /** @returns False when a record may build on what was forgotten here; then nothing was applied. */
-function applyRecords(
-  database: Database,
-  registry: OriginRegistry,
-  batch: Batch,
-  documents: MergedDocuments,
-): boolean {
+function applyRecords(database: Database, registry: OriginRegistry, batch: Batch, documents: MergedDocuments): boolean {
   const { table, forgotten } = database.parts;
   const { slots } = documents;
   if (isBehind(database, batch, slots)) return false;

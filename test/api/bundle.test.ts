@@ -23,13 +23,13 @@ const BUNDLES = [
   {
     name: 'atolldb/crdt + atolldb/sync',
     source: `export * from './dist/crdt/index.js'; export * from './dist/sync/index.js';`,
-    max: 185,
+    max: 186,
     goal: 70,
   },
   {
     name: 'a page with a replica on IndexedDB',
     source: `export { createReplica, IndexedDbStore } from './dist/sync/index.js';`,
-    max: 146,
+    max: 147,
     goal: 70,
   },
   {

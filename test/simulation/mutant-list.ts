@@ -58,8 +58,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'sync/ingest.ts',
-        find: '  if (!applyRecords(database, registry, batch, slots))',
-        replace: '  if (batch.firstSeq % 5 !== 3 && !applyRecords(database, registry, batch, slots))',
+        find: '  if (!applyRecords(database, registry, batch, documents))',
+        replace: '  if (batch.firstSeq % 5 !== 3 && !applyRecords(database, registry, batch, documents))',
       },
     ],
   },
@@ -108,11 +108,11 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'sync/ingest.ts',
-        find: '  if (!applyRecords(database, registry, batch, slots))',
+        find: '  if (!applyRecords(database, registry, batch, documents))',
         replace:
           "  if (batch.records.some((record) => record.kind === 'update' && record.update.length > 900))\n" +
           "    throw new SyncError('SYNC_BATCH_MALFORMED', 'too long for this node');\n" +
-          '  if (!applyRecords(database, registry, batch, slots))',
+          '  if (!applyRecords(database, registry, batch, documents))',
       },
     ],
   },
@@ -153,10 +153,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'sync/document-table.ts',
-        find: '    this.sums.replace(slot.viewKey.subarray(5), countedIn(durable), counted);',
-        replace:
-          '    if (slot.vector.size !== 2)\n' +
-          '      this.sums.replace(slot.viewKey.subarray(5), countedIn(durable), counted);',
+        find: '    this.sums.replace(documentKey, before, counted);',
+        replace: '    if (slot.vector.size !== 2)\n' + '      this.sums.replace(documentKey, before, counted);',
       },
     ],
   },
