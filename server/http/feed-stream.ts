@@ -155,7 +155,7 @@ export class FeedStream {
 
   /** Resolves when the bytes have left the process, or nobody takes them any more. */
   async #send(bytes: Buffer | string): Promise<void> {
-    if (bytes.length === 0 || this.#raw.destroyed || this.#raw.write(bytes)) return;
+    if (bytes.length === 0 || this.#raw.destroyed || this.#write(bytes)) return;
     const { wake, health } = this.#parts;
     while (this.#raw.writableNeedDrain && !this.#raw.destroyed) {
       if (health.isRefusing) {
@@ -169,6 +169,15 @@ export class FeedStream {
         await wake.sleep(STILL_MS);
       }
     }
+  }
+
+  /** Left to itself, Node sends a chunk when everything that is due now was done: acknowledgements of the same commit, other feeds. */
+  #write(bytes: Buffer | string): boolean {
+    const { socket } = this.#raw;
+    socket?.cork();
+    const hasRoom = this.#raw.write(bytes);
+    socket?.uncork();
+    return hasRoom;
   }
 }
 
