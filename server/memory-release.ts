@@ -31,7 +31,7 @@ export interface MemoryReleaseOptions {
 /** Decides at every look whether there is something to give back. */
 export class MemoryRelease {
   readonly #options: MemoryReleaseOptions;
-  /** What the process had after it gave back. */
+  /** The least that the process had since it gave back: pages that were given back leave it some time later. */
   #restingBytes = 0;
 
   constructor(options: MemoryReleaseOptions) {
@@ -41,8 +41,10 @@ export class MemoryRelease {
   /** Call it every {@link REST_MS}. */
   look(): void {
     const { utilization, usedBytes, releaseCaches, collectGarbage } = this.#options;
-    if (utilization() > RESTING_UTILIZATION_MAX) return;
-    if (usedBytes() < this.#restingBytes + GROWTH_BYTES_MIN) return;
+    const isResting = utilization() <= RESTING_UTILIZATION_MAX;
+    const used = usedBytes();
+    this.#restingBytes = Math.min(this.#restingBytes, used);
+    if (!isResting || used < this.#restingBytes + GROWTH_BYTES_MIN) return;
     releaseCaches();
     for (let done = 0; done < COLLECTIONS; done++) collectGarbage?.();
     this.#restingBytes = usedBytes();

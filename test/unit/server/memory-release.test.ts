@@ -43,6 +43,17 @@ test('[ND1] a node that rests on is left alone until it grew again', () => {
   expect(done).toEqual(['caches', 'garbage', 'garbage']);
 });
 
+test('[ND1] growth is counted from what the process had when the pages it gave back had left it', () => {
+  const { state, done, release } = setUp();
+  release.look();
+  state.usedBytes = state.collectedTo - 70 * MEGABYTE;
+  release.look();
+  done.length = 0;
+  state.usedBytes += 40 * MEGABYTE;
+  release.look();
+  expect(done).toEqual(['caches', 'garbage', 'garbage']);
+});
+
 test('[ND1] where garbage cannot be collected, caches are released once', () => {
   const { state, done } = setUp();
   const release = new MemoryRelease({
