@@ -70,8 +70,6 @@ export class Room {
   readonly #broadcasts: Pace;
   /** What is merged and waits for the next commit. */
   #uncommitted: (() => void)[] = [];
-  /** What clients of this node wrote is on its way to the disk. */
-  #isCommitting = false;
   /** What is durable and not told yet. */
   #untold: Uint8Array[] = [];
   /** The newest of each client. */
@@ -192,8 +190,9 @@ export class Room {
     this.#intake.merge();
     const acknowledge = this.#uncommitted;
     this.#uncommitted = [];
-    this.#isCommitting = true;
     this.#afterCommit(() => {
+      // What clients of this node write has kept its pace already.
+      this.#broadcasts.flush();
       for (const each of acknowledge) each();
     });
   }
@@ -291,10 +290,7 @@ export class Room {
       return;
     }
     this.#untold.push(...updates);
-    // What clients of this node write keeps its pace already.
-    if (this.#isCommitting) this.#broadcasts.now();
-    else this.#broadcasts.ask();
-    this.#isCommitting = false;
+    this.#broadcasts.ask();
   }
 
   /** Tells everybody what changed since the last time: one write to each. */
