@@ -78,6 +78,17 @@ export function decodeToken(token: string): SeenPosition {
   }
 }
 
+/** The key of the database that a token is of, without a look at the rest; null for what is no token. */
+export function databaseOf(token: string): string | null {
+  try {
+    const decoder = decoding.createDecoder(buffer.fromBase64UrlEncoded(token));
+    decoder.pos = 1 + CLUSTER_BYTES;
+    return decoding.readVarString(decoder);
+  } catch {
+    return null;
+  }
+}
+
 function writePositions(encoder: encoding.Encoder, positions: Positions): void {
   encoding.writeVarUint(encoder, positions.size);
   let previous = 0;

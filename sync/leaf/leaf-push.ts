@@ -139,15 +139,40 @@ export class LeafPushing {
     await this.#parts.core.commit();
   }
 
-  /** Takes the unsent changes of a document back; those that can be made to what is there now are made anew. */
-  async #takeBack(document: LeafDocument, loss: Loss, inDoubt: ReadonlySet<Edit>): Promise<void> {
+  /**
+   * The documents of a collection are others now: what is unsent is made to these, or begins them.
+   *
+   * @returns Ids of documents that are as the node has them, but for what is unsent.
+   */
+  async makeAnew(held: HeldCollection): Promise<ReadonlySet<string>> {
+    const { core } = this.#parts;
+    // What was begun here, and told by nobody, is part of no database yet.
+    const unsent = [...held.documents.values()].filter(({ unsent: count, etag }) => count > 0 && etag !== '');
+    for (const document of unsent) {
+      const inDoubt = core.outbox.of(document).filter(({ isSent }) => isSent);
+      await this.#takeBack(document, { kind: 'gone' }, new Set(inDoubt), true);
+    }
+    return new Set(unsent.map(({ id }) => id));
+  }
+
+  /**
+   * Takes the unsent changes of a document back; those that can be made to what is there now are made anew.
+   *
+   * @param isAnother - What is there is known to be another document, whatever it has in common.
+   */
+  async #takeBack(
+    document: LeafDocument,
+    loss: Loss,
+    inDoubt: ReadonlySet<Edit>,
+    isAnother: boolean = false,
+  ): Promise<void> {
     const { core, fetch } = this.#parts;
     const { collection, id } = document;
     const { entries } = await fetch(collection, [{ id, stateVector: NOTHING_HELD }]);
     const entry = entries[0] ?? { kind: 'deleted' };
     await core.table.use(collection, id, (now, crdt) => {
       const edits = core.outbox.of(now);
-      if (loss.kind === 'gone' && entry.kind === 'content' && isSame(crdt, entry)) {
+      if (!isAnother && loss.kind === 'gone' && entry.kind === 'content' && isSame(crdt, entry)) {
         // What it builds on was told before the position that the node was asked to go on from, and is on its way there.
         for (const edit of edits) core.outbox.mark(edit, inDoubt.has(edit));
         return this.#wait(now);

@@ -5,6 +5,7 @@
 import type { CollectionConfig } from '../collection-config.ts';
 import { SyncError } from '../errors.ts';
 import type { Clock, Dialer, Random, Timers } from '../port.ts';
+import { databaseOf } from '../token.ts';
 import type { LeafCore } from './leaf-core.ts';
 import type { LeafStatus } from './leaf-event.ts';
 import { LeafIntake } from './leaf-intake.ts';
@@ -53,6 +54,8 @@ export class LeafSync {
   /** Of which everything was told. */
   readonly #current = new Set<HeldCollection>();
   readonly #ended = new Map<HeldCollection, string>();
+  /** Whose database is known to be the one that what is held is of. */
+  readonly #recognised = new Set<HeldCollection>();
   #token: string;
   mayWrite: boolean | null = null;
   settledAt: number | null = null;
@@ -80,7 +83,7 @@ export class LeafSync {
       fetch,
       timers,
       intake: this.#intake,
-      subscriptionOf: (held) => (this.#ended.has(held) ? null : (this.#numbers.get(held) ?? null)),
+      subscriptionOf: (held) => (this.#mayPush(held) ? (this.#numbers.get(held) ?? null) : null),
       push: (message) => this.#sendPush(message),
       onSent: () => this.#noteSettled(),
     });
@@ -148,6 +151,7 @@ export class LeafSync {
     this.#cancelRetry();
     this.#pushing.isOnline = false;
     this.#current.clear();
+    this.#recognised.clear();
     this.#ended.clear();
     this.#answers = [];
     const [fetch, push] = [this.#fetch, this.#push];
@@ -207,8 +211,10 @@ export class LeafSync {
   async #take(held: HeldCollection, message: LeafChanges): Promise<void> {
     const generation = this.#generation;
     this.#current.delete(held);
+    if (isOfAnother(held.cursor, message.cursor)) return this.#beginAnew(held);
     await this.#intake.take(held, message);
     if (generation !== this.#generation) return;
+    this.#recognised.add(held);
     this.#link.send({ type: 'acknowledge', page: message.page });
     if (held.mustCompare && !message.isBehind && message.scan === null) return this.#compareAgain(held);
     if (message.isCurrent) this.#current.add(held);
@@ -217,13 +223,30 @@ export class LeafSync {
     this.#noteSettled();
   }
 
+  /** Changes are made to documents of one database, and could fall upon others in its successor, whose clocks begin anew. */
+  #mayPush(held: HeldCollection): boolean {
+    return !this.#ended.has(held) && (held.cursor === '' || this.#recognised.has(held));
+  }
+
+  /** The database was dropped and created again: what is held has nothing to do with what is there now. */
+  async #beginAnew(held: HeldCollection): Promise<void> {
+    const kept = await this.#pushing.makeAnew(held);
+    for (const document of [...held.documents.values()])
+      if (!kept.has(document.id) && document.etag !== '') this.#parts.core.leave(document, 'deleted');
+    await this.#tellAgain(held, 'the database is another one');
+  }
+
   /** The node has caught up with what it lacked when it named what there is. */
-  async #compareAgain(held: HeldCollection): Promise<void> {
+  #compareAgain(held: HeldCollection): Promise<void> {
+    return this.#tellAgain(held, 'all documents are to be compared');
+  }
+
+  async #tellAgain(held: HeldCollection, reason: string): Promise<void> {
     held.mustCompare = false;
     held.cursor = '';
     this.#parts.core.table.move(held);
     await this.#parts.core.commit();
-    this.#link.restart('all documents are to be compared');
+    this.#link.restart(reason);
   }
 
   #noteSettled(): void {
@@ -276,6 +299,16 @@ export class LeafSync {
     });
     return pushed;
   }
+}
+
+/** Two positions that are not of one database; '' is none. */
+function isOfAnother(before: string, now: string): boolean {
+  return before !== '' && now !== '' && databaseOf(tokenOf(before)) !== databaseOf(tokenOf(now));
+}
+
+/** In a cursor the name of a document may follow. */
+function tokenOf(cursor: string): string {
+  return cursor.split('~', 1)[0]!;
 }
 
 function ended(): SyncError {

@@ -86,6 +86,72 @@ test('[LF9] a database that was dropped and created again is another one', async
   ).toEqual(['c']);
 });
 
+/** Dropped, and created again by the same process, which writes as the same client from clock 0 on. */
+async function beginAnew(node: HostNode): Promise<void> {
+  await node.replica.dropDatabase('app');
+  await node.replica.createDatabase('app');
+}
+
+test.each([1, 30])(
+  '[LF63] documents of a database that was dropped are not mixed with those of its successor (%i writes)',
+  async (writes) => {
+    const node = await forgetfulNode();
+    const leaf = await away(node, 'a', 'b');
+    await beginAnew(node);
+    for (let i = 1; i <= writes; i++) await putOn(node, 'a', { other: `${i}`, [`only${i}`]: true });
+    world.heal('a');
+    await world.settle(leaf);
+    expect(shownOn(leaf, 'a')).toEqual({ other: `${writes}`, [`only${writes}`]: true });
+    expect(shownOn(leaf, 'b')).toBe(null);
+    await putOnLeaf(leaf, 'a', { again: 1 });
+    await world.settle(leaf);
+    expect(await readOn(node, 'a')).toEqual({ again: 1 });
+  },
+);
+
+test('[LF63] what is unsent when a database is dropped is made to what its successor has, or begins it', async () => {
+  const node = await forgetfulNode();
+  const leaf = await away(node, 'a', 'b', 'c');
+  const todos = leaf.leaf.collection('app', 'todos');
+  await todos.mergePatch('a', { done: true });
+  await todos.apply('b', [{ op: 'increment', path: '/visits', value: 1 }]);
+  await todos.put('new', { begun: 'here' });
+  await todos.mergePatch('new', { more: true });
+  await beginAnew(node);
+  await putOn(node, 'a', { other: 1 });
+  for (let i = 0; i < 20; i++) await putOn(node, 'a', { other: i, [`x${i}`]: i });
+  world.heal('a');
+  await world.settle(leaf);
+  for (const [id, value] of [
+    ['a', { other: 19, x19: 19, done: true }],
+    ['b', { title: 'b', visits: 2 }],
+    ['c', null],
+    ['new', { begun: 'here', more: true }],
+  ] as const) {
+    expect(await readOn(node, id)).toEqual(value);
+    expect(shownOn(leaf, id)).toEqual(value);
+  }
+  expect(leaf.events.some(({ type }) => type === 'refused')).toBe(false);
+});
+
+test('[LF63] … also when the leaf was started again in between, and selects documents by their ids', async () => {
+  const node = await forgetfulNode();
+  await putOn(node, 'a', { title: 'a' });
+  const subscribe = [{ database: 'app', collection: 'todos', ids: ['a', 'b'] }];
+  const first = await world.leaf({ nodes: ['a'], subscribe });
+  await world.settle(first);
+  world.cut('a');
+  await first.leaf.collection('app', 'todos').mergePatch('a', { done: true });
+  await first.leaf.close();
+  await beginAnew(node);
+  await putOn(node, 'a', { other: 1 });
+  world.heal('a');
+  const leaf = await world.leaf({ nodes: ['a'], subscribe, store: first.store.crash() });
+  await world.settle(leaf);
+  expect(await readOn(node, 'a')).toEqual({ other: 1, done: true });
+  expect(shownOn(leaf, 'a')).toEqual({ other: 1, done: true });
+});
+
 test('[LF10] unsent changes to a document that was deleted merge as concurrent ones', async () => {
   const [node] = await world.nodes('a');
   const leaf = await away(node!, 'a', 'b');
