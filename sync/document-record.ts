@@ -270,10 +270,17 @@ export function toStoredDocument(record: Omit<ViewRecord, 'vector'>): StoredDocu
   };
 }
 
-/** 96 bits of the digest element, base64url in quotes. */
-export function etagOf(element: Uint8Array): string {
+/** Of the digest element, in a tag. */
+export const ETAG_BYTES = 12;
+
+/**
+ * 96 bits of the digest element, base64url in quotes.
+ *
+ * @param at - Where in the bytes the element begins.
+ */
+export function etagOf(element: Uint8Array, at: number = 0): string {
   let text = '"';
-  for (let i = 0; i < 12; i += 3) {
+  for (let i = at; i < at + ETAG_BYTES; i += 3) {
     const bits = (element[i]! << 16) | (element[i + 1]! << 8) | element[i + 2]!;
     text += DIGITS[bits >> 18]! + DIGITS[(bits >> 12) & 63]! + DIGITS[(bits >> 6) & 63]! + DIGITS[bits & 63]!;
   }

@@ -36,6 +36,7 @@ import { KnownNames } from './known-names.ts';
 import { isLate, LATE_BYTES_MIN, LateViews, readLateNames } from './late-views.ts';
 import type { Sha256, Store, StoreOperation } from './port.ts';
 import type { IndexSet } from './query/index-set.ts';
+import { ViewCache } from './view-cache.ts';
 
 const utf8 = new TextEncoder();
 const NO_BYTES = new Uint8Array(0);
@@ -70,8 +71,9 @@ export class DocumentTable {
   onDamage: (name: DocumentName) => void = () => {};
   readonly #sha256: Sha256;
   readonly #pinned = new Map<string, DocumentSlot>();
+  /** What leaves it stays as a view: it cannot be written at once any more, but read. */
   readonly #idle: ByteCache<DocumentSlot>;
-  readonly #views: ByteCache<StoredDocument>;
+  readonly #views: ViewCache;
   readonly #viewReads = new Map<string, Promise<StoredDocument | null>>();
   readonly #stats: Map<string, CollectionStats>;
   readonly #indexes: IndexSet;
@@ -103,8 +105,8 @@ export class DocumentTable {
     );
     this.#lateBytesMin = options.lateBytesMin ?? LATE_BYTES_MIN;
     this.placed = new PlacedDocuments(options);
-    this.#idle = new ByteCache(options.cacheBytesMax);
-    this.#views = new ByteCache(options.cacheBytesMax);
+    this.#idle = new ByteCache(options.cacheBytesMax, ({ name, durable }) => this.#views.keep(name, durable));
+    this.#views = new ViewCache(options.cacheBytesMax);
     this.#stats = stats;
     this.sums = sums;
     // Statistics are written with the first document of a collection, and stay.
@@ -342,11 +344,10 @@ export class DocumentTable {
       const record = value ? decodeView(value) : undefined;
       const isNowLate = record?.exists === true && record.json === null;
       if (isNowLate) return this.late.get(name);
-      const document = record?.exists ? toStoredDocument(record) : null;
+      const document = record?.exists === true ? toStoredDocument(record) : null;
       // A commit in the meantime took the read off the list: what we hold may be old, so it is not kept.
-      if (this.#viewReads.get(name) === read && document) {
-        this.#views.set(name, document, document.json.length + 300);
-      }
+      if (this.#viewReads.get(name) === read)
+        this.#views.keep(name, { document, element: record?.element ?? NO_BYTES });
       return document;
     });
     const read = stored.catch((error: unknown) => {

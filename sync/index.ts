@@ -65,7 +65,7 @@ export type { Pattern } from './pattern/pattern.ts';
 export { listViolations } from './schema.ts';
 export type { SchemaCheck, SchemaCompiler, SchemaFault, Violation, ViolationPage } from './schema.ts';
 export { PreparedQuery } from './query/prepared-query.ts';
-export { runPrepared, runQuery } from './query/query.ts';
+export { peekPrepared, runPrepared, runQuery } from './query/query.ts';
 export type { PageOptions, QueryExplanation, QueryPage, QueryRequest } from './query/query.ts';
 export type { QueryLimits } from './query/query-scan.ts';
 export { StorageError, SyncError } from './errors.ts';

@@ -10,6 +10,7 @@ import type { Database } from '../database.ts';
 import { contentOfView, decodeView, etagOf } from '../document-record.ts';
 import { compareBytes, documentOf, successorOf, successorOfPrefix, viewKey } from '../key.ts';
 import type { Entry, EntryRequest, Place } from './entry-block.ts';
+import { clip } from './held-page.ts';
 import type { EntryPage } from './index-entries.ts';
 import { entriesOf, positionOf, splitPosition } from './index-key.ts';
 import type { Plan, PlannedIndex, PositionRange } from './plan.ts';
@@ -272,21 +273,6 @@ export class QueryScan {
 /** There is no document, or the view is damaged, which throws. */
 function readOdd(view: Uint8Array): { readonly json: null; readonly element: Uint8Array } {
   return { json: null, element: decodeView(view).element };
-}
-
-/** What is left of ranges behind a position. */
-function clip(
-  ranges: readonly PositionRange[],
-  start: Uint8Array | null,
-  isReverse: boolean,
-): readonly PositionRange[] {
-  const left = ranges.map(({ gte, lt }) => {
-    if (start === null) return { gte, lt };
-    if (isReverse) return { gte, lt: compareBytes(start, lt) < 0 ? start : lt };
-    const next = successorOf(start);
-    return { gte: compareBytes(next, gte) > 0 ? next : gte, lt };
-  });
-  return left.filter(({ gte, lt }) => compareBytes(gte, lt) < 0);
 }
 
 /** Ranges are ascending and do not overlap. */

@@ -10,6 +10,8 @@ import { compareBytes } from '../key.ts';
 import type { Constraints } from './bounds.ts';
 import { decodeCursor } from './cursor.ts';
 import type { Cursor } from './cursor.ts';
+import { readHeldPage } from './held-page.ts';
+import type { PageItem } from './held-page.ts';
 import type { IndexPath } from './index-definition.ts';
 import type { Place } from './entry-block.ts';
 import { placeOf, positionOf } from './index-key.ts';
@@ -44,7 +46,7 @@ export interface QueryExplanation {
 }
 
 export interface QueryPage {
-  readonly items: readonly { readonly id: string; readonly etag: string; readonly json: Uint8Array }[];
+  readonly items: readonly PageItem[];
   /** For the next page; `null` = there is none. A page may be short of its limit, even empty, and have one. */
   readonly cursor: string | null;
   readonly explain: QueryExplanation;
@@ -53,7 +55,7 @@ export interface QueryPage {
 const NO_COMPONENT = new Uint8Array(0);
 
 interface Page {
-  readonly items: readonly Match[];
+  readonly items: readonly PageItem[];
   /** Where to go on; null = at its end. */
   readonly end: Uint8Array | null;
 }
@@ -70,10 +72,28 @@ export async function runQuery(
   limits: QueryLimits,
 ): Promise<QueryPage> {
   const { filter = {}, sort = {} } = request;
-  return runPrepared(database, new PreparedQuery(collection, filter, sort), request, limits);
+  const query = new PreparedQuery(collection, filter, sort);
+  return peekPrepared(database, query, request, limits) ?? runPrepared(database, query, request, limits);
 }
 
-/** The same of a query that may have been answered before. */
+/** The same of a query that may have been answered before, without waiting; null when the store would have to be asked. */
+export function peekPrepared(
+  database: Database,
+  query: PreparedQuery,
+  { limit, cursor: text }: PageOptions,
+  { bytesMax, examinedMax }: QueryLimits,
+): QueryPage | null {
+  database.assertOpen();
+  const { collection } = query;
+  const { indexes, table } = database.parts;
+  const cursor = text === undefined ? null : decodeCursor(query.hash, text);
+  const [plan] = choosePlans(query.plans(indexes.readyOf(collection)), cursor) as [Plan];
+  const after = cursor?.position ?? null;
+  const page = readHeldPage(table, plan, { collection, after, limit, bytesMax, examinedMax });
+  return page === null ? null : present(query, plan, page, page);
+}
+
+/** The same with what it takes. */
 export async function runPrepared(
   database: Database,
   query: PreparedQuery,
@@ -98,20 +118,13 @@ async function answer(
   { limit, cursor }: { readonly limit: number; readonly cursor: Cursor | null },
   limits: QueryLimits,
 ): Promise<QueryPage> {
-  const { collection, sort, constraints } = query;
+  const { collection, constraints } = query;
   const plans = choosePlans(query.plans(database.parts.indexes.readyOf(collection)), cursor);
   for (const [i, plan] of plans.entries()) {
     const scan = new QueryScan(database, query, limits);
     try {
       const page = plan.sorts ? await sortPage(scan, plan, cursor, limit) : await readPage(scan, plan, cursor, limit);
-      return {
-        items: page.items,
-        cursor: page.end === null ? null : query.cursorAt(plan.order, page.end),
-        // Made for those who look at it.
-        get explain() {
-          return explain(plan, scan, sort, page.items.length);
-        },
-      };
+      return present(query, plan, page, scan);
     } catch (error) {
       if (!isSortLimit(error)) throw error;
       // Another way may need no sorting.
@@ -197,14 +210,33 @@ async function fetchPage(scan: QueryScan, places: readonly Place[], limit: numbe
   return { items, end: places.length > limit ? wanted.at(-1)!.position : null };
 }
 
-function explain(plan: Plan, scan: QueryScan, sort: readonly IndexPath[], returned: number): QueryExplanation {
+/** What was looked at for a page. */
+type Examined = Pick<QueryExplanation, 'keysExamined' | 'documentsExamined'>;
+
+function present(query: PreparedQuery, plan: Plan, { items, end }: Page, examined: Examined): QueryPage {
+  return {
+    items,
+    cursor: end === null ? null : query.cursorAt(plan.order, end),
+    // Made for those who look at it.
+    get explain() {
+      return explain(plan, examined, query.sort, items.length);
+    },
+  };
+}
+
+function explain(
+  plan: Plan,
+  { keysExamined, documentsExamined }: Examined,
+  sort: readonly IndexPath[],
+  returned: number,
+): QueryExplanation {
   return {
     index: plan.index?.name ?? null,
     bounds: plan.bounds(),
     direction: plan.order.isReverse ? 'backward' : 'forward',
     sort: plan.sorts ? 'memory' : sort.length > 0 ? 'index' : 'none',
-    keysExamined: scan.keysExamined,
-    documentsExamined: scan.documentsExamined,
+    keysExamined,
+    documentsExamined,
     returned,
   };
 }

@@ -3,9 +3,17 @@
  * Owns the route of queries: a filter in MongoDB's form, a sort, a page. Documents are sent as they are stored, unless `fields` asks
  * for parts. SPEC.md section QU.
  */
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { canonicalJson, type JsonObject, type JsonValue } from '../../../crdt/index.ts';
-import { PreparedQuery, runPrepared, type PageOptions, type QueryLimits, type QueryPage } from '../../../sync/index.ts';
+import {
+  peekPrepared,
+  PreparedQuery,
+  runPrepared,
+  type Database,
+  type PageOptions,
+  type QueryLimits,
+  type QueryPage,
+} from '../../../sync/index.ts';
 import type { Limits } from '../../api/index.ts';
 import * as body from '../body.ts';
 import type { HttpContext } from '../context.ts';
@@ -13,7 +21,7 @@ import { requireCollectionName } from '../document-id.ts';
 import { HttpError } from '../errors.ts';
 import { writePage } from '../document-page.ts';
 import { parseFields } from '../projection.ts';
-import { sendRaw } from '../raw-answer.ts';
+import { sendTogether } from '../raw-answer.ts';
 import { RecentBodies } from '../recent-bodies.ts';
 import { sessionTokenOf } from '../session-token.ts';
 
@@ -55,13 +63,25 @@ export function queryRoutes(app: FastifyInstance, { replica, limits, documentLim
     return parsed;
   };
 
-  app.post('/v1/:db/:collection/query', { config: { access: 'read' } }, async (request: CollectionRequest, reply) => {
+  const read = async (database: Database, { query, page }: Parsed): Promise<QueryPage> => {
+    const found = await runPrepared(database, query, page, queryLimits);
+    await database.landed();
+    return found;
+  };
+
+  app.post('/v1/:db/:collection/query', { config: { access: 'read' } }, (request: CollectionRequest, reply) => {
     const database = replica.database(request.params.db);
     const parsed = understand(request);
-    const page = await runPrepared(database, parsed.query, parsed.page, queryLimits);
-    await database.landed();
-    sendRaw(reply, 200, ['session-token', sessionTokenOf(reply, database)], render(page, parsed));
+    const held = peekPrepared(database, parsed.query, parsed.page, queryLimits);
+    if (held !== null) return sendPage(reply, database, held, parsed);
+    read(database, parsed)
+      .then((page) => sendPage(reply, database, page, parsed))
+      .catch((error: unknown) => reply.send(error));
   });
+}
+
+function sendPage(reply: FastifyReply, database: Database, page: QueryPage, parsed: Parsed): void {
+  sendTogether(reply, 200, ['session-token', sessionTokenOf(reply, database)], render(page, parsed));
 }
 
 export function queryLimitsOf({ queryExamined, querySortDocuments, listBytes }: Limits): QueryLimits {
@@ -103,9 +123,9 @@ function fieldsOf(fields: JsonValue): ReturnType<typeof parseFields> {
   return (fields as readonly string[]).length === 0 ? [] : parseFields(fields as readonly string[], '/fields');
 }
 
-function render({ items, cursor, explain }: QueryPage, parsed: Parsed): Buffer {
-  const explanation = parsed.explain ? `,"explain":${canonicalJson(explain as unknown as JsonValue)}` : '';
-  return writePage(items, parsed.fields, `,"cursor":${JSON.stringify(cursor)}${explanation}`);
+function render(page: QueryPage, { fields, explain }: Parsed): Buffer {
+  const explanation = explain ? `,"explain":${canonicalJson(page.explain as unknown as JsonValue)}` : '';
+  return writePage(page.items, fields, `,"cursor":${JSON.stringify(page.cursor)}${explanation}`);
 }
 
 function invalid(pointer: string, message: string): HttpError {

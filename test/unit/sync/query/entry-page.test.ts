@@ -3,7 +3,16 @@
  * Pages of index entries while documents change: what entries say is relied on only as long as it is true.
  */
 import { expect, test } from 'vitest';
-import { MemoryStore, Replica, defineIndex, dropIndex, runQuery } from '../../../../sync/index.ts';
+import {
+  MemoryStore,
+  PreparedQuery,
+  Replica,
+  defineIndex,
+  dropIndex,
+  peekPrepared,
+  runPrepared,
+  runQuery,
+} from '../../../../sync/index.ts';
 import type { Database, QueryLimits, ReplicaOptions, Store } from '../../../../sync/index.ts';
 import { rangeOf } from '../../../../sync/key.ts';
 import { indexesReady } from '../../../helper/index-check.ts';
@@ -53,9 +62,11 @@ interface Place {
 }
 
 async function find(database: Database, filter: object, sort: object = {}): Promise<(Place & { id: string })[]> {
-  const request = { filter: filter as never, sort: sort as never, limit: 20 };
-  const { items, explain } = await runQuery(database, 'c', request, LIMITS);
+  const query = new PreparedQuery('c', filter as never, sort as never);
+  const held = peekPrepared(database, query, { limit: 20 }, LIMITS);
+  const { items, explain } = await runPrepared(database, query, { limit: 20 }, LIMITS);
   expect(explain.index).toBe('i');
+  if (held !== null) expect(held.items).toEqual(items.map(({ id, etag, json }) => ({ id, etag, json })));
   return items.map(({ id, json }) => ({ id, ...(JSON.parse(new TextDecoder().decode(json)) as Place) }));
 }
 
