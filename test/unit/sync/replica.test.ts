@@ -267,6 +267,23 @@ test('[AE43] what was opened to merge missed writes is not kept, and pushes noth
   expect(right.digest()).toEqual(left.digest());
 });
 
+test('[QU71] a document that was read before it was merged is read as it is now', async () => {
+  const [a, b] = [await openReplica(), await openReplica()];
+  const left = await openDatabase(a);
+  const ids = Array.from({ length: PORTION_DOCUMENTS }, (_, i) => `d${i}`);
+  const writeAll = (i: number): Promise<unknown> =>
+    Promise.all(ids.map((id) => left.write('c', id, { kind: 'replace', value: { i } })));
+  await writeAll(0);
+  await replicate(a, b);
+  const right = b.database('app');
+  right.releaseCache();
+  for (const id of ids) expect(text((await right.get('c', id))!.json)).toEqual({ i: 0 });
+  expect(right.parts.table.cacheUsage().views.entries).toBe(ids.length);
+  await writeAll(1);
+  await replicate(a, b);
+  for (const id of ids) expect(text((await right.get('c', id))!.json)).toEqual({ i: 1 });
+});
+
 test('[DB9] a batch that cannot be merged leaves no trace, and changes under way in its documents survive', async () => {
   const [a, b] = [await openReplica(), await openReplica()];
   const left = await openDatabase(a);
