@@ -46,6 +46,8 @@ export class LeafPushing {
   readonly #parts: LeafPushParts;
   /** What they build on is not where they were sent. */
   #waiting = new Set<LeafDocument>();
+  /** Of which all is sent, and what follows from that is not done yet: connections end. */
+  readonly #unsettled = new Set<LeafDocument>();
   #isRunning = false;
   #isOnline = false;
 
@@ -62,7 +64,13 @@ export class LeafPushing {
 
   /** Nothing is being sent, and what follows from the answers is done. */
   get isIdle(): boolean {
-    return !this.#isRunning;
+    return !this.#isRunning && this.#unsettled.size === 0;
+  }
+
+  /** Goes on with what an earlier connection did not come to. */
+  resume(held: HeldCollection): void {
+    for (const document of held.documents.values())
+      if (document.leaving !== null && document.unsent === 0) this.#unsettled.add(document);
   }
 
   /** There may be something to send. */
@@ -81,6 +89,7 @@ export class LeafPushing {
   async #run(): Promise<void> {
     const { core, subscriptionOf } = this.#parts;
     while (this.#isOnline) {
+      for (const document of this.#unsettled) await this.#settle(document);
       const edits = core.outbox.select(
         (document) => !this.#waiting.has(document) && subscriptionOf(document.collection) !== null,
       );
@@ -106,12 +115,11 @@ export class LeafPushing {
       })),
     });
     const lost = new Map<LeafDocument, Loss>();
-    const settled = new Set<LeafDocument>();
     for (const [i, edit] of edits.entries()) {
       const outcome = outcomes[i] ?? { kind: 'later' };
       if (outcome.kind === 'taken') {
         core.outbox.remove(edit);
-        settled.add(edit.document);
+        this.#unsettled.add(edit.document);
       } else if (outcome.kind === 'later') {
         core.outbox.mark(edit, inDoubt.has(edit));
         this.#wait(edit.document);
@@ -119,7 +127,6 @@ export class LeafPushing {
     }
     await core.commit();
     for (const [document, outcome] of lost) await this.#takeBack(document, outcome, inDoubt);
-    for (const document of settled) await this.#settle(document);
   }
 
   #wait(document: LeafDocument): void {
@@ -134,9 +141,11 @@ export class LeafPushing {
 
   /** What was told of it while something was unsent may have changed by that; of what nobody subscribes to nothing may be told. */
   async #settle(document: LeafDocument): Promise<void> {
-    if (document.unsent > 0 || (document.leaving === null && document.collection.wants(document))) return;
-    await this.#parts.intake.refresh(document.collection, [document.id]);
-    await this.#parts.core.commit();
+    if (document.unsent === 0 && (document.leaving !== null || !document.collection.wants(document))) {
+      await this.#parts.intake.refresh(document.collection, [document.id]);
+      await this.#parts.core.commit();
+    }
+    this.#unsettled.delete(document);
   }
 
   /**

@@ -214,6 +214,7 @@ export class LeafSync {
     if (isOfAnother(held.cursor, message.cursor)) return this.#beginAnew(held);
     await this.#intake.take(held, message);
     if (generation !== this.#generation) return;
+    if (!this.#recognised.has(held)) this.#pushing.resume(held);
     this.#recognised.add(held);
     this.#link.send({ type: 'acknowledge', page: message.page });
     if (held.mustCompare && !message.isBehind && message.scan === null) return this.#compareAgain(held);

@@ -169,3 +169,29 @@ test('[LF7] [LF41] … and when the node never told of it', async () => {
   expect(await readOn(node!, 'other')).toEqual({ owner: 'eve' });
   expect(shownOn(leaf, 'other')).toBe(null);
 });
+
+test('[LF64] what is let go of once it is sent goes, also when connections end in between', async () => {
+  const [node] = await world.nodes('a');
+  const subscribe = [{ database: 'app', collection: 'todos', ids: ['other'] }];
+  const leaf = await world.leaf({ nodes: ['a'], subscribe });
+  await world.settle(leaf);
+  const lose = async (type: string): Promise<void> => {
+    world.filter = ({ message }) => message.type !== type;
+    world.passed.length = 0;
+    world.heal('a');
+    await world.until(() => world.passed.some(({ message }) => message.type === type));
+    await world.time.advance(100);
+    world.cut('a');
+  };
+  world.cut('a');
+  await putOnLeaf(leaf, 'mine', { by: 'leaf' });
+  // It is taken, and told to be none of those that are wanted, before the leaf knows that it was taken.
+  await lose('pushed');
+  await lose('fetch');
+  expect(leaf.leaf.status().unsent).toBe(0);
+  world.filter = () => true;
+  world.heal('a');
+  await world.settle(leaf);
+  expect(shownOn(leaf, 'mine')).toBe(null);
+  expect(await readOn(node!, 'mine')).toEqual({ by: 'leaf' });
+});
