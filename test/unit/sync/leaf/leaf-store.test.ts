@@ -130,6 +130,32 @@ test('[LF1] what is deleted while a write reads it from the disk begins anew wit
   expect(await readOn(node!, 't1')).toEqual({ by: 'leaf' });
 });
 
+test('[LF1] what matches no more while a write reads it from the disk is written all the same', async () => {
+  const [node] = await world.nodes('a');
+  await putOn(node!, 't1', { owner: 'ada' });
+  const subscribe = [{ database: 'app', collection: 'todos', filter: { owner: 'ada' } }];
+  const first = await world.leaf({ nodes: ['a'], subscribe });
+  await world.settle(first);
+  await first.leaf.close();
+  let release = (): void => {};
+  let isSlow = false;
+  const slow = (): Promise<void> => new Promise((resolve) => (release = resolve));
+  const store = first.store.crash(0, { intercept: ({ type }) => (isSlow && type === 'read' ? slow() : undefined) });
+  const leaf = await world.leaf({ nodes: ['a'], subscribe, store });
+  await world.settle(leaf);
+  isSlow = true;
+  const writing = putOnLeaf(leaf, 't1', { owner: 'ada', by: 'leaf' });
+  await putOn(node!, 't1', { owner: 'bob' });
+  await world.until(() => shownOn(leaf, 't1') === null);
+  isSlow = false;
+  release();
+  await writing;
+  expect(shownOn(leaf, 't1')).toEqual({ owner: 'ada', by: 'leaf' });
+  await world.settle(leaf);
+  // The owner was set on both sides.
+  expect(await readOn(node!, 't1')).toMatchObject({ by: 'leaf' });
+});
+
 test('[LF1] a collection goes on being merged as it is configured, without a node', async () => {
   const [node] = await world.nodes('a');
   const app = node!.replica.database('app');
@@ -256,6 +282,7 @@ test('[LF1] nothing is written once the leaf is closed, or its store has failed'
   await expect(putOnLeaf(broken, 't1', {})).rejects.toBe(failure);
   isBroken = false;
   await expect(putOnLeaf(broken, 't2', {})).rejects.toBe(failure);
+  expect(shownOn(broken, 't2')).toBe(null);
   expect(told).toEqual([failure]);
   expect(broken.leaf.failure).toBe(failure);
   await expect(broken.leaf.settled()).rejects.toBe(failure);
