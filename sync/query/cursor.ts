@@ -7,8 +7,7 @@
  */
 import * as buffer from 'lib0/buffer';
 import * as decoding from 'lib0/decoding';
-import * as encoding from 'lib0/encoding';
-import { canonicalJson } from '../../crdt/index.ts';
+import { ByteWriter, canonicalJson } from '../../crdt/index.ts';
 import type { JsonValue } from '../../crdt/index.ts';
 import { SyncError } from '../errors.ts';
 import { INDEX_PATHS_MAX } from './index-definition.ts';
@@ -20,6 +19,8 @@ import type { Order } from './plan.ts';
 const FORMAT = 1;
 const LENGTH_MAX = 32_768;
 
+const writer = new ByteWriter();
+
 export interface Cursor {
   readonly order: Order;
   /** Of the last document given or looked at. */
@@ -27,17 +28,17 @@ export interface Cursor {
 }
 
 export function encodeCursor(query: number, { paths, isReverse }: Order, position: Uint8Array): string {
-  const encoder = encoding.createEncoder();
-  encoding.writeUint8(encoder, FORMAT);
-  encoding.writeUint32(encoder, query);
-  encoding.writeUint8(encoder, isReverse ? 1 : 0);
-  encoding.writeVarUint(encoder, paths.length);
+  writer.uint8(FORMAT);
+  for (let shift = 0; shift < 32; shift += 8) writer.uint8((query >>> shift) & 0xff);
+  writer.uint8(isReverse ? 1 : 0);
+  writer.varUint(paths.length);
   for (const { path, order } of paths) {
-    encoding.writeVarString(encoder, path);
-    encoding.writeUint8(encoder, order === 'desc' ? 1 : 0);
+    writer.string(path);
+    writer.uint8(order === 'desc' ? 1 : 0);
   }
-  encoding.writeVarUint8Array(encoder, position);
-  return buffer.toBase64UrlEncoded(encoding.toUint8Array(encoder));
+  writer.varUint(position.length);
+  writer.raw(position);
+  return buffer.toBase64UrlEncoded(writer.take());
 }
 
 /** @throws SyncError `SYNC_QUERY_CURSOR_INVALID` */
