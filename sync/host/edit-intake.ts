@@ -55,13 +55,7 @@ function merge({ database, writers, bytesMax }: EditPlace, slot: DocumentSlot, e
   database.assertTaking();
   const origin = log.followEpoch(clock.last);
   const admission: ClientAdmission = { isReadOnly: false, writers, isBeginning: edit.isBeginning, bytesMax };
-  let updates: readonly Uint8Array[];
-  try {
-    updates = mergeClient(slot.document, edit.update, admission, { client: origin, stamp: clock.tick() });
-  } catch (error) {
-    slot.restore();
-    throw error;
-  }
+  const updates = mergeClient(slot.document, edit.update, admission, { client: origin, stamp: clock.tick() });
   if (updates.length === 0) return;
   const check = schemas.checkOf(catalog.configOf(database.key, slot.collection));
   if (check !== null) requireValid(slot, check);

@@ -4,7 +4,9 @@
  */
 import { Cluster } from './cluster.ts';
 import { injectFault } from './fault.ts';
+import { runGuarded } from './guarded-run.ts';
 import { checkFinalState, describeDifferences, hasConverged } from './final-check.ts';
+import { inVirtualTime } from './in-virtual-time.ts';
 import { checkAllIndexes } from './index-check.ts';
 import { checkRemoved } from './removed-check.ts';
 import type { Action, Plan, WorkloadName } from './plan.ts';
@@ -52,17 +54,7 @@ export async function runPlan(
   onActed: (cluster: Cluster) => void = () => {},
 ): Promise<RunReport> {
   const cluster = new Cluster(plan, isVerbose);
-  const onRejection = (error: unknown): void => cluster.complain(`unhandled rejection: ${describeError(error)}`);
-  process.on('unhandledRejection', onRejection);
-  let convergenceMs = 0;
-  try {
-    convergenceMs = await run(cluster, onConverged, onActed);
-  } catch (error) {
-    cluster.complain(`the run broke: ${describeError(error)}`);
-  } finally {
-    await new Promise((resolve) => setImmediate(resolve));
-    process.off('unhandledRejection', onRejection);
-  }
+  const convergenceMs = (await runGuarded(cluster, () => run(cluster, onConverged, onActed))) ?? 0;
   return {
     seed: plan.seed,
     problems: cluster.problems,
@@ -137,16 +129,12 @@ async function settle(cluster: Cluster, workloads: readonly Workload[]): Promise
 
 /** The checks read through the replicas, whose disks need virtual time to answer. */
 async function checkInTime(cluster: Cluster, workloads: readonly Workload[]): Promise<void> {
-  let isDone = false;
-  const done = checkRemoved(cluster)
-    .then(() => checkFinalState(cluster, workloads))
-    .then(() => checkAllIndexes(cluster))
-    .finally(() => {
-      isDone = true;
-    });
-  if (!(await cluster.time.run(cluster.time.now + CONVERGENCE_MS_MAX, () => isDone)))
-    cluster.complain('reads were never answered');
-  else await done;
+  const check = async (): Promise<void> => {
+    await checkRemoved(cluster);
+    await checkFinalState(cluster, workloads);
+    await checkAllIndexes(cluster);
+  };
+  await inVirtualTime(cluster, CONVERGENCE_MS_MAX, check());
 }
 
 function createWorkloads({ largeShare, dropShare }: Plan): Workload[] {

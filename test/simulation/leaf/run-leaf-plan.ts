@@ -6,6 +6,8 @@
 import type { JsonObject } from '../../../crdt/index.ts';
 import type { LeafSubscription, Replica } from '../../../sync/index.ts';
 import { hasConverged } from '../final-check.ts';
+import { runGuarded } from '../guarded-run.ts';
+import { inVirtualTime } from '../in-virtual-time.ts';
 import { describeError } from '../sim-node.ts';
 import type { SimNode } from '../sim-node.ts';
 import type { Counters } from '../trace.ts';
@@ -31,16 +33,7 @@ export interface LeafReport {
 export async function runLeafPlan(plan: LeafPlan, isVerbose = false): Promise<LeafReport> {
   const world = new LeafWorld(plan, isVerbose);
   const { cluster } = world;
-  const onRejection = (error: unknown): void => cluster.complain(`unhandled rejection: ${describeError(error)}`);
-  process.on('unhandledRejection', onRejection);
-  try {
-    await run(world);
-  } catch (error) {
-    cluster.complain(`the run broke: ${describeError(error)}`);
-  } finally {
-    await new Promise((resolve) => setImmediate(resolve));
-    process.off('unhandledRejection', onRejection);
-  }
+  await runGuarded(cluster, () => run(world));
   return {
     problems: cluster.problems,
     counters: cluster.trace.counters,
@@ -103,13 +96,8 @@ async function settle(world: LeafWorld, leaves: readonly SimLeaf[]): Promise<voi
 }
 
 /** Reads need virtual time. */
-async function inTime<T>({ cluster }: LeafWorld, work: Promise<T>): Promise<T> {
-  let isDone = false;
-  const done = work.finally(() => {
-    isDone = true;
-  });
-  if (!(await cluster.time.run(cluster.time.now + CONVERGENCE_MS_MAX, () => isDone))) throw new Error('never answered');
-  return done;
+function inTime<T>({ cluster }: LeafWorld, work: Promise<T>): Promise<T> {
+  return inVirtualTime(cluster, CONVERGENCE_MS_MAX, work);
 }
 
 async function check(world: LeafWorld): Promise<void> {
