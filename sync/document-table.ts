@@ -142,7 +142,9 @@ export class DocumentTable {
       slot = this.#idle.get(name);
       if (!slot) {
         slot = new DocumentSlot(name, this.#db, collection, id);
-        if (!this.#names.lacks(slot.viewKey.subarray(5))) this.#load(slot);
+        const placed = this.placed.open(slot);
+        if (placed) this.touch(slot, placed);
+        else if (placed === undefined && !this.#names.lacks(slot.viewKey.subarray(5))) this.#load(slot);
       }
       this.#idle.delete(name);
       this.#pinned.set(name, slot);
@@ -180,8 +182,8 @@ export class DocumentTable {
   }
 
   /** See `PlacedDocuments.place`. */
-  place(row: PlaceableRow, durable: Promise<void>): Uint8Array {
-    const key = this.placed.place(row, durable);
+  place(row: PlaceableRow): Uint8Array {
+    const key = this.placed.place(row);
     this.#names.add(key.subarray(5));
     return key;
   }
@@ -202,7 +204,6 @@ export class DocumentTable {
   }
 
   async #fill(slot: DocumentSlot): Promise<void> {
-    await this.placed.durable(slot.name);
     // Asked for together they take one trip; most documents that are written again have both.
     const stored = this.#store.get(slot.stateKey);
     stored.catch(() => undefined);
@@ -477,7 +478,10 @@ export class DocumentTable {
     this.#indexes.markDurable();
     for (const [collection, sums] of sealed.stats) this.#stats.set(collection, sums);
     this.placed.markDurable(sealed.placed);
-    for (const { name } of sealed.placed) this.#viewReads.delete(name);
+    for (const { name, slot } of sealed.placed) {
+      this.#viewReads.delete(name);
+      if (slot !== null) this.release(slot);
+    }
     for (const [slot, version] of sealed.slots) {
       this.merges.note(slot.collection, version.conflicts - (slot.durable?.conflicts ?? 0));
       slot.durable = version;

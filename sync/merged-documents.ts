@@ -72,11 +72,7 @@ export class MergedDocuments {
 
   /** Puts a document in its place that has no slot. It leaves with the open group. */
   place({ collection, id, first: content }: FirstRecord, origin: OriginId, seq: number): void {
-    const { table, commit } = this.#database.parts;
-    const durable = commit.join(this.#database);
-    // Who merges waits for it, too.
-    durable.catch(() => undefined);
-    table.place({ collection, id, vector: new Map([[origin, seq]]), content }, durable);
+    this.#database.parts.table.place({ collection, id, vector: new Map([[origin, seq]]), content });
   }
 
   release(): void {

@@ -1,12 +1,12 @@
 /**
  * @module
  * Owns documents that are written without being opened: first writes of documents that nobody has here, from batches or a snapshot. Until
- * they are durable, whoever opens one waits.
+ * they are durable, whoever opens one goes on with what was placed.
  */
 import { computeElement } from './digest.ts';
-import { encodeDocumentVector, encodeView } from './document-record.ts';
+import { encodeDocumentVector, encodeView, loadDocument } from './document-record.ts';
 import type { DocumentVector, FirstContent, ViewRecord } from './document-record.ts';
-import type { DurableVersion } from './document-slot.ts';
+import type { DocumentSlot, DurableVersion } from './document-slot.ts';
 import { durableVersionOf } from './durable-version.ts';
 import type { DocumentName } from './equality.ts';
 import { viewKey } from './key.ts';
@@ -23,13 +23,17 @@ export class PlacedDocument implements DocumentName {
   readonly name: string;
   readonly collection: string;
   readonly id: string;
+  readonly vector: DocumentVector;
   readonly put: StoreOperation & { readonly type: 'put' };
+  /** Of who opened it on its way to the disk. */
+  slot: DocumentSlot | null = null;
   readonly #record: PlacedRecord;
 
-  constructor({ collection, id }: DocumentName, record: PlacedRecord, put: PlacedDocument['put']) {
+  constructor({ collection, id, vector }: PlaceableRow, record: PlacedRecord, put: PlacedDocument['put']) {
     this.name = `${collection}\0${id}`;
     this.collection = collection;
     this.id = id;
+    this.vector = vector;
     this.put = put;
     this.#record = record;
   }
@@ -42,7 +46,13 @@ export class PlacedDocument implements DocumentName {
     return this.#record.json;
   }
 
-  /** What readers of changes are shown. */
+  /** A copy: what is kept must not keep the whole message in memory. */
+  get content(): FirstContent {
+    const [client] = this.vector.keys();
+    return { json: this.json.slice(), stamp: this.#record.modified, client: client! };
+  }
+
+  /** What readers are shown. */
   get version(): DurableVersion {
     return durableVersionOf({ ...this.#record, json: this.json.slice() });
   }
@@ -58,24 +68,16 @@ export interface PlacedDocumentsOptions {
 
 export class PlacedDocuments {
   readonly #options: PlacedDocumentsOptions;
-  #open: PlacedDocument[] = [];
-  /** Names of those not durable yet → when they are. */
-  readonly #durable = new Map<string, Promise<void>>();
+  #open = new Map<string, PlacedDocument>();
+  #inFlight: ReadonlyMap<string, PlacedDocument> = new Map();
 
   constructor(options: PlacedDocumentsOptions) {
     this.#options = options;
   }
 
-  /** When a document that was placed can be read; undefined when it can be. */
-  durable(name: string): Promise<void> | undefined {
-    return this.#durable.get(name);
-  }
-
-  /**
-   * @param durable - Of the group that it leaves with.
-   * @returns The key of its view.
-   */
-  place({ collection, id, vector, content }: PlaceableRow, durable: Promise<void>): Uint8Array {
+  /** It leaves with the open group. Returns the key of its view. */
+  place(row: PlaceableRow): Uint8Array {
+    const { collection, id, vector, content } = row;
     const { db, sha256, digestSecret } = this.#options;
     const { json, stamp } = content;
     const key = viewKey(db, collection, id);
@@ -92,20 +94,42 @@ export class PlacedDocuments {
       updates: [],
     };
     const put = { type: 'put', key, value: encodeView(record, version) } as const;
-    const placed = new PlacedDocument({ collection, id }, record, put);
-    this.#open.push(placed);
-    this.#durable.set(placed.name, durable);
+    const placed = new PlacedDocument(row, record, put);
+    this.#open.set(placed.name, placed);
     return key;
+  }
+
+  /**
+   * Gives a slot the document that was placed and is not durable yet.
+   *
+   * @returns What has to leave with the slot now; null when it is on its way already, and undefined when nothing was placed.
+   */
+  open(slot: DocumentSlot): FirstContent | null | undefined {
+    const placed = this.#open.get(slot.name) ?? this.#inFlight.get(slot.name);
+    if (placed === undefined) return undefined;
+    const { content } = placed;
+    slot.document = loadDocument(content);
+    slot.vector = new Map(placed.vector);
+    if (this.#open.delete(slot.name)) return content;
+    slot.saved = content;
+    slot.isInFlight = true;
+    slot.pins++;
+    placed.slot = slot;
+    return null;
   }
 
   /** What was placed since the last call. */
   seal(): readonly PlacedDocument[] {
-    const placed = this.#open;
-    this.#open = [];
-    return placed;
+    this.#inFlight = this.#open;
+    this.#open = new Map();
+    return [...this.#inFlight.values()];
   }
 
   markDurable(placed: readonly PlacedDocument[]): void {
-    for (const { name } of placed) this.#durable.delete(name);
+    this.#inFlight = new Map();
+    for (const { slot, version } of placed.filter((each) => each.slot !== null)) {
+      slot!.durable = version;
+      slot!.isInFlight = false;
+    }
   }
 }

@@ -134,7 +134,7 @@ export class SnapshotMerge {
         // Somebody may have opened it meanwhile.
         if (!this.#isPlaceable(row)) left.push(row);
         else if (!isHeld(row.vector, log.durableVector)) {
-          const key = table.place(row, durable);
+          const key = table.place(row);
           this.#database.extraOperations.push(...indexDocument(db, key, row.vector));
         }
       }

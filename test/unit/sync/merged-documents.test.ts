@@ -90,6 +90,35 @@ test('[AE62] it shows when it is durable, and who writes on it before builds on 
   expect(ours.database.digest()).toEqual(theirs.database.digest());
 });
 
+test('[AE62] so it is before it has left, and who changes nothing is answered no earlier', async () => {
+  const [ours, theirs] = [await openHeld(), await openHeld()];
+  await ours.database.write('c', 'x', put(1));
+  await ours.database.write('c', 'y', put(2));
+  const [first, ...rest] = await batchesOf(ours.replica);
+  theirs.hold();
+  const ingested = theirs.replica.engine.ingest(KEY, [first!]);
+  await theirs.begun();
+  // The second one is in the group after that which is on its way.
+  const following = theirs.replica.engine.ingest(KEY, rest);
+  await settle();
+  const answered: string[] = [];
+  const writes = ['x', 'y'].map(async (id, i) => {
+    await theirs.database.write('c', id, put(i + 1));
+    answered.push(id);
+  });
+  const patched = theirs.database.write('c', 'y', patch);
+  await settle();
+  expect(answered).toEqual([]);
+  theirs.release();
+  await Promise.all([ingested, following, patched, ...writes]);
+  expect(answered).toEqual(['x', 'y']);
+  expect(await jsonOf(theirs.database, 'y')).toEqual({ more: true, n: 2 });
+  await ours.replica.engine.ingest(KEY, await batchesOf(theirs.replica));
+  expect(ours.database.digest()).toEqual(theirs.database.digest());
+  expect(theirs.database.documents).toBe(2);
+  expect(theirs.database.parts.table.cacheUsage().documents.entries).toBe(2);
+});
+
 test('[AE62] who reads while it becomes durable, and reads again, sees it the second time', async () => {
   const store = new MemoryStore();
   const [ours, theirs] = [await openHeld(), await openHeld(store)];
