@@ -17,7 +17,6 @@ import { AtollError } from '../crdt/index.ts';
 import { changeOf, documentOfName, floorKey, logKey, rangeOf, successorOf, viewKey } from './key.ts';
 import { encodePosition } from './log.ts';
 import type { Clock, StoreOperation, Timers } from './port.ts';
-import { PORTION_DOCUMENTS } from './work-turns.ts';
 
 export interface LogRetention {
   /** Bytes of log that a database keeps for members that lack them. Default 1 GiB. */
@@ -40,7 +39,7 @@ export const DEFAULT_LOG_RETENTION: LogRetention = {
 /** Log cut in one commit: what is decoded at a time, and costs others of that commit. */
 const STEP_BYTES = 256 * 1024;
 const STEP_RECORDS = 128;
-const CATCHING_UP = { documentsMin: 64 * PORTION_DOCUMENTS, looksMax: 12 };
+const CATCHING_UP = { documentsMin: 4096, looksMax: 12 };
 /** Between two steps, so that requests come first. */
 const STEP_PAUSE_MS = 10;
 /** Entries of the change index looked at in one step. */

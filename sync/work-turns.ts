@@ -11,10 +11,10 @@ const KINDS = ['batches', 'snapshot', 'upkeep'] as const;
 
 export type WorkKind = (typeof KINDS)[number];
 
-/** Documents merged at a time: with their encoding a few milliseconds of work. */
-export const PORTION_DOCUMENTS = 64;
+/** Documents merged at a time: with their encoding about two milliseconds of work, and a write takes several turns. */
+export const PORTION_DOCUMENTS = 24;
 /** A portion waits for clients so long at most: merging ends, however many write. */
-export const PATIENCE_MS = 12;
+export const PATIENCE_MS = 5;
 
 interface Waiting {
   readonly kind: WorkKind;
