@@ -62,6 +62,35 @@ test('[LF8] of a large document that changed while a leaf was away only the chan
   expect(world.bytesTo('leaf')).toBeLessThan(1000);
 });
 
+test('[LF8] a leaf goes on from the last position it was told, over a restart too', async () => {
+  const [node] = await world.nodes('a');
+  await putOn(node!, 't1', { title: 'milk' });
+  const first = await world.leaf({ nodes: ['a'] });
+  await world.settle(first);
+  const { cursor } = told('changes').at(-1)!;
+  world.cut('a');
+  world.passed.length = 0;
+  world.heal('a');
+  await world.settle(first);
+  await first.leaf.close();
+  await world.settle(await world.leaf({ nodes: ['a'], store: first.store.crash() }));
+  expect(cursor).not.toBe('');
+  expect(told('subscribe').map((each) => each.cursor)).toEqual([cursor, cursor]);
+});
+
+test('[LF8] a document of more than 2 KiB of JSON is announced when it changes, a smaller one given', async () => {
+  const [node] = await world.nodes('a');
+  const leaf = await world.leaf({ nodes: ['a'] });
+  await world.settle(leaf);
+  world.passed.length = 0;
+  await putOn(node!, 'small', { text: 'x'.repeat(1000) });
+  await putOn(node!, 'larger', { text: 'x'.repeat(4000) });
+  await world.settle(leaf);
+  const kinds = told('changes').flatMap(({ entries }) => entries.map(({ id, kind }) => [id, kind]));
+  expect(Object.fromEntries(kinds)).toEqual({ small: 'content', larger: 'announced' });
+  expect(idsOf(leaf)).toEqual(['larger', 'small']);
+});
+
 test('[LF8] while nothing of its collections changes a leaf is told how far it has come', async () => {
   const [node] = await world.nodes('a');
   await putOn(node!, 't1', { title: 'milk' });
