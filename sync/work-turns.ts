@@ -11,8 +11,8 @@ const KINDS = ['batches', 'snapshot', 'upkeep'] as const;
 
 export type WorkKind = (typeof KINDS)[number];
 
-/** Documents merged at a time: with their encoding about two milliseconds of work, and a write takes several turns. */
-export const PORTION_DOCUMENTS = 24;
+/** Documents merged at a time: with their encoding a few milliseconds of work, and a write takes several turns. */
+export const PORTION_DOCUMENTS = 40;
 /** A portion waits for clients so long at most: merging ends, however many write. */
 export const PATIENCE_MS = 5;
 

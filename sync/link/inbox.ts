@@ -35,7 +35,7 @@ export type InboxItem =
   | { readonly kind: 'end'; readonly fetch: SnapshotFetch; readonly chunks: number; readonly vector: VersionVector };
 
 /** Records merged at a time: each costs more than its bytes, and clients wait meanwhile. */
-const INGEST_RECORDS_MAX = 24;
+const INGEST_RECORDS_MAX = 40;
 /** Engine calls at a time: one merges, others wait for the disk. */
 const CALLS_MAX = 3;
 /** A call that has not ended for so many ticks waits for something else than the disk. */
