@@ -64,6 +64,13 @@ export class ByteReader {
     }
   }
 
+  /** Reads bytes with their length before them. Not a copy. */
+  bytes(): Uint8Array {
+    const length = this.varUint();
+    const start = this.#skip(length);
+    return this.#bytes.subarray(start, start + length);
+  }
+
   /** Reads one lib0 `any`. Objects come without prototypes. */
   any(depth = 0): unknown {
     if (depth > ANY_DEPTH_MAX) throw new RangeError('nested too deeply');

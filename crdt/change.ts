@@ -2,7 +2,7 @@
  * @module
  * Owns the shapes of writes and of what reads return. Plain JSON and numbers only.
  */
-import type { JsonObject, JsonValue } from './json-value.ts';
+import type { JsonObject, JsonScalar, JsonValue } from './json-value.ts';
 import type { Limits } from './limits.ts';
 
 /** One atomic write to a document. */
@@ -13,6 +13,7 @@ export type Change =
   | { readonly kind: 'operations'; readonly operations: readonly IntentOperation[] }
   | { readonly kind: 'resolve'; readonly resolutions: readonly Resolution[] }
   | { readonly kind: 'retract'; readonly duplicate: DuplicateWrite }
+  | { readonly kind: 'late'; readonly late: LateWrite }
   | { readonly kind: 'delete' };
 
 /** What is to stand where values are in conflict: the one shown, one that lost, or another one. `path` is that of the conflict. */
@@ -26,10 +27,9 @@ export type Resolution =
  * replica. What it added to is to count once.
  */
 export interface DuplicateWrite {
-  /** The write: its Yjs client, its first clock, and the clock after its last. */
+  /** The Yjs client of the write, and where in the document it is. */
   readonly client: number;
-  readonly from: number;
-  readonly to: number;
+  readonly places: readonly WritePlace[];
   /** What it added to numbers (`Author.onIncrement`). */
   readonly increments: readonly Increment[];
   /**
@@ -38,6 +38,30 @@ export interface DuplicateWrite {
    */
   readonly operation: number;
 }
+
+/**
+ * Something that was written to a generation of a document that is gone (late-write.ts). The path is one of keys, and of elements that nobody
+ * has any more.
+ */
+export type LateWrite = { readonly path: readonly (string | WrittenId)[] } & (
+  | { readonly kind: 'object' | 'set' | 'list' }
+  | { readonly kind: 'value'; readonly value: JsonScalar }
+  | { readonly kind: 'json' | 'element'; readonly value: JsonValue }
+  /** `value`: canonical JSON. */
+  | { readonly kind: 'member'; readonly value: string }
+  /** All that a writer had added; `operation` stands for the writer. */
+  | { readonly kind: 'count'; readonly value: number; readonly operation: number }
+  | { readonly kind: 'text'; readonly value: string }
+);
+
+/** What names something that was written. */
+export interface WrittenId {
+  readonly client: number;
+  readonly clock: number;
+}
+
+/** The first clock of a write, and the clock after its last, in a generation of a document; the first generation has no name. */
+export type WritePlace = readonly [generation: string, from: number, to: number];
 
 /** Added to the number at a path, in the notation of the representation (`~e` names elements). */
 export type Increment = readonly [path: string, amount: number];

@@ -5,20 +5,17 @@
  */
 import * as Y from 'yjs';
 import { assert } from './assert.ts';
-import { canonicalJson, canonicalOrder } from './canonical-json.ts';
-import type { Author, Change, Conflict, DocumentOutline, DocumentView, DuplicateWrite } from './change.ts';
-import { checkBytes, checkDocument, checkSize } from './document-check.ts';
+import type { Author, Change, Conflict, DocumentOutline, DocumentView } from './change.ts';
+import { checkSize } from './document-check.ts';
 import { conflictsOf, viewOf } from './document-view.ts';
 import { edit } from './edit.ts';
 import { CrdtError } from './errors.ts';
-import { readFirstState, restoreFirstState, type FirstState } from './first-state.ts';
-import { isSimple } from './fresh-state.ts';
+import { firstStateOf, readFirstState, restoreFirstState, type FirstState } from './first-state.ts';
 import type { Interior, MergedUpdate } from './interior.ts';
-import type { JsonObject } from './json-value.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import { mayKeep, UPDATES_MAX } from './kept-updates.ts';
 import { createModel, type Model } from './model.ts';
-import { retract } from './retract.ts';
+import { placeIn, retract, type PlacedWrite } from './retract.ts';
 import { plainOrder, readPlainState } from './plain-state.ts';
 import { applyPlainUpdate, readPlainParts } from './plain-update.ts';
 import { Outline } from './outline.ts';
@@ -27,7 +24,6 @@ import { exists } from './tombstone.ts';
 import { ROOT } from './root-name.ts';
 import { Transaction } from './transaction.ts';
 import { checkContiguous, inspectUpdate } from './update.ts';
-import { checkValue } from './value-check.ts';
 import { weigh } from './weight.ts';
 import { writeUpdate, type RootOrder } from './write-update.ts';
 import {
@@ -119,13 +115,13 @@ export class CrdtDocument {
   static restore(first: FirstState): CrdtDocument {
     const document = new CrdtDocument();
     document.#begin(first);
-    document.#bytes = first.json.length;
     return document;
   }
 
   #begin(first: FirstState): void {
     this.#discardModel();
     this.#first = first;
+    this.#bytes = first.json.length;
     this.#view = { exists: true, json: first.json, modified: first.stamp, conflicts: 0 };
   }
 
@@ -165,16 +161,22 @@ export class CrdtDocument {
     assert(Number.isSafeInteger(author.client) && author.client > 0, 'a client id is a positive integer');
     assert(Number.isSafeInteger(author.stamp) && author.stamp >= 0, 'a stamp is a whole number');
     if (this.isEmpty && change.kind === 'replace' && author.types === undefined) {
-      const first = this.#writeFirst(change.value, author);
-      if (first !== null) return first;
+      const first = firstStateOf(change.value, author);
+      if (first !== null) {
+        this.#begin(first);
+        return first;
+      }
     }
     const model = this.#read();
     const isCreation = !exists(model);
     if ((change.kind === 'delete' || change.kind === 'retract') && isCreation) return null;
-    if (change.kind === 'retract') return this.#retract(model, change.duplicate, author);
+    if (change.kind === 'retract') {
+      const placed = placeIn('', change.duplicate);
+      return placed === null ? null : this.#retract(model, placed, author);
+    }
     const mayBeOverLimit = this.#bytes * JSON_PER_BYTE > (author.limits ?? DEFAULT_LIMITS).documentBytesMax;
     const before = mayBeOverLimit ? this.view() : this.#view;
-    const transaction = new Transaction(model, author, isCreation);
+    const transaction = new Transaction(model, author, isCreation && change.kind !== 'late');
     try {
       if (!edit(transaction, change, isCreation)) {
         if (isCreation) this.#discardModel();
@@ -188,7 +190,7 @@ export class CrdtDocument {
     }
   }
 
-  #retract(model: Model, duplicate: DuplicateWrite, author: Author): Uint8Array | null {
+  #retract(model: Model, duplicate: PlacedWrite, author: Author): Uint8Array | null {
     const transaction = new Transaction(model, author, false);
     try {
       retract(transaction, duplicate, textRangesOf(this.#merge(), duplicate));
@@ -397,20 +399,6 @@ export class CrdtDocument {
     this.#pending.push(update);
     this.#begin(first);
     return true;
-  }
-
-  /** The first write of most documents, without a model. Null when it needs one. */
-  #writeFirst(value: JsonObject, author: Author): FirstState | null {
-    const limits = author.limits ?? DEFAULT_LIMITS;
-    checkDocument(value);
-    checkValue(value, '', 1, limits);
-    if (!isSimple(value)) return null;
-    const json = canonicalJson(canonicalOrder(value));
-    checkBytes(json, null, limits);
-    const first = { json, client: author.client, stamp: author.stamp };
-    this.#begin(first);
-    this.#bytes = json.length;
-    return first;
   }
 
   #write(transaction: Transaction): Uint8Array {

@@ -6,6 +6,7 @@ import type { Change } from './change.ts';
 import { checkDocument } from './document-check.ts';
 import { applyIntents } from './intent.ts';
 import { applyJsonPatch } from './json-patch.ts';
+import { writeLate } from './late-write.ts';
 import { mergePatch } from './merge-patch.ts';
 import { applyLostResolutions, applyResolutions } from './resolve.ts';
 import { CrdtError } from './errors.ts';
@@ -49,6 +50,9 @@ export function edit(
       break;
     case 'operations':
       applyIntents(transaction, change.operations);
+      break;
+    case 'late':
+      writeLate(transaction, change.late);
       break;
     default:
       throw unknownKind(change);

@@ -44,6 +44,7 @@ export type CrdtErrorCode =
   | 'CRDT_TYPE_MISMATCH'
   | 'CRDT_UPDATE_MALFORMED'
   | 'CRDT_UPDATE_GAP'
-  | 'CRDT_UPDATE_FORBIDDEN';
+  | 'CRDT_UPDATE_FORBIDDEN'
+  | 'CRDT_UPDATE_FENCED';
 
 export class CrdtError extends AtollError<CrdtErrorCode> {}

@@ -7,11 +7,14 @@ import { assert } from './assert.ts';
 import { ByteReader } from './byte-reader.ts';
 import { canonicalJson, canonicalOrder } from './canonical-json.ts';
 import type { Author } from './change.ts';
+import { checkBytes, checkDocument } from './document-check.ts';
 import { CrdtError } from './errors.ts';
 import { isSimple, writeFreshState } from './fresh-state.ts';
 import { decodeSegment } from './json-pointer.ts';
 import type { JsonObject, JsonValue } from './json-value.ts';
+import { DEFAULT_LIMITS } from './limits.ts';
 import { readPlainHead } from './plain-state.ts';
+import { checkValue } from './value-check.ts';
 import { isScalar } from './write-value.ts';
 
 export interface FirstState {
@@ -22,6 +25,16 @@ export interface FirstState {
 }
 
 type Mutable = Record<string, JsonValue>;
+
+/** What the first write of most documents leaves, without a model; null when it needs one. @throws CrdtError when it is refused. */
+export function firstStateOf(value: JsonObject, { client, stamp, limits = DEFAULT_LIMITS }: Author): FirstState | null {
+  checkDocument(value);
+  checkValue(value, '', 1, limits);
+  if (!isSimple(value)) return null;
+  const json = canonicalJson(canonicalOrder(value));
+  checkBytes(json, null, limits);
+  return { json, client, stamp };
+}
 
 /**
  * Encodes again what a first write encoded.

@@ -27,6 +27,7 @@ export type {
   JsonPatchOperation,
   Resolution,
   TypeDeclarations,
+  WritePlace,
   WrittenBy,
 } from './change.ts';
 export { CrdtDocument } from './document.ts';
@@ -36,6 +37,10 @@ export { openDocument } from './live-document.ts';
 export type { LiveDocument, LiveEvent, LiveObserver, LiveOptions, LiveWrite } from './live-document.ts';
 export type { JsonChange } from './json-change.ts';
 export type { At, Item, Path } from './typed-path.ts';
+export { shownTypes } from './fresh-copy.ts';
+export { incrementsOf } from './salvage.ts';
+export { generationClientOf } from './client-id.ts';
+export { GenerationalDocument, placesOf } from './generational-document.ts';
 export { ByteWriter } from './byte-writer.ts';
 export { isCanonicalObject } from './canonical-check.ts';
 export { checkFirstState, restoreFirstState, type FirstState } from './first-state.ts';

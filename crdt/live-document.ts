@@ -30,7 +30,7 @@ import { applyOwn, applyRootEdits, misfit, orderOf, readDoc } from './yjs-state.
 import { writeUpdate } from './write-update.ts';
 
 /** What a page may write. A whole document is deleted over REST. */
-export type LiveWrite = Exclude<Change, { readonly kind: 'delete' | 'retract' }>;
+export type LiveWrite = Exclude<Change, { readonly kind: 'delete' | 'retract' | 'late' }>;
 
 export interface LiveOptions {
   /** Unix milliseconds. Default: the clock of the platform. */
@@ -299,7 +299,7 @@ export class LiveDocument<T extends object> {
 }
 
 function checkWrite({ kind }: Change, isCreation: boolean): void {
-  if (kind === 'delete' || kind === 'retract') {
+  if (kind === 'delete' || kind === 'retract' || kind === 'late') {
     const message = 'a page does not delete documents: use DELETE of the REST interface';
     throw new CrdtError('CRDT_PATCH_INVALID', message, { details: { kind } });
   }

@@ -15,8 +15,20 @@ export interface TextRange {
   readonly length: number;
 }
 
+/** A write in one generation of a document; without clocks, if it is in it under another name, because it was copied or made again. */
+export interface PlacedWrite extends Omit<DuplicateWrite, 'places'> {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Null when the write is not in that generation. */
+export function placeIn(generation: string, { places, ...write }: DuplicateWrite): PlacedWrite | null {
+  const place = places.find(([name]) => name === generation);
+  return place === undefined ? null : { ...write, from: place[1], to: place[2] };
+}
+
 /** @param texts - What is left of the write in texts, the last of each text first. */
-export function retract(transaction: Transaction, duplicate: DuplicateWrite, texts: readonly TextRange[]): void {
+export function retract(transaction: Transaction, duplicate: PlacedWrite, texts: readonly TextRange[]): void {
   const { model } = transaction;
   for (const list of listsBelow(model.root)) retractElements(transaction, list, duplicate);
   for (const { name, index, length } of texts) {
@@ -29,7 +41,7 @@ export function retract(transaction: Transaction, duplicate: DuplicateWrite, tex
 }
 
 /** An array that the write has begun is a value like any other: the twin has begun its own. */
-function retractElements(transaction: Transaction, list: List, duplicate: DuplicateWrite): void {
+function retractElements(transaction: Transaction, list: List, duplicate: PlacedWrite): void {
   if (
     list.headers.some(
       (header) => isWithin(header.run.client, header.clock, duplicate) && beginsHere(list, header.clock),
@@ -47,27 +59,29 @@ function retractElements(transaction: Transaction, list: List, duplicate: Duplic
   }
 }
 
-function isWithin(client: number, clock: number, { client: of, from, to }: DuplicateWrite): boolean {
+function isWithin(client: number, clock: number, { client: of, from, to }: PlacedWrite): boolean {
   return client === of && clock >= from && clock < to;
 }
 
 /** Texts that the write has begun are values like any other. */
-function ownTexts({ client, from }: DuplicateWrite): string {
+function ownTexts({ client, from }: PlacedWrite): string {
   return `u${client.toString(36)}.${from.toString(36)}.`;
 }
 
 /** Where the count of the write is still known: as a tally, or absorbed by what was set over it. */
-function correct(transaction: Transaction, node: Node, amount: number, { client, operation }: DuplicateWrite): void {
+function correct(transaction: Transaction, node: Node, amount: number, write: PlacedWrite): void {
+  const { client, operation, from, to } = write;
   const isKnown = (of: number): boolean =>
     node.entries.some(
       (entry) =>
         entry.seen?.has(of) === true || (entry.kind === KIND.tally && (entry.corrects ?? entry.run.client) === of),
     );
-  if (isKnown(client) && !isKnown(operation)) transaction.put(KIND.tally, node, -amount, null, operation);
+  if ((from === to || isKnown(client)) && !isKnown(operation))
+    transaction.put(KIND.tally, node, -amount, null, operation);
 }
 
 /** One for each path: it stands for all the write has added there. */
-function totals({ increments }: DuplicateWrite): ReadonlyMap<string, number> {
+function totals({ increments }: PlacedWrite): ReadonlyMap<string, number> {
   const sums = new Map<string, number>();
   for (const [path, amount] of increments) sums.set(path, (sums.get(path) ?? 0) + amount);
   return sums;

@@ -2,17 +2,22 @@
  * @module
  * Owns edits of texts (SPEC CR5): a root text per path and generation, and a marker entry that makes it stand there.
  */
+import { isCopyClient } from './client-id.ts';
 import { CrdtError } from './errors.ts';
 import { KIND, UNWRITTEN, type Entry, type Node } from './model.ts';
 import { isMemberRoot } from './root-name.ts';
 import type { Transaction } from './transaction.ts';
 import { textContent, textName } from './view.ts';
 
-/** Creates a text that belongs to this write, like any value that is set. */
+/**
+ * Creates a text that belongs to this write, like any value that is set. That of a copy is the one that every replica means: what is taken
+ * along from the generation before belongs to it.
+ */
 export function createText(transaction: Transaction, node: Node, content: string): Entry {
-  const name = transaction.nextTextName();
+  const isShared = isCopyClient(transaction.author.client) && isWritten(node);
+  const name = isShared ? sharedName(node) : transaction.nextTextName();
   const entry = transaction.put(KIND.text, node, name);
-  if (content !== '') transaction.editText(name, 0, 0, content);
+  if (content !== '') transaction.editText(textName(entry), 0, 0, content);
   return entry;
 }
 

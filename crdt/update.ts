@@ -7,6 +7,7 @@ import * as Y from 'yjs';
 import { assert } from './assert.ts';
 import { ByteReader } from './byte-reader.ts';
 import { CrdtError } from './errors.ts';
+import { decodeDelta, encodeDelta, isDelta } from './generation-delta.ts';
 import { applyTo, createDoc, hasGap } from './yjs-state.ts';
 
 export interface ClockRange {
@@ -110,6 +111,16 @@ export function standsAlone(update: Uint8Array): boolean {
  * @throws CrdtError `CRDT_UPDATE_MALFORMED` or `CRDT_UPDATE_GAP`.
  */
 export function normaliseState(state: Uint8Array): Uint8Array {
+  if (!isDelta(state)) return normaliseYjs(state);
+  const { core, successors, ...rest } = decodeDelta(state);
+  return encodeDelta({
+    ...rest,
+    core: core === null ? null : normaliseYjs(core),
+    successors: successors.map((successor) => ({ ...successor, bytes: normaliseYjs(successor.bytes) })),
+  });
+}
+
+function normaliseYjs(state: Uint8Array): Uint8Array {
   checkContiguous(inspectUpdate(state), new Map());
   const doc = createDoc();
   applyTo(doc, state);

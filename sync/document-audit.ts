@@ -3,7 +3,7 @@
  * Owns the check of one stored document by itself: both values decode, belong together, and say the same. What it cannot find is
  * content that is well-formed and wrong; that is what replicas compare content hashes for.
  */
-import { CrdtDocument, normaliseState } from '../crdt/index.ts';
+import { GenerationalDocument, normaliseState } from '../crdt/index.ts';
 import { computeElement } from './digest.ts';
 import { decodeView, encodeDocumentVector, statePartsOf } from './document-record.ts';
 import { compareBytes } from './key.ts';
@@ -36,7 +36,7 @@ export function auditDocument({ sha256, secret, documentKey, view, base }: Audit
   try {
     const record = decodeView(view);
     const element = computeElement(sha256, secret, documentKey, encodeDocumentVector(record.vector));
-    const document = CrdtDocument.load(...statePartsOf(record, base));
+    const document = GenerationalDocument.load(...statePartsOf(record, base));
     const { exists, json } = document.view();
     const isSameJson = record.json === null || json === new TextDecoder().decode(record.json);
     const isSame = exists === record.exists && isSameJson;

@@ -15,8 +15,8 @@ import {
   assert,
   ByteWriter,
   checkFirstState,
-  CrdtDocument,
   CrdtError,
+  GenerationalDocument,
   isCanonicalObject,
   restoreFirstState,
   stampMs,
@@ -206,9 +206,9 @@ export function partsOf(content: DocumentContent): StateParts {
   return isFirstContent(content) ? [restoreFirstState(utf8.decode(content.json), content)] : content;
 }
 
-export function loadDocument(content: DocumentContent): CrdtDocument {
-  if (!isFirstContent(content)) return CrdtDocument.load(...content);
-  return CrdtDocument.restore(toFirstState(content));
+export function loadDocument(content: DocumentContent): GenerationalDocument {
+  if (!isFirstContent(content)) return GenerationalDocument.load(...content);
+  return GenerationalDocument.restore(toFirstState(content));
 }
 
 export function toFirstState({ json, stamp, client }: FirstContent): FirstState {

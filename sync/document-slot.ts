@@ -2,11 +2,11 @@
  * @module
  * Owns one document in memory: the live CRDT with every change made so far, and the version that is durable and may be shown.
  */
-import { CrdtDocument } from '../crdt/index.ts';
+import { GenerationalDocument } from '../crdt/index.ts';
 import { computeElement } from './digest.ts';
 import { encodeDocumentVector, isFirstContent, loadDocument, partsOf, updateOf } from './document-record.ts';
 import type { DocumentChange, DocumentContent, FirstContent, StoredDocument } from './document-record.ts';
-import { conflictKeyOf, stateKeyOf, tombstoneKeyOf, viewKey } from './key.ts';
+import { compactionKeyOf, conflictKeyOf, stateKeyOf, tombstoneKeyOf, viewKey } from './key.ts';
 import type { Sha256 } from './port.ts';
 
 /** What the store holds of a document. */
@@ -24,13 +24,16 @@ export interface DurableVersion {
   readonly isSilent?: boolean;
 }
 
+/** Why the compactor is to look at a document: it has grown, or is being compacted. */
+export type Growing = 'grown' | 'open';
+
 export class DocumentSlot {
   readonly name: string;
   readonly collection: string;
   readonly id: string;
   readonly viewKey: Uint8Array;
   /** Includes changes of open commit groups. */
-  document: CrdtDocument = CrdtDocument.create();
+  document: GenerationalDocument = GenerationalDocument.create();
   vector: Map<number, number> = new Map();
   /** What readers see. `null` = never written. */
   durable: DurableVersion | null = null;
@@ -46,6 +49,8 @@ export class DocumentSlot {
   pins = 0;
   /** The state as last loaded or sealed; `null` = none. Usually the bytes the document holds anyway. */
   saved: DocumentContent | null = null;
+  /** What the store says of why the compactor is to look at it (growth.ts). */
+  growing: Growing | null = null;
   /** The base that the store holds; null while it holds none. */
   base: Uint8Array | null = null;
   /** Updates since then, of the open group: with `saved` they rebuild the document if a batch has to be undone. */
@@ -79,16 +84,20 @@ export class DocumentSlot {
     return tombstoneKeyOf(this.viewKey);
   }
 
+  get compactionKey(): Uint8Array {
+    return compactionKeyOf(this.viewKey);
+  }
+
   get hasOpenChanges(): boolean {
     return this.unsaved.length > 0 || this.isInFlight;
   }
 
   /** Takes back what a batch that is undone left in the document. Synchronous: nothing may be sealed half-way. */
   restore(): void {
-    this.document = this.saved ? loadDocument(this.saved) : CrdtDocument.create();
+    this.document = this.saved ? loadDocument(this.saved) : GenerationalDocument.create();
     for (const change of this.unsaved) {
       const updates = change instanceof Uint8Array ? [change] : partsOf(change);
-      for (const update of updates) this.document.apply(update);
+      for (const update of updates) this.document.repeat(update);
     }
   }
 
@@ -99,7 +108,7 @@ export class DocumentSlot {
    */
   forget(): () => void {
     const { document, vector, saved, base, unsaved } = this;
-    this.document = CrdtDocument.create();
+    this.document = GenerationalDocument.create();
     this.saved = null;
     this.base = null;
     this.unsaved = [];
@@ -119,7 +128,7 @@ export class DocumentSlot {
 
   /** Takes another state, whatever was here. */
   replace(state: Uint8Array, vector: ReadonlyMap<number, number>): void {
-    this.document = CrdtDocument.load(state);
+    this.document = GenerationalDocument.load(state);
     this.saved = [state];
     this.base = null;
     this.unsaved = [];
@@ -129,12 +138,25 @@ export class DocumentSlot {
 
   /** Everything up to here is on its way to the disk. */
   seal(): void {
-    const isMerged = (part: Uint8Array | DocumentContent): boolean =>
-      part instanceof Uint8Array || isFirstContent(part);
-    this.sealed = !this.#isReplaced && this.unsaved.every(isMerged) ? (this.unsaved as DocumentChange[]) : null;
+    this.sealed = this.#isReplaced ? null : this.#sealedChanges();
     this.#isReplaced = false;
     this.isInFlight = true;
     this.unsaved = [];
+  }
+
+  #sealedChanges(): readonly DocumentChange[] | null {
+    const { unsaved, document } = this;
+    const isFirst = (part: Uint8Array | DocumentContent): part is FirstContent =>
+      !(part instanceof Uint8Array) && isFirstContent(part);
+    // What it follows from is less than what it is.
+    if (unsaved.length === 1 && document.first !== null && unsaved.every(isFirst)) return unsaved;
+    const updates: Uint8Array[] = [];
+    for (const part of unsaved) {
+      if (part instanceof Uint8Array) updates.push(part);
+      else if (isFirst(part)) updates.push(...partsOf(part));
+      else return null;
+    }
+    return document.forClients(updates);
   }
 
   /** The group in flight, when all it holds is the first write of the document. */

@@ -11,7 +11,6 @@ import type { DocumentTableOptions } from './document-table-options.ts';
 import { isCorrupt } from './damage-scan.ts';
 import { DatabaseDigest } from './database-digest.ts';
 import type { DigestSum } from './digest.ts';
-import type { DocumentOutline } from '../crdt/index.ts';
 import { count, decodeStats, documentsIn, encodeStats, type CollectionStats } from './collection-stats.ts';
 import {
   contentOf,
@@ -27,7 +26,10 @@ import type { DurableVersion } from './document-slot.ts';
 import { DocumentSlot } from './document-slot.ts';
 import type { DocumentName } from './equality.ts';
 import { StorageError } from './errors.ts';
-import { contentOfSlot, countedIn, durableVersionOf, noteConflicts } from './durable-version.ts';
+import { contentOfSlot, countedIn, durableVersionOf, viewToStore } from './durable-version.ts';
+import { noteMarks } from './document-mark.ts';
+import { DEFAULT_GROWTH, growingOf } from './growth.ts';
+import type { Growth } from './growth.ts';
 import type { SealedDocuments } from './sealed-documents.ts';
 import { PlacedDocuments } from './placed-documents.ts';
 import type { PlaceableRow } from './placed-documents.ts';
@@ -81,6 +83,7 @@ export class DocumentTable {
   readonly #names: KnownNames;
   /** Documents that are written without a slot. */
   readonly placed: PlacedDocuments;
+  readonly #growth: Growth;
   #durableDigest: string;
   /** The digest on disk is not the one here, although no document changed. */
   #isCorrected = false;
@@ -105,6 +108,7 @@ export class DocumentTable {
     );
     this.#lateBytesMin = options.lateBytesMin ?? LATE_BYTES_MIN;
     this.placed = new PlacedDocuments(options);
+    this.#growth = { ...DEFAULT_GROWTH, ...options.growth };
     this.#idle = new ByteCache(options.cacheBytesMax, ({ name, durable }) => this.#views.keep(name, durable));
     this.#views = new ViewCache(options.cacheBytesMax);
     this.#stats = stats;
@@ -220,6 +224,7 @@ export class DocumentTable {
     slot.document = loadDocument(content);
     slot.saved = content;
     slot.base = isFirstContent(content) ? null : content[0];
+    slot.growing = growingOf(slot, content, record.bytes, this.#growth);
   }
 
   /** The digest element of a document as it is now, open changes included. */
@@ -396,12 +401,13 @@ export class DocumentTable {
   }
 
   #sealSlot(slot: DocumentSlot, operations: StoreOperation[]): DurableVersion {
+    const isUnwritten = slot.unsaved.length === 0;
     slot.seal();
     if (slot.vector.size === 0) return this.#sealForgotten(slot, operations);
     const documentKey = slot.viewKey.subarray(5);
     this.#names.add(documentKey);
     const element = this.elementOf(slot);
-    const { exists, json, bytes, modified, conflicts } = this.#viewOf(slot);
+    const { exists, json, bytes, modified, conflicts } = viewToStore(slot, this.#lateBytesMin, this.#mayBeLate);
     const content = contentOfSlot(slot, json);
     const [base, ...updates] = isFirstContent(content) ? [null] : content;
     slot.saved = content;
@@ -414,10 +420,10 @@ export class DocumentTable {
     }
     if (base === null && slot.durable !== null) operations.push({ type: 'del', key: slot.stateKey });
     // A view that gets its JSON is no change.
-    const isSilent = slot.sealed?.length === 0 && !slot.isRestored;
+    const isSilent = isUnwritten && slot.sealed !== null && !slot.isRestored;
     const version = { ...durableVersionOf(record), isSilent };
     this.#followIndexes(slot, exists ? json : null);
-    noteConflicts(slot, conflicts, operations);
+    noteMarks(slot, conflicts, growingOf(slot, content, bytes, this.#growth), operations);
     const before = countedIn(slot.durable);
     const counted = countedIn(version);
     if (counted === null) operations.push({ type: 'put', key: slot.tombstoneKey, value: NO_BYTES });
@@ -426,18 +432,9 @@ export class DocumentTable {
     return version;
   }
 
-  /** What a commit stores of the view: everything, unless that would cost more than the changes. */
-  #viewOf(slot: DocumentSlot): DocumentOutline & { readonly json: Uint8Array | null; readonly bytes: number } {
-    const { isRestored, collection } = slot;
-    const bytes = slot.durable?.bytes ?? 0;
-    const mayBeLate = bytes >= this.#lateBytesMin && !isRestored && slot.sealed !== null && slot.sealed.length > 0;
-    const outline = mayBeLate ? slot.document.outline : null;
-    if (outline !== null && !this.late.isHeld(collection) && !this.#indexes.follows(collection))
-      return { ...outline, json: null, bytes };
-    const view = slot.document.view();
-    const json = slot.sealedFirst?.json ?? utf8.encode(view.json);
-    return { ...view, json, bytes: json.length };
-  }
+  /** The JSON of a view is left out where it would cost more than the changes and nobody needs it. */
+  #mayBeLate = ({ collection }: DocumentSlot): boolean =>
+    !this.late.isHeld(collection) && !this.#indexes.follows(collection);
 
   #followIndexes(slot: DocumentSlot, json: Uint8Array | null): void {
     if (this.#indexes.follows(slot.collection)) {
@@ -452,7 +449,7 @@ export class DocumentTable {
     this.late.seal(slot, false, operations);
     this.sums.replace(slot.viewKey.subarray(5), countedIn(slot.durable), null);
     this.#followIndexes(slot, null);
-    noteConflicts(slot, 0, operations);
+    noteMarks(slot, 0, null, operations);
     slot.saved = null;
     slot.base = null;
     const isSilent = slot.durable?.exists !== true;

@@ -4,7 +4,7 @@
  * the log, backwards from the last change by every origin, and where that was cut, from what the document itself still tells of
  * the writes whose values are in place. Log and document are the same on every node, up to where each has cut its log.
  */
-import { AtollError, describeWrites, inspectUpdate, stampMs } from '../crdt/index.ts';
+import { AtollError, describeWrites, placesOf, stampMs } from '../crdt/index.ts';
 import type { WriteDescription } from '../crdt/index.ts';
 import { decodeBatch } from './batch.ts';
 import { isCorrupt } from './damage-scan.ts';
@@ -80,7 +80,11 @@ export async function readHistory(
   const found: Found[] = [];
   const logged = [...vector].filter(([origin, last]) => database.parts.log.floorOf(origin).seq < last);
   for (const [origin, last] of logged.slice(-ORIGINS_MAX)) {
-    found.push(...(await findRecords(database, name, origin, last)));
+    for (const record of await findRecords(database, name, origin, last)) {
+      // What was written to a generation that is gone is told of by what the document holds.
+      const update = document.coreOf(record.update);
+      if (update instanceof Uint8Array) found.push({ ...record, update });
+    }
   }
   // The latest writes are stored with the document, too, and stay there when the log is cut.
   const kept = parts.slice(1);
@@ -104,13 +108,19 @@ async function readParts(
   database: Database,
   collection: string,
   id: string,
-): Promise<{ parts: readonly Uint8Array[]; vector: ReadonlyMap<OriginId, number> } | null> {
+): Promise<{
+  parts: readonly Uint8Array[];
+  vector: ReadonlyMap<OriginId, number>;
+  coreOf: (update: Uint8Array) => Uint8Array | 'whole' | null;
+} | null> {
   const { table, commit } = database.parts;
   const slot = table.acquire(collection, id);
   try {
     await ready([slot]);
     if (slot.vector.size === 0) return null;
-    const document = { parts: slot.document.encodeParts(), vector: new Map(slot.vector) };
+    const held = slot.document;
+    const coreOf = (update: Uint8Array): ReturnType<typeof held.coreOf> => held.coreOf(update);
+    const document = { parts: held.coreParts(), vector: new Map(slot.vector), coreOf };
     if (slot.hasOpenChanges) await commit.join(database);
     return document;
   } finally {
@@ -142,7 +152,7 @@ async function findRecords(
             if (record.kind !== 'update' || `${record.collection}\0${record.id}` !== name) continue;
             found.push({ origin, seq: firstSeq + index, stamp, update: record.update });
             // Nothing of this writer can come before its clock 0.
-            if (inspectUpdate(record.update).clients.get(origin)?.from === 0) return found;
+            if (placesOf(record.update, origin).some(([, from]) => from === 0)) return found;
           }
         }
       }

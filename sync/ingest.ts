@@ -3,7 +3,7 @@
  * Owns what comes from peers: batches in causal order, and documents of a snapshot. Both are merged into documents and leave,
  * with the vector they justify, in one atomic commit (I3, I6).
  */
-import { CrdtError, CrdtDocument, standsAlone } from '../crdt/index.ts';
+import { CrdtError, GenerationalDocument, standsAlone } from '../crdt/index.ts';
 import type { Batch, FirstRecord, UpdateRecord } from './batch.ts';
 import { decodeBatch, lastSeqOf } from './batch.ts';
 import type { Database } from './database.ts';
@@ -19,6 +19,7 @@ import { isWithin } from './forgotten.ts';
 import type { ForgottenVector } from './forgotten.ts';
 import type { Holding } from './horizon.ts';
 import { originKey } from './key.ts';
+import { takeAlong } from './left-behind.ts';
 import { OPERATIONS, takeBack } from './operation.ts';
 import type { SnapshotRow } from './snapshot.ts';
 import { sequenceOf } from './version-vector.ts';
@@ -85,6 +86,7 @@ function ingestBatch(
   if (!applyRecords(database, registry, batch, documents)) return { outcome: 'forgotten' };
   log.accept(batch, bytes);
   clock.observe(batch.stamp);
+  for (const slot of documents.slots.values()) if (slot.loading === null) takeAlong(database, slot);
   takeBackRepetitions(database, batch, documents.slots);
   return { outcome: 'applied' };
 }
@@ -120,7 +122,9 @@ function applyRecords(database: Database, registry: OriginRegistry, batch: Batch
   } catch (cause) {
     for (const undo of undos.reverse()) undo();
     for (const slot of new Set(applied.map((entry) => entry.slot))) slot.restore();
-    if (cause instanceof CrdtError && cause.code === 'CRDT_UPDATE_GAP' && forgotten.vector.size > 0) return false;
+    // Or it builds on what was here before the document was compacted.
+    const mayBuildOnMore = forgotten.vector.size > 0 || (applied.at(-1)?.slot.document.generation ?? 0) > 0;
+    if (cause instanceof CrdtError && cause.code === 'CRDT_UPDATE_GAP' && mayBuildOnMore) return false;
     throw new SyncError('SYNC_BATCH_MALFORMED', `A record of origin ${batch.origin} could not be merged.`, {
       cause,
       details: { origin: batch.origin, firstSeq: batch.firstSeq },
@@ -140,7 +144,7 @@ function applyRecords(database: Database, registry: OriginRegistry, batch: Batch
 function applyRecord(slot: DocumentSlot, record: UpdateRecord): void {
   // Most documents are nobody's before their first write comes, and then nothing has to be merged.
   if (record.first !== undefined && slot.document.isEmpty)
-    slot.document = CrdtDocument.restore(toFirstState(record.first));
+    slot.document = GenerationalDocument.restore(toFirstState(record.first));
   else slot.document.apply(record.update);
 }
 
@@ -198,8 +202,8 @@ export function mergeRow(database: Database, slot: DocumentSlot, row: SnapshotRo
     const isNew = slot.vector.size === 0;
     if (isNew && isFirstContent(row.content)) slot.document = loadDocument(row.content);
     else {
-      if (isNew) slot.document = CrdtDocument.create();
-      for (const part of partsOf(row.content)) slot.document.apply(part);
+      if (isNew) slot.document = GenerationalDocument.create();
+      slot.document.join(partsOf(row.content));
     }
     // Read now: a state that cannot be must not be found out by the commit.
     slot.document.view();
@@ -213,6 +217,7 @@ export function mergeRow(database: Database, slot: DocumentSlot, row: SnapshotRo
   }
   for (const [origin, seq] of row.vector) slot.touch(origin, seq);
   table.touch(slot, isFirstContent(row.content) ? copyOf(row.content) : row.content);
+  takeAlong(database, slot);
 }
 
 /** We held that and it is gone: it was forgotten here. */

@@ -9,12 +9,20 @@
  * |---|---|---|
  * | `_operations` | 22 characters of the hash of the key | `{origin.stamp: [fingerprint, wall clock, …results]}` |
  *
- * A result is `status, collection, id, etag, first clock, clock after the last, n, n × (path, amount)`: all of it scalars in one array,
- * since such a document is the cheapest to write there is.
+ * A result is `status, collection, id, etag, p, p × (generation, first clock, clock after the last), n, n × (path, amount)`: all of it
+ * scalars in one array, since such a document is the cheapest to write there is.
  */
 import * as buffer from 'lib0/buffer';
-import { inspectUpdate, stampMs } from '../crdt/index.ts';
-import type { Change, CrdtDocument, DuplicateWrite, Increment, JsonObject, JsonValue } from '../crdt/index.ts';
+import { placesOf, stampMs } from '../crdt/index.ts';
+import type {
+  Change,
+  DuplicateWrite,
+  GenerationalDocument,
+  Increment,
+  JsonObject,
+  JsonValue,
+  WritePlace,
+} from '../crdt/index.ts';
 import type { Database } from './database.ts';
 import type { DocumentChange } from './document-record.ts';
 import { ready } from './document-slot.ts';
@@ -45,9 +53,8 @@ export interface OperationResult {
   readonly collection: string;
   readonly id: string;
   readonly etag: string;
-  /** Of the change in its document; both 0 when there was none, or nothing of it that could be taken back. */
-  readonly from: number;
-  readonly to: number;
+  /** Where the change is in its document; none when there was none, or nothing of it that could be taken back. */
+  readonly places: readonly WritePlace[];
   readonly increments: readonly Increment[];
 }
 
@@ -82,30 +89,32 @@ function readEntry(name: string, value: JsonValue): OperationEntry | null {
   if (typeof fingerprint !== 'string' || typeof atMs !== 'number') return null;
   const results: OperationResult[] = [];
   for (let at = 2; at < value.length;) {
-    const [status, collection, id, etag, from, to, count] = value.slice(
-      at,
-      at + RESULT_FIELDS,
-    ) as unknown as ResultFields;
-    const end = at + RESULT_FIELDS + 2 * count;
-    // Also where there is no number at all.
-    if (!(end <= value.length)) return null;
-    const increments: Increment[] = [];
-    for (at += RESULT_FIELDS; at < end; at += 2) increments.push([value[at] as string, value[at + 1] as number]);
-    results.push({ status, collection, id, etag, from, to, increments });
+    const [status, collection, id, etag] = value.slice(at, at + 4) as unknown as ResultFields;
+    const places = readTuples<WritePlace>(value, at + 4, 3);
+    const increments = places && readTuples<Increment>(value, places.end, 2);
+    if (!increments) return null;
+    results.push({ status, collection, id, etag, places: places.tuples, increments: increments.tuples });
+    at = increments.end;
   }
   return { origin, name, fingerprint, atMs, results };
 }
 
-type ResultFields = readonly [
-  status: OperationResult['status'],
-  collection: string,
-  id: string,
-  etag: string,
-  from: number,
-  to: number,
-  increments: number,
-];
-const RESULT_FIELDS = 7;
+type ResultFields = readonly [status: OperationResult['status'], collection: string, id: string, etag: string];
+
+/** A count, and as many tuples of a length; null when they are not there. */
+function readTuples<T>(
+  values: readonly JsonValue[],
+  at: number,
+  length: number,
+): { readonly tuples: readonly T[]; readonly end: number } | null {
+  const start = at + 1;
+  const end = start + length * (values[at] as number);
+  // Also where there is no number at all.
+  if (!(end <= values.length)) return null;
+  const tuples: T[] = [];
+  for (let from = start; from < end; from += length) tuples.push(values.slice(from, from + length) as T);
+  return { tuples, end };
+}
 
 /** The change that remembers an operation. The first of a document is cheaper as a whole; entries of others merge with it either way. */
 export function entryOf(
@@ -116,28 +125,27 @@ export function entryOf(
   results: readonly OperationResult[],
 ): Change {
   const entry: JsonValue[] = [fingerprint, stampMs(stamp)];
-  for (const { status, collection, id, etag, from, to, increments } of results) {
-    entry.push(status, collection, id, etag, from, to, increments.length);
+  for (const { status, collection, id, etag, places, increments } of results) {
+    entry.push(status, collection, id, etag, places.length);
+    for (const place of places) entry.push(...place);
+    entry.push(increments.length);
     for (const [path, amount] of increments) entry.push(path, amount);
   }
   const value = { [`${origin.toString(36)}.${stamp.toString(36)}`]: entry };
   return known.vector.size === 0 ? { kind: 'replace', value } : { kind: 'merge-patch', patch: value };
 }
 
-const NO_CLOCKS = { from: 0, to: 0 };
-
 /**
- * The clocks that an update takes.
+ * Where an update is.
  *
  * @param document - As the update left it. Of a first write there is nothing to take back: all it begins is a value of its own.
  */
-export function clocksOfUpdate(
+export function placesOfUpdate(
   update: DocumentChange | null,
-  document: CrdtDocument,
+  document: GenerationalDocument,
   origin: OriginId,
-): { from: number; to: number } {
-  if (!(update instanceof Uint8Array) || document.first !== null) return NO_CLOCKS;
-  return inspectUpdate(update).clients.get(origin) ?? NO_CLOCKS;
+): readonly WritePlace[] {
+  return update instanceof Uint8Array && document.first === null ? placesOf(update, origin) : [];
 }
 
 /**
@@ -164,7 +172,7 @@ function repetitionsOf(slot: DocumentSlot): readonly OperationEntry[] {
 
 /** Names of the documents in which there may be something to take back; none in most cases. */
 export function repeatedIn(slot: DocumentSlot): readonly { readonly collection: string; readonly id: string }[] {
-  return repetitionsOf(slot).flatMap(({ results }) => results.filter(({ from, to }) => from < to));
+  return repetitionsOf(slot).flatMap(({ results }) => results.filter(({ places }) => places.length > 0));
 }
 
 /**
@@ -179,11 +187,11 @@ export function takeBack(
   const { log, table, clock, epoch } = database.parts;
   if (epoch.end !== null) return;
   for (const { origin: client, results } of repetitionsOf(operation)) {
-    for (const { collection, id, from, to, increments } of results) {
-      if (from === to) continue;
+    for (const { collection, id, places, increments } of results) {
+      if (places.length === 0) continue;
       const slot = slotOf({ collection, id });
       if (slot === undefined) continue;
-      const duplicate: DuplicateWrite = { client, from, to, increments, operation: numberOf(operation.id, client) };
+      const duplicate: DuplicateWrite = { client, places, increments, operation: numberOf(operation.id, client) };
       const author = { client: log.followEpoch(clock.last), stamp: clock.tick() };
       const update = slot.document.change({ kind: 'retract', duplicate }, author);
       if (update === null) continue;

@@ -6,6 +6,7 @@
 import type { Alarm } from './alarm.ts';
 import { AlarmLog } from './alarm.ts';
 import type { Database } from './database.ts';
+import type { CompactionStatus } from './compactor.ts';
 import type { Clock, Sha256, Timers } from './port.ts';
 import { auditIndexes } from './query/index-check.ts';
 import type { QuarantinedDocument } from './quarantine.ts';
@@ -22,7 +23,16 @@ export interface DoctorCheck {
    * has the same vector has the same digest. `scrub`: stored documents can be checked. `tombstones`: deleted documents are
    * forgotten in time. `epochs`: vectors, and so tokens and cursors, are short.
    */
-  readonly check: 'storage' | 'digest' | 'documents' | 'indexes' | 'peers' | 'scrub' | 'tombstones' | 'epochs';
+  readonly check:
+    | 'storage'
+    | 'digest'
+    | 'documents'
+    | 'indexes'
+    | 'peers'
+    | 'scrub'
+    | 'tombstones'
+    | 'epochs'
+    | 'compaction';
   readonly database: string | null;
   readonly ok: boolean;
   readonly detail: string;
@@ -53,6 +63,7 @@ export interface ProofDependencies {
   readonly databases: () => readonly Database[];
   readonly databaseOf: (key: string) => Database | undefined;
   /** The name of a node. */
+  readonly compaction: (database: Database) => CompactionStatus;
   readonly nameOf: (node: string) => string;
   readonly tombstones: (database: Database) => TombstoneStatus;
   /** Code of the storage error that stopped the node, if one did. */
@@ -133,7 +144,15 @@ export class Proof {
       this.#checkPeers(database),
       this.#checkTombstones(database),
       this.#checkEpochs(database),
+      this.#checkCompaction(database),
     ];
+  }
+
+  #checkCompaction(database: Database): DoctorCheck {
+    const { grown, preparing, compacted, savedBytes } = this.#dependencies.compaction(database);
+    const now = `${grown} documents have grown, ${preparing} are being compacted`;
+    const detail = `${now}; ${compacted} were since the start, by ${savedBytes} bytes`;
+    return { check: 'compaction', database: database.key, ok: true, detail };
   }
 
   /** A member that is away keeps them until it is back, removed or given up as stale: that is no fault. */

@@ -2,7 +2,7 @@
  * @module
  * Owns single documents of a comparison: reading one for a peer, and taking one from a peer into what is here.
  */
-import { AtollError, CrdtDocument } from '../crdt/index.ts';
+import { AtollError, GenerationalDocument } from '../crdt/index.ts';
 import { indexDocument } from './change-index.ts';
 import { isCorrupt } from './damage-scan.ts';
 import type { Database } from './database.ts';
@@ -15,6 +15,7 @@ import type { OriginId } from './engine.ts';
 import { SyncError } from './errors.ts';
 import { isWithin } from './forgotten.ts';
 import { stateKey, viewKey } from './key.ts';
+import { takeAlong } from './left-behind.ts';
 import type { RepairRow } from './repair-row.ts';
 import { Expansion } from './lineage.ts';
 import { sequenceOf } from './version-vector.ts';
@@ -54,7 +55,7 @@ export async function readRow(database: Database, { collection, id }: DocumentNa
     if (view === undefined) return null;
     const record = decodeView(view);
     const parts = statePartsOf(record, record.isFirst ? undefined : await snapshot.get(stateKey(db, collection, id)));
-    const state = parts.length === 1 ? parts[0] : CrdtDocument.load(...parts).encode();
+    const state = parts.length === 1 ? parts[0] : GenerationalDocument.load(...parts).encode();
     return { collection, id, vector: record.vector, state };
   } catch (error) {
     if (isCorrupt(error)) return null;
@@ -89,10 +90,11 @@ export async function mergeRow(
     if (forgotten.vector.size > 0 && !isWithin(heldBy(database), peer)) return false;
     if ([...row.vector].every(([origin, seq]) => (slot.vector.get(origin) ?? 0) >= seq)) return false;
     checkState(row);
-    if (slot.vector.size === 0) slot.document = CrdtDocument.load(row.state);
-    else slot.document.apply(row.state);
+    if (slot.vector.size === 0) slot.document = GenerationalDocument.load(row.state);
+    else slot.document.join([row.state]);
     for (const [origin, seq] of row.vector) slot.touch(origin, seq);
     table.touch(slot, row.state);
+    takeAlong(database, slot);
     // No log here may say that these writes changed the document (I7).
     database.extraOperations.push(...indexDocument(database.parts.db, slot.viewKey, row.vector));
     await commit.join(database);
@@ -115,7 +117,7 @@ export function isCovered(database: Database, row: RepairRow): boolean {
 /** A state that cannot be read must not be found out by the commit. */
 export function checkState(row: RepairRow): void {
   try {
-    CrdtDocument.load(row.state).view();
+    GenerationalDocument.load(row.state).view();
   } catch (cause) {
     throw new SyncError('SYNC_BATCH_MALFORMED', 'A document of a comparison cannot be read.', {
       cause,

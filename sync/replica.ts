@@ -113,19 +113,17 @@ export class Replica {
   }
 
   #createUpkeep({ set, epoch, owners }: ReplicaParts): Upkeep {
-    const { clock, timers, log, collection } = this.#options;
+    const { clock, timers, log: retention, collection, compaction } = this.#options;
+    const options = { clock, timers, retention, collection, compaction };
     return new Upkeep({
-      clock,
-      timers,
+      ...options,
       databases: () => set.keys().map((key) => set.get(key)!),
       stable: this.stable,
       epoch,
       renewEpoch: () => this.#guard.renewEpoch(),
       members: () => this.#membership.others().length + 1,
-      isOwn: (origin) => owners.get(origin) === this.nodeId,
+      owners,
       onFailure: (error) => this.#handleWriteFailure(error),
-      retention: log,
-      collection,
     });
   }
 
@@ -183,6 +181,7 @@ export class Replica {
       databaseOf: (key) => set.get(key),
       nameOf: (node) => this.#catalog.members.get(node)?.name || node,
       tombstones: (database) => describeTombstones(this, this.#catalog, database),
+      compaction: (database) => this.upkeep.compactor.status(database),
       failure: () => this.failure?.code ?? null,
       fail: (error) => this.#handleWriteFailure(error),
     });

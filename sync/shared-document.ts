@@ -5,7 +5,7 @@
  * this node.
  */
 import { recordOf } from './forgetting.ts';
-import { assert, mergeClients, type ClientEdit, type ClientMerge } from '../crdt/index.ts';
+import { assert, CrdtError, type ClientEdit, type ClientMerge } from '../crdt/index.ts';
 import type { Database } from './database.ts';
 import { ready } from './document-slot.ts';
 import type { DocumentSlot } from './document-slot.ts';
@@ -21,6 +21,10 @@ export class SharedDocument {
   readonly #id: string;
   readonly #name: string;
   #slot: DocumentSlot | null = null;
+  /** The generation of the document that clients have been told of; null = nobody was told anything. */
+  #told: number | null = null;
+  /** Whoever was told anything has to begin anew, and knows. */
+  #isReplaced = false;
 
   /**
    * @param watcher - Told of every durable change, before anybody who waits for it.
@@ -34,7 +38,10 @@ export class SharedDocument {
     this.#id = id;
     this.#name = `${collection}\0${id}`;
     assert(!this.#table.watchers.has(this.#name), 'one shared document per document');
-    this.#table.watchers.set(this.#name, watcher);
+    this.#table.watchers.set(this.#name, (updates, exists) => {
+      if (updates === null) this.#isReplaced = true;
+      watcher(updates, exists);
+    });
   }
 
   get #table(): Database['parts']['table'] {
@@ -101,8 +108,9 @@ export class SharedDocument {
     }
     this.#database.assertOpen();
     const slot = this.#open;
+    this.#checkGeneration(slot);
     const origin = log.followEpoch(clock.last);
-    const { updates, refused } = mergeClients(slot.document, edits, { client: origin, stamp: clock.tick() });
+    const { updates, refused } = slot.document.mergeClients(edits, { client: origin, stamp: clock.tick() });
     for (const update of updates) {
       slot.touch(origin, log.append(recordOf(slot, update, origin), slot.vector));
       table.touch(slot, update);
@@ -122,7 +130,18 @@ export class SharedDocument {
 
   /** What a client with these clocks lacks. It may be told when `settled`. @throws CrdtError `CRDT_UPDATE_MALFORMED` */
   diff(stateVector: Uint8Array): Uint8Array {
-    return this.exists ? this.#open.document.encodeDiff(stateVector) : NOTHING;
+    const { document } = this.#open;
+    if (!this.exists) return NOTHING;
+    const missing = document.encodeDiff(stateVector);
+    if (this.#told === null || this.#isReplaced) this.#told = document.generationClient;
+    this.#isReplaced = false;
+    return missing;
+  }
+
+  /** Names of clocks mean something else in another generation, so what was made in one has no place in any other. */
+  #checkGeneration({ document }: DocumentSlot): void {
+    if (this.#told === null || this.#told === document.generationClient) return;
+    throw new CrdtError('CRDT_UPDATE_FENCED', 'the document is being compacted', { retryable: true });
   }
 
   stateVector(): Uint8Array {

@@ -4,6 +4,7 @@
  * are cut, and what is stable, up to which tombstones are forgotten.
  */
 import type { Catalog } from './catalog.ts';
+import { Departures } from './departures.ts';
 import { computeHorizon } from './horizon.ts';
 import type { Horizon } from './horizon.ts';
 import type { Membership } from './membership.ts';
@@ -19,10 +20,13 @@ export interface StableViewParts {
 }
 
 export class StableView {
+  readonly departures: Departures;
   readonly #parts: StableViewParts;
 
   constructor(parts: StableViewParts) {
     this.#parts = parts;
+    const { catalog, vectorOf } = parts;
+    this.departures = new Departures({ catalog, vectorOf, stability: (database) => this.stability(database) });
   }
 
   horizon(database: string): Horizon {
@@ -41,6 +45,21 @@ export class StableView {
   isComplete(membersMin: number): boolean {
     const { catalog, membership } = this.#parts;
     return membership.ownState === 'live' && catalog.members.size >= membersMin;
+  }
+
+  /** Is every member that was not removed one that counts? */
+  isAllCounted(): boolean {
+    return [...this.#parts.catalog.members.values()].every(({ state }) => state !== 'stale');
+  }
+
+  isRemoved(node: string): boolean {
+    return this.#parts.membership.isRemoved(node);
+  }
+
+  /** Is this node the first, in some order, of those that count? */
+  isFirst(): boolean {
+    const { membership } = this.#parts;
+    return membership.others().every((other) => membership.nodeId < other);
   }
 
   /** The other members that count. */

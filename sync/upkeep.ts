@@ -5,6 +5,8 @@
  */
 import { Collector } from './collector.ts';
 import type { CollectionOptions } from './collector.ts';
+import { Compactor } from './compactor.ts';
+import type { CompactionOptions } from './compactor.ts';
 import type { Database } from './database.ts';
 import type { OriginId } from './engine.ts';
 import { EpochRenewal } from './epoch-renewal.ts';
@@ -25,27 +27,30 @@ export interface UpkeepParts {
   readonly renewEpoch: () => void;
   /** Members that may write. */
   readonly members: () => number;
-  /** Is the origin an epoch of this node? */
-  readonly isOwn: (origin: OriginId) => boolean;
+  /** The node of each origin. */
+  readonly owners: ReadonlyMap<OriginId, string>;
   readonly onFailure: (error: unknown) => void;
   readonly retention: Partial<LogRetention> | undefined;
   readonly collection: Partial<CollectionOptions> | undefined;
+  readonly compaction: Partial<CompactionOptions> | undefined;
 }
 
 export class Upkeep {
   readonly collector: Collector;
+  readonly compactor: Compactor;
   readonly #cutter: LogCutter;
   readonly #sweep: OperationSweep;
   readonly #views: LateViewSweep;
   readonly #renewal: EpochRenewal;
 
   constructor(parts: UpkeepParts) {
-    const { stable, retention, collection } = parts;
+    const { stable, retention, collection, compaction, owners, epoch } = parts;
     this.#cutter = new LogCutter({ ...parts, stable: (database) => stable.horizon(database).vector, retention });
-    this.#sweep = new OperationSweep(parts);
+    this.#sweep = new OperationSweep({ ...parts, isOwn: (origin) => owners.get(origin) === epoch.nodeId });
     this.#views = new LateViewSweep(parts);
     this.#renewal = new EpochRenewal(parts);
     this.collector = new Collector({ ...parts, options: collection });
+    this.compactor = new Compactor({ ...parts, options: compaction });
   }
 
   start(): void {
@@ -54,6 +59,7 @@ export class Upkeep {
     this.#views.start();
     this.#renewal.start();
     this.collector.start();
+    this.compactor.start();
   }
 
   close(): void {
@@ -62,5 +68,6 @@ export class Upkeep {
     this.#views.close();
     this.#renewal.close();
     this.collector.close();
+    this.compactor.close();
   }
 }

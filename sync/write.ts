@@ -13,7 +13,7 @@ import type { OriginId } from './engine.ts';
 import { SyncError } from './errors.ts';
 import { recordOf } from './forgetting.ts';
 import { validateCollectionName, validateDocumentId } from './names.ts';
-import { clocksOfUpdate, entryOf, findOperation } from './operation.ts';
+import { entryOf, findOperation, placesOfUpdate } from './operation.ts';
 import type { Operation, OperationResult } from './operation.ts';
 import { requireValid } from './schema.ts';
 import type { Positions } from './token.ts';
@@ -115,7 +115,7 @@ export function writeOnce(
     const outcomes = applied.map((each) => record(database, origin, each, options));
     const results = applied.map(({ slot: { collection, id, document }, update, increments }, i): OperationResult => {
       const { status, etag } = outcomes[i]!;
-      return { status, collection, id, etag, ...clocksOfUpdate(update, document, origin), increments };
+      return { status, collection, id, etag, places: placesOfUpdate(update, document, origin), increments };
     });
     const stamp = clock.tick();
     const update = write(known, entryOf(known, origin, stamp, fingerprint, results), {

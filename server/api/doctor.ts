@@ -27,7 +27,16 @@ export interface AlarmAnswer {
 
 /** Something that must hold. */
 export interface CheckAnswer {
-  readonly check: 'storage' | 'digest' | 'documents' | 'indexes' | 'peers' | 'scrub' | 'tombstones' | 'epochs';
+  readonly check:
+    | 'storage'
+    | 'digest'
+    | 'documents'
+    | 'indexes'
+    | 'peers'
+    | 'scrub'
+    | 'tombstones'
+    | 'epochs'
+    | 'compaction';
   readonly database: string | null;
   readonly ok: boolean;
   readonly detail: string;

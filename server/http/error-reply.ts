@@ -51,6 +51,7 @@ const REPLIES: Readonly<Record<KnownCode, readonly [status: number, title: strin
   CRDT_UPDATE_MALFORMED: [500, 'Malformed update'],
   CRDT_UPDATE_GAP: [500, 'Update with a gap'],
   CRDT_UPDATE_FORBIDDEN: [500, 'Forbidden update'],
+  CRDT_UPDATE_FENCED: [500, 'Update of another generation'],
   SYNC_DATABASE_NOT_FOUND: [404, 'No such database'],
   SYNC_DATABASE_ELSEWHERE: [421, 'Database is elsewhere'],
   SYNC_DATABASE_NAME_INVALID: [400, 'Invalid database name'],

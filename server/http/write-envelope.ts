@@ -19,6 +19,7 @@ export const CHANGE_POINTERS: Readonly<Record<Change['kind'], string>> = {
   operations: '/ops',
   resolve: '',
   retract: '',
+  late: '',
   delete: '',
 };
 /** @param base - JSON Pointer to the write. */

@@ -30,6 +30,7 @@ const CHECKS: Readonly<Record<CheckAnswer['check'], true>> = {
   scrub: true,
   tombstones: true,
   epochs: true,
+  compaction: true,
 };
 const ALARMS: Readonly<Record<AlarmAnswer['kind'], true>> = {
   difference: true,
@@ -110,6 +111,7 @@ const database = Type.Object({
   logBytes: count,
   merging: Type.Boolean(),
   epochs: Type.Object({ listed: count, folded: count }),
+  compaction: Type.Object({ grown: count, preparing: count, compacted: count, savedBytes: count }, strict),
   horizon: Type.Object({ entries: count, blockers: Type.Array(Type.Object({ node: Type.String() })) }),
 });
 

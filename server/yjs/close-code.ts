@@ -14,6 +14,8 @@ export const CLOSE = {
   notFound: 4404,
   /** The document was deleted. */
   deleted: 4410,
+  /** The document was compacted since: what the client holds of it is of no use any more. */
+  compacted: 4412,
   tooLarge: 4413,
   /** The node stops, or the document must be loaded anew: connect again. */
   goingAway: 4500,

@@ -277,6 +277,8 @@ export class Room {
   }
 
   #handleDurable(updates: readonly Uint8Array[] | null, exists: boolean): void {
+    // Who comes now is shown the other document, in which what waits to be told has no place.
+    if (updates === null) this.#untold = [];
     if (this.#members.size === 0) return;
     if (updates === null) return this.endAll('goingAway', 'the document was replaced');
     if (!exists) {
@@ -395,6 +397,7 @@ function refusalOf(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
   if (error instanceof CrdtError) {
     const { code, message } = error;
+    if (code === 'CRDT_UPDATE_FENCED') return new Refusal(error.retryable ? 'unavailable' : 'compacted', message);
     if (code === 'CRDT_UPDATE_FORBIDDEN') return new Refusal('forbidden', message);
     return new Refusal(code === 'CRDT_LIMIT_EXCEEDED' ? 'tooLarge' : 'malformed', message);
   }

@@ -3,7 +3,7 @@
  * Owns what leaves have written on its way into the documents of a node. An edit is judged as that of an editor and becomes a record of
  * this node; its Yjs client remains the leaf's. The same edit again changes nothing, here or on any other node.
  */
-import { AtollError, mergeClient } from '../../crdt/index.ts';
+import { AtollError } from '../../crdt/index.ts';
 import type { ClientAdmission } from '../../crdt/index.ts';
 import type { Database } from '../database.ts';
 import { ready } from '../document-slot.ts';
@@ -38,6 +38,9 @@ export async function takeEdit(place: EditPlace, edit: LeafEdit): Promise<LeafOu
     const slot = database.parts.table.acquire(collection, edit.id);
     try {
       await ready([slot]);
+      const isOfAnother = !edit.isBeginning && edit.generation !== slot.document.generationClient;
+      // It names clocks that are something else here.
+      if (isOfAnother && slot.vector.size > 0) return { kind: isBehind ? 'later' : 'gone' };
       merge(place, slot, edit);
       return { kind: 'taken' };
     } finally {
@@ -55,7 +58,7 @@ function merge({ database, writers, bytesMax }: EditPlace, slot: DocumentSlot, e
   database.assertTaking();
   const origin = log.followEpoch(clock.last);
   const admission: ClientAdmission = { isReadOnly: false, writers, isBeginning: edit.isBeginning, bytesMax };
-  const updates = mergeClient(slot.document, edit.update, admission, { client: origin, stamp: clock.tick() });
+  const updates = slot.document.mergeClient(edit.update, admission, { client: origin, stamp: clock.tick() });
   if (updates.length === 0) return;
   const check = schemas.checkOf(catalog.configOf(database.key, slot.collection));
   if (check !== null) requireValid(slot, check);

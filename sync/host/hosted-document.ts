@@ -2,6 +2,7 @@
  * @module
  * Owns one document as a node gives it to a leaf: all of it, or what the leaf lacks. What is given is durable (I1).
  */
+import { generationClientOf } from '../../crdt/index.ts';
 import type { Database } from '../database.ts';
 import { etagOf } from '../document-record.ts';
 import { ready } from '../document-slot.ts';
@@ -21,7 +22,7 @@ export interface HostedDocument {
  * Reads a document; `null` when there is none, or none any more.
  *
  * @param held - The Yjs state vector of the leaf's copy; empty = it has none. A copy that holds what the document does not gets all of it:
- *   it may be of a document that was deleted and forgotten.
+ *   it may be of a document that was deleted and forgotten. So does one of another generation.
  * @throws SyncError `SYNC_FRAME_MALFORMED` for what is not a state vector; StorageError
  */
 export async function readHosted(
@@ -45,11 +46,13 @@ function describe(database: Database, slot: DocumentSlot, held: Uint8Array): Hos
   const { document } = slot;
   const { exists, json } = document.view();
   if (!exists) return null;
-  const isWhole = held.length === 0 || isBeyond(decodeClocks(held), decodeClocks(document.encodeStateVector()));
+  const clocks = decodeClocks(held);
+  const isOfAnother = generationClientOf(clocks.keys()) !== document.generationClient;
+  const isWhole = isOfAnother || held.length === 0 || isBeyond(clocks, decodeClocks(document.encodeStateVector()));
   return {
     etag: etagOf(database.parts.table.elementOf(slot)),
     json,
     isWhole,
-    parts: isWhole ? document.encodeParts() : [document.encodeDiff(held)],
+    parts: isWhole ? document.coreParts() : [document.encodeDiff(held)],
   };
 }

@@ -3,6 +3,7 @@
  * Owns comparing what two copies of a document have: Yjs state vectors, as Yjs encodes them.
  */
 import * as decoding from 'lib0/decoding';
+import { generationClientOf } from '../../crdt/index.ts';
 import { malformed } from '../protocol/field.ts';
 
 /** Client id → its next clock. */
@@ -24,14 +25,23 @@ export function decodeClocks(stateVector: Uint8Array): Clocks {
   }
 }
 
+/** The generation of a document that a copy is of. */
+export function generationOf(stateVector: Uint8Array): number {
+  return generationClientOf(decodeClocks(stateVector).keys());
+}
+
 /** Does a copy hold something that the other one does not? */
 export function isBeyond(copy: Clocks, other: Clocks): boolean {
   for (const [client, clock] of copy) if (clock > (other.get(client) ?? 0)) return true;
   return false;
 }
 
-/** Have two copies something in common? A document that is begun anew has not: whoever forgets a delete writes as another client from then on. */
+/**
+ * Have two copies something in common? A document that is begun anew has not: whoever forgets a delete writes as another client from then
+ * on. Nor has one that was compacted: clocks mean something else in it.
+ */
 export function isRelated(copy: Clocks, other: Clocks): boolean {
+  if (generationClientOf(copy.keys()) !== generationClientOf(other.keys())) return false;
   for (const client of copy.keys()) if (other.has(client)) return true;
   return false;
 }

@@ -203,10 +203,12 @@ function readAnswer(from: decoding.Decoder): LeafContent | Extract<LeafEntry, { 
   throw malformed('an entry that answers nothing');
 }
 
-function writeEdit(to: encoding.Encoder, { subscription, id, isBeginning, isAfterDelete, update }: LeafEdit): void {
+function writeEdit(to: encoding.Encoder, edit: LeafEdit): void {
+  const { subscription, id, isBeginning, isAfterDelete, generation, update } = edit;
   uint(to, subscription);
   str(to, id);
   u8(to, flags(isBeginning, isAfterDelete));
+  uint(to, generation);
   bytes(to, update);
 }
 
@@ -214,7 +216,8 @@ function readEdit(from: decoding.Decoder): LeafEdit {
   const subscription = readUint(from);
   const id = readText(from, NAME_BYTES_MAX);
   const [isBeginning, isAfterDelete] = readFlags(from, 2) as [boolean, boolean];
-  return { subscription, id, isBeginning, isAfterDelete, update: readBytes(from) };
+  const generation = readUint(from);
+  return { subscription, id, isBeginning, isAfterDelete, generation, update: readBytes(from) };
 }
 
 const OUTCOME_KINDS = ['taken', 'later', 'gone', 'refused'] as const;

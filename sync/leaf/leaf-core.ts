@@ -13,6 +13,7 @@ import type { LeafEvent } from './leaf-event.ts';
 import { LeafTable } from './leaf-table.ts';
 import type { HeldCollection, LeafDocument } from './leaf-table.ts';
 import { LeafWriter } from './leaf-writer.ts';
+import { generationOf } from './clocks.ts';
 import { Outbox } from './outbox.ts';
 import { IDENTITY_KEY, decodeIdentity, encodeIdentity } from './record.ts';
 import { LEAF_SECRET_BYTES } from './writer-id.ts';
@@ -137,6 +138,7 @@ export class LeafCore implements CommitParticipant {
       nonce: this.writer.nonce,
       isBeginning,
       isAfterDelete: isBuried,
+      generation: generationOf(document.crdt!.encodeStateVector()),
       base: document.unsent === 0 ? base : null,
       update,
     });

@@ -4,7 +4,7 @@
  * names are stored.
  */
 import { CrdtDocument } from '../../crdt/index.ts';
-import { decodeClocks, isBeyond } from './clocks.ts';
+import { decodeClocks, generationOf, isBeyond } from './clocks.ts';
 import type { LeafCore } from './leaf-core.ts';
 import { namesOf } from './leaf-core.ts';
 import type { HeldCollection, LeafDocument } from './leaf-table.ts';
@@ -80,9 +80,11 @@ export class LeafIntake {
         if (entry.isWhole) table.replace(document, entry.parts as Parts);
         // Its base was let go of meanwhile: it is told again when it changes.
         else return;
-      } else if (entry.isWhole && !isBehind && this.#isOfAnother(crdt, entry.parts as Parts)) {
+      } else if (entry.isWhole && this.#isOfAnother(crdt, entry.parts as Parts, isBehind)) {
+        // Which of two generations is the later one shows when the node has caught up.
+        if (isBehind) held.mustCompare = true;
         // What is unsent finds out by itself.
-        if (document.unsent > 0) return;
+        if (isBehind || document.unsent > 0) return;
         this.#core.writer.renew();
         table.replace(document, entry.parts as Parts);
       } else for (const part of entry.parts) crdt.apply(part);
@@ -94,10 +96,15 @@ export class LeafIntake {
     });
   }
 
-  /** The copy here is of a document that was deleted and forgotten, and has been begun anew: they have nothing in common. */
-  #isOfAnother(crdt: CrdtDocument, parts: Parts): boolean {
+  /**
+   * The copy here has nothing in common with what comes: the document was compacted meanwhile, or deleted, forgotten and begun anew,
+   * which a node that is behind only seems to say.
+   */
+  #isOfAnother(crdt: CrdtDocument, parts: Parts, isBehind: boolean): boolean {
     const theirs = CrdtDocument.load(...parts).encodeStateVector();
-    return isBeyond(decodeClocks(crdt.encodeStateVector()), decodeClocks(theirs));
+    const ours = crdt.encodeStateVector();
+    if (generationOf(ours) !== generationOf(theirs)) return true;
+    return !isBehind && isBeyond(decodeClocks(ours), decodeClocks(theirs));
   }
 
   #stay(document: LeafDocument): void {

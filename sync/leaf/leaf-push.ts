@@ -3,10 +3,11 @@
  * Owns getting the changes of a leaf to a node: in order, a message at a time, marked as sent before they are. What a node cannot take now
  * waits without holding up other documents; what it refuses is taken back; what was made to a document that is gone begins a new one.
  */
-import { AtollError, CrdtDocument } from '../../crdt/index.ts';
-import type { Change, JsonObject, JsonPatchOperation } from '../../crdt/index.ts';
+import { AtollError, CrdtDocument, incrementsOf, inspectUpdate, shownTypes } from '../../crdt/index.ts';
+import type { Change, JsonObject } from '../../crdt/index.ts';
 import { decodeClocks, isRelated } from './clocks.ts';
 import { differenceOf } from './json-difference.ts';
+import type { Merging } from './json-difference.ts';
 import type { LeafCore } from './leaf-core.ts';
 import type { Fetch, LeafIntake } from './leaf-intake.ts';
 import type { HeldCollection, LeafDocument } from './leaf-table.ts';
@@ -106,11 +107,12 @@ export class LeafPushing {
     const nonces = new Map(edits.map(({ nonce }) => [nonce.join(), nonce]));
     const { outcomes } = await push({
       nonces: [...nonces.values()],
-      edits: edits.map(({ document, isBeginning, isAfterDelete, update }) => ({
+      edits: edits.map(({ document, isBeginning, isAfterDelete, generation, update }) => ({
         subscription: subscriptionOf(document.collection) ?? 0,
         id: document.id,
         isBeginning,
         isAfterDelete,
+        generation,
         update,
       })),
     });
@@ -186,6 +188,7 @@ export class LeafPushing {
         for (const edit of edits) core.outbox.mark(edit, inDoubt.has(edit));
         return this.#wait(now);
       }
+      const increments = incrementsIn(crdt, edits);
       const [first] = edits;
       const shown = now.json;
       for (const edit of edits) core.outbox.remove(edit);
@@ -194,7 +197,7 @@ export class LeafPushing {
       else core.leave(now, 'deleted');
       if (loss.kind === 'refused') core.refuse(now, loss, shown);
       else if (first === undefined || edits.every((edit) => inDoubt.has(edit))) core.refuse(now, GONE, shown);
-      else this.#begin(collection, id, { base: first.base, shown, isThere: entry.kind === 'content' });
+      else this.#begin(collection, id, { base: first.base, shown, increments, isThere: entry.kind === 'content' });
     });
     await core.commit();
   }
@@ -212,19 +215,26 @@ export class LeafPushing {
     {
       base,
       shown,
+      increments,
       isThere,
-    }: { readonly base: string | null; readonly shown: string | null; readonly isThere: boolean },
+    }: {
+      readonly base: string | null;
+      readonly shown: string | null;
+      readonly increments: Merging['increments'];
+      readonly isThere: boolean;
+    },
   ): void {
     // Nothing is awaited from here: what the store would be asked for is known to be new.
     const { core } = this.#parts;
     const document = core.table.obtain(collection, id);
     document.crdt ??= core.table.begin();
-    const change = changeOf(base, shown, isThere ? (document.json ?? '{}') : null);
-    if (change === null) return;
+    const onto = { json: document.json ?? '{}', types: shownTypes(document.crdt), increments };
+    const changes = changesOf(base, shown, isThere ? onto : null);
+    if (changes.length === 0) return;
     if (!isThere && collection.config.deletePolicy === 'delete-wins')
       return core.refuse(document, GONE_FOR_GOOD, shown);
     try {
-      core.change(document, change);
+      for (const change of changes) core.change(document, change);
     } catch (error) {
       if (!(error instanceof AtollError)) throw error;
       core.refuse(document, error, shown);
@@ -237,12 +247,20 @@ function isSame(copy: CrdtDocument, { parts }: LeafContent): boolean {
   return isRelated(decodeClocks(copy.encodeStateVector()), decodeClocks(theirs.encodeStateVector()));
 }
 
+/** What was added by changes that nobody else has taken: all of their writers, since a document with writes of leaves is not compacted. */
+function incrementsIn(crdt: CrdtDocument, edits: readonly Edit[]): Merging['increments'] {
+  return incrementsOf(crdt, new Set(edits.flatMap(({ update }) => [...inspectUpdate(update).clients.keys()])));
+}
+
 /** @param onto - What is there now; null = nothing. */
-function changeOf(base: string | null, shown: string | null, onto: string | null): Change | null {
-  if (shown === null) return null;
+function changesOf(
+  base: string | null,
+  shown: string | null,
+  onto: (Merging & { readonly json: string }) | null,
+): readonly Change[] {
+  if (shown === null) return [];
   const value = JSON.parse(shown) as JsonObject;
-  if (onto === null) return { kind: 'replace', value };
+  if (onto === null) return [{ kind: 'replace', value }];
   const before = JSON.parse(base ?? '{}') as JsonObject;
-  const operations: JsonPatchOperation[] = differenceOf(before, value, JSON.parse(onto) as JsonObject);
-  return operations.length === 0 ? null : { kind: 'json-patch', operations };
+  return differenceOf(before, value, JSON.parse(onto.json) as JsonObject, onto);
 }

@@ -129,6 +129,8 @@ export interface LeafEdit {
   readonly isBeginning: boolean;
   /** … because it was known to have been deleted. */
   readonly isAfterDelete: boolean;
+  /** Of the document, that the update is of: `generationClientOf` the copy. */
+  readonly generation: number;
   readonly update: Uint8Array;
 }
 

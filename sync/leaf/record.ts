@@ -54,6 +54,8 @@ export interface EditRecord {
   readonly nonce: Uint8Array;
   readonly isBeginning: boolean;
   readonly isAfterDelete: boolean;
+  /** Of the document, that it was made in. */
+  readonly generation: number;
   /** It was sent once, and what became of it is not known. */
   readonly isSent: boolean;
   /** What the document showed before its first unsent change; null = nothing, or this is not the first. */
@@ -185,6 +187,7 @@ export function encodeEdit(edit: EditRecord): Uint8Array {
     encoding.writeVarString(to, edit.database);
     encoding.writeVarString(to, edit.collection);
     encoding.writeVarString(to, edit.id);
+    encoding.writeVarUint(to, edit.generation);
     if (base !== null) encoding.writeVarString(to, base);
     encoding.writeVarUint8Array(to, edit.update);
   });
@@ -201,6 +204,7 @@ export function decodeEdit(value: Uint8Array): EditRecord {
       database: decoding.readVarString(from),
       collection: decoding.readVarString(from),
       id: decoding.readVarString(from),
+      generation: decoding.readVarUint(from),
       base: (bits & EDIT_FLAG.hasBase) === 0 ? null : decoding.readVarString(from),
       update: decoding.readVarUint8Array(from),
     };

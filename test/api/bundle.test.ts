@@ -10,7 +10,8 @@ const KB = 1000;
 
 /**
  * `max` is what a change must not exceed without somebody seeing it, `goal` what is aimed at. Yjs and lib0 alone are 24 kB.
- * Everything that an entry exports is counted; an import of a part weighs less.
+ * Everything that an entry exports is counted; an import of a part weighs less. Generations of documents (SPEC.md GC20) are 4 to 7 kB, because
+ * whoever holds a document takes part in leaving its history behind.
  */
 const BUNDLES = [
   {
@@ -19,17 +20,17 @@ const BUNDLES = [
     max: 46,
     goal: 40,
   },
-  { name: 'atolldb/crdt', source: `export * from './dist/crdt/index.js';`, max: 60, goal: 40 },
+  { name: 'atolldb/crdt', source: `export * from './dist/crdt/index.js';`, max: 64, goal: 40 },
   {
     name: 'atolldb/crdt + atolldb/sync',
     source: `export * from './dist/crdt/index.js'; export * from './dist/sync/index.js';`,
-    max: 189,
+    max: 198,
     goal: 70,
   },
   {
     name: 'a page with a replica on IndexedDB',
     source: `export { createReplica, IndexedDbStore } from './dist/sync/index.js';`,
-    max: 147,
+    max: 153,
     goal: 70,
   },
   {

@@ -4,7 +4,7 @@
  * before, or gone, while the log says otherwise. They are not drawn at random: until they are repaired a node breaks promises that
  * ordinary runs check all the time.
  */
-import { CrdtDocument, normaliseState } from '../../crdt/index.ts';
+import { GenerationalDocument, normaliseState } from '../../crdt/index.ts';
 import { DigestSum } from '../../sync/digest.ts';
 import { decodeView, encodeBase, encodeDocumentVector, encodeView, statePartsOf } from '../../sync/document-record.ts';
 import type { ViewRecord } from '../../sync/document-record.ts';
@@ -106,9 +106,9 @@ async function forge(cluster: Cluster, node: SimNode, db: number): Promise<void>
   const record = decodeView(value);
   const { collection, id } = documentOf(key);
   const base = stateKey(db, collection, id);
-  const genuine = CrdtDocument.load(...statePartsOf(record, await content.get(base)));
+  const genuine = GenerationalDocument.load(...statePartsOf(record, await content.get(base)));
   const state = forgeState(record, hashContent(genuine));
-  const json = new TextEncoder().encode(CrdtDocument.load(state).view().json);
+  const json = new TextEncoder().encode(GenerationalDocument.load(state).view().json);
   const view = encodeView({ ...record, json, isFirst: false, updates: [] }, encodeDocumentVector(record.vector));
   await content.batch(
     [
@@ -125,7 +125,7 @@ async function forge(cluster: Cluster, node: SimNode, db: number): Promise<void>
 function forgeState({ vector, modified }: ViewRecord, genuine: Uint8Array): Uint8Array {
   const [client] = vector.keys() as MapIterator<number>;
   for (let forged = 0; ; forged++) {
-    const document = CrdtDocument.create();
+    const document = GenerationalDocument.create();
     document.change(
       { kind: 'replace', value: { forged } },
       { client: client!, stamp: modified, deletePolicy: 'update-wins' },
@@ -134,7 +134,7 @@ function forgeState({ vector, modified }: ViewRecord, genuine: Uint8Array): Uint
   }
 }
 
-function hashContent(document: CrdtDocument): Uint8Array {
+function hashContent(document: GenerationalDocument): Uint8Array {
   return portableSha256(normaliseState(document.encode())).slice(0, 8);
 }
 

@@ -4,7 +4,7 @@
  * themselves, so that it does not depend on the code that keeps them consistent.
  */
 import * as Y from 'yjs';
-import { CrdtDocument } from '../../crdt/index.ts';
+import { GenerationalDocument } from '../../crdt/index.ts';
 import { decodeBatch, lastSeqOf, verifyChain } from '../../sync/batch.ts';
 import { SYSTEM_KEY } from '../../sync/catalog.ts';
 import { DigestSum } from '../../sync/digest.ts';
@@ -231,10 +231,11 @@ function auditDocument(
 ): void {
   const parts = statePartsOf(view, base);
   const doc = new Y.Doc({ guid: '' });
-  for (const part of parts) Y.applyUpdate(doc, part);
+  const document = GenerationalDocument.load(...parts);
+  for (const part of document.coreParts()) Y.applyUpdate(doc, part);
   if (doc.store.pendingStructs !== null || doc.store.pendingDs !== null) complain(`[I6] ${name} has pending structs`);
   doc.destroy();
-  const loaded = CrdtDocument.load(...parts).view();
+  const loaded = document.view();
   if (loaded.exists !== view.exists || loaded.json !== new TextDecoder().decode(view.json)) {
     complain(
       `${name}: the stored view ${new TextDecoder().decode(view.json)} is not what its state says: ${loaded.json}`,

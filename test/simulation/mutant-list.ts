@@ -135,6 +135,45 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: 'hasty-commit',
+    invariant: 'I8',
+    bug: 'a document leaves its history behind before every member is known to write for both generations',
+    test: 'test/unit/sync/compactor.test.ts',
+    edits: [
+      {
+        file: 'sync/compactor.ts',
+        find: 'const isStable = bound !== null && isWithin(slot.vector, bound);',
+        replace: 'const isStable = true;',
+      },
+    ],
+  },
+  {
+    name: 'dropped-late',
+    invariant: 'CR15',
+    bug: 'what was written to a generation that is gone, by a node that was set back, is dropped',
+    test: 'test/simulation/regression.sim.test.ts',
+    edits: [
+      {
+        file: 'crdt/generational-document.ts',
+        find: 'if (strangers.size > 0) updates.push(...salvage(core, strangers, number));',
+        replace: 'void salvage;',
+      },
+    ],
+  },
+  {
+    name: 'deaf-fence',
+    invariant: 'CR15',
+    bug: 'a node says that it holds what it could not take into a document that was compacted',
+    test: 'test/unit/sync/compactor.test.ts',
+    edits: [
+      {
+        file: 'crdt/generational-document.ts',
+        find: 'if (!isCovered && !isKnown) throw gap(generation.id);',
+        replace: 'void isCovered;',
+      },
+    ],
+  },
+  {
     name: 'hasty-fold',
     invariant: 'I9',
     bug: 'an origin is listed no more although nobody who began later has seen all of it',

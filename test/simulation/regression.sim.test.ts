@@ -130,3 +130,39 @@ test('[AE14] a donor that is lost for good while it gives a snapshot leaves noth
   });
   await expectNoProblem({ ...plan, network: { ...plan.network, bandwidth: 200 } });
 });
+
+/**
+ * A node is set back to before a document was compacted, and writes to it while it is cut off. Its records reach the other node before
+ * that one's documents reach it, so that the other one's vector covers them, and its document does not include them.
+ */
+function setBackPlan(workload: WorkloadName, isEmpty: boolean): Plan {
+  const directions = [
+    [0, 1],
+    [1, 0],
+  ] as const;
+  return quietPlan({
+    coalesceRecordsMin: 1,
+    heartbeatTicks: 1,
+    compaction: { intervalMs: 200, bytesMin: 0, ratioMin: 1.05, quietMs: 0, membersMin: 2 },
+    actions: [
+      { at: 300, type: 'create-database', node: 0, database: 'alpha' },
+      ...writes(workload, 400, [0, 1, 0, 1, 0, 1, 0, 1]),
+      { at: 1200, type: 'fault', fault: { type: 'restore', node: 0, isEmpty, afterMs: 5000, forMs: 300 } },
+      ...writes(workload, 1600, [0, 1, 0, 1, 0, 1]),
+      {
+        at: 6000,
+        type: 'fault',
+        fault: { type: 'partition', cuts: directions.map((direction) => ({ direction, afterMs: 0, forMs: 2500 })) },
+      },
+      ...writes(workload, 7000, [0, 0, 0, 0, 0, 0]),
+    ],
+  });
+}
+
+test('[GC24] [CP60] seed 945: what a node counted that was set back to before a compaction counts, whoever held its records first', () =>
+  expectNoProblem(setBackPlan('counters', false)));
+
+test('[GC24] [CP60] seed 817: values that it set are shown or conflicts, and so are those that it had not seen', async () => {
+  await expectNoProblem(setBackPlan('registers', false));
+  await expectNoProblem(setBackPlan('registers', true));
+});

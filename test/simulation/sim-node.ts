@@ -12,6 +12,7 @@ import { BOOT_NONCE_BYTES } from '../../sync/protocol/limit.ts';
 import type { LinkOptions } from '../../sync/link/options.ts';
 import type { LogRetention } from '../../sync/log-cutter.ts';
 import type { CollectionOptions } from '../../sync/collector.ts';
+import type { CompactionOptions } from '../../sync/compactor.ts';
 import type { SnapshotOptions } from '../../sync/snapshot-options.ts';
 import type { NodePlan } from './plan.ts';
 import type { SeededRandom } from './seeded-random.ts';
@@ -58,6 +59,7 @@ export interface SimNodeParts {
   readonly log: Partial<LogRetention>;
   readonly snapshot: Partial<SnapshotOptions>;
   readonly collection: Partial<CollectionOptions>;
+  readonly compaction: () => Partial<CompactionOptions>;
   readonly staleAfterMs: number | undefined;
   /** Whom it is told to join. */
   readonly joins: readonly number[];
@@ -121,7 +123,8 @@ export class SimNode {
   }
 
   async #open(process: SimProcess): Promise<void> {
-    const { time, network, trace, compressor, link, log, snapshot, collection, staleAfterMs, joins } = this.#parts;
+    const { time, network, trace, compressor, link, log, snapshot, collection, compaction, staleAfterMs, joins } =
+      this.#parts;
     const { host } = process;
     const after = (delayMs: number, run: () => void): (() => void) => runInProcess(time, host, delayMs, run);
     const replica = await Replica.open({
@@ -140,6 +143,7 @@ export class SimNode {
       log,
       snapshot,
       collection,
+      compaction: compaction(),
       ...(staleAfterMs !== undefined && { staleAfterMs }),
       onFailure: (error) => {
         trace.event(time.now, `storage failed on ${this.index}: ${error.code}`);

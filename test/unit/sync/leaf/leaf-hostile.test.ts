@@ -75,7 +75,9 @@ class Raw {
   }
 
   async push(id: string, update: Uint8Array, isBeginning = false): Promise<LeafOutcome> {
-    const [outcome] = await this.pushAll([{ subscription: 1, id, isBeginning, isAfterDelete: false, update }]);
+    const [outcome] = await this.pushAll([
+      { subscription: 1, id, isBeginning, isAfterDelete: false, generation: 0, update },
+    ]);
     return outcome!;
   }
 
@@ -239,6 +241,7 @@ test('[LF5] what is refused keeps nothing else of the message from being taken',
     id,
     isBeginning: true,
     isAfterDelete: false,
+    generation: 0,
     update: update ?? CrdtDocument.create().change({ kind: 'replace', value: { id } }, author)!,
   });
   const edits = [edit('t1'), edit('t2', Uint8Array.of(9, 9, 9)), edit('t3')];
@@ -356,7 +359,7 @@ test('[LF14] whatever a leaf sends, the node goes on', async () => {
         type: 'push',
         number: 1,
         nonces: [NONCE],
-        edits: [{ subscription: 1, id: 't2', isBeginning: true, isAfterDelete: false, update }],
+        edits: [{ subscription: 1, id: 't2', isBeginning: true, isAfterDelete: false, generation: 0, update }],
       },
       { ...SUBSCRIBE, subscription: random(3), cursor: random(2) === 0 ? 'nonsense' : '' },
       { type: 'acknowledge', page: random(100) },

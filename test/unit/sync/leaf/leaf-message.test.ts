@@ -65,7 +65,9 @@ const MESSAGES: Readonly<Record<string, LeafMessage>> = {
     type: 'push',
     number: 5,
     nonces: [NONCE],
-    edits: [{ subscription: 1, id: 'c', isBeginning: true, isAfterDelete: false, update: UPDATE }],
+    edits: [
+      { subscription: 1, id: 'c', isBeginning: true, isAfterDelete: false, generation: 2 ** 42 + 5, update: UPDATE },
+    ],
   },
   pushed: {
     type: 'pushed',
