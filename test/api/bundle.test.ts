@@ -20,7 +20,7 @@ const BUNDLES = [
     max: 46,
     goal: 40,
   },
-  { name: 'atolldb/crdt', source: `export * from './dist/crdt/index.js';`, max: 64, goal: 40 },
+  { name: 'atolldb/crdt', source: `export * from './dist/crdt/index.js';`, max: 65, goal: 40 },
   {
     name: 'atolldb/crdt + atolldb/sync',
     source: `export * from './dist/crdt/index.js'; export * from './dist/sync/index.js';`,
@@ -30,7 +30,7 @@ const BUNDLES = [
   {
     name: 'a page with a replica on IndexedDB',
     source: `export { createReplica, IndexedDbStore } from './dist/sync/index.js';`,
-    max: 153,
+    max: 155,
     goal: 70,
   },
   {
