@@ -20,7 +20,7 @@ function take(): Promise<LeafOutcome> {
   const author = { client: CLIENT, stamp: 1 };
   const update = CrdtDocument.create().change({ kind: 'replace', value: { by: 'leaf' } }, author)!;
   const place = { database, collection: 'todos', isBehind: false, writers: new Set([CLIENT]), bytesMax: 100_000 };
-  return takeEdit(place, { subscription: 1, id: 't1', isBeginning: true, isAfterDelete: false, update });
+  return takeEdit(place, { subscription: 1, id: 't1', isBeginning: true, isAfterDelete: false, generation: 0, update });
 }
 
 test('[LF5] a database that takes no writes just now takes none of leaves, which send them again', async () => {
