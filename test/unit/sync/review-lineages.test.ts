@@ -47,3 +47,21 @@ for (const compacts of [false, true])
     console.log('LINKED', compacts, JSON.stringify(shown));
     for (const each of shown) expect(each).toMatchObject({ 'of-a': 'acknowledged', 'of-b': 'acknowledged' });
   });
+
+for (const compacts of [false, true])
+  test(`processes that ran from copies of one directory keep what both have written (compacted: ${compacts})`, async () => {
+    cluster = new ReplicaCluster();
+    const origin = await open('o', []);
+    await fill(origin, 'of-o', false);
+    await origin.replica.close();
+    const a = await open('a', [], { store: origin.store.crash(98, {}) });
+    const b = await open('b', [], { store: origin.store.crash(99, {}) });
+    await fill(a, 'of-a', compacts);
+    await fill(b, 'of-b', compacts);
+    await b.replica.close();
+    const again = await open('b', ['a'], { store: b.store.crash(97, {}) });
+    await cluster.time.advance(240_000);
+    const shown = [await read(a), await read(again)];
+    console.log('COPIED', compacts, JSON.stringify(shown), JSON.stringify(again.replica.status().links));
+    for (const each of shown) expect(each).toMatchObject({ 'of-a': 'acknowledged', 'of-b': 'acknowledged' });
+  });
