@@ -88,3 +88,46 @@ for (const hasMore of [false, true])
     console.log('LEAF', hasMore, JSON.stringify(await readOn(first, 't')), JSON.stringify(shownOn(leaf, 't')), JSON.stringify(leaf.leaf.status()));
     expect(await readOn(first, 't')).toMatchObject({ n: hasMore ? 1011 : 11 });
   });
+
+for (const hasMore of [false, true])
+test(`an edit that waited behind one that was taken is made anew, and changes nothing else, when the document was compacted meanwhile (with another one: ${hasMore})`, async () => {
+  const all = await nodes('a', 'b');
+  const [first, other] = [...all].sort((x, y) => (x.replica.nodeId < y.replica.nodeId ? -1 : 1)) as [HostNode, HostNode];
+  await grow(first);
+  await settled(first, other);
+  await world.time.advance(10_000);
+  await compact(first);
+  await settled(first, other);
+  await world.time.advance(10_000);
+  const leaf = await world.leaf({ nodes: [other.name] });
+  await world.settle(leaf);
+  world.cluster.network.cut.add('a|b');
+  await world.time.advance(1000);
+  // The first edit is taken, the second one is made meanwhile and does not get through.
+  let pushes = 0;
+  world.filter = ({ to, message }) => {
+    if (to !== other.name || !('edits' in message)) return true;
+    return ++pushes === 1;
+  };
+  const one = todos(leaf).apply('t', [{ op: 'increment', path: '/n', value: 10 }]);
+  for (let i = 0; i < 50 && pushes === 0; i++) await Promise.resolve();
+  await one;
+  await todos(leaf).apply('t', [{ op: 'increment', path: '/m', value: 1000 }]);
+  await world.time.advance(500);
+  console.log('PUSHES', pushes, leaf.leaf.status().unsent, JSON.stringify(await readOn(other, 't')));
+  expect([pushes, leaf.leaf.status().unsent]).toEqual([2, 1]);
+  world.cut(other.name);
+  world.filter = () => true;
+  await compact(first);
+  expect(compacted(first)).toBe(1);
+  world.cluster.network.cut.delete('a|b');
+  await settled(first, other);
+  if (hasMore) await todos(leaf).apply('t', [{ op: 'increment', path: '/m', value: 1 }]);
+  await operate(first, { op: 'increment', path: '/n', value: 100 }, { op: 'append', path: '/list', value: 'theirs' });
+  await settled(first, other);
+  world.heal(other.name);
+  await world.settle(leaf);
+  await settled(first, other);
+  console.log('BEHIND', JSON.stringify(await readOn(first, 't')));
+  expect(await readOn(first, 't')).toEqual({ list: ['first', 'theirs'], n: 111, m: hasMore ? 1001 : 1000 });
+});
