@@ -51,7 +51,8 @@ export async function ingestBatches(
     for (const { batch } of decoded) {
       if (lastSeqOf(batch) > sequenceOf(log.durableVector, batch.origin)) documents.add(batch);
     }
-    await documents.ready();
+    do await documents.ready();
+    while (documents.openTaken());
     database.assertOpen();
     const results: IngestResult[] = [];
     try {

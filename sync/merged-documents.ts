@@ -57,17 +57,23 @@ export class MergedDocuments {
     this.#slots.set(name, slot);
   }
 
-  /** Resolves when batches can be merged, in one go. */
+  /** Resolves when what is opened is loaded. Ask {@link openTaken} then, without waiting for anything in between. */
   async ready(): Promise<void> {
-    for (;;) {
-      await ready([...this.#slots.values()]);
-      const opened = [...this.#begun].filter(([, document]) => !this.#mayPlace(document));
-      if (opened.length === 0) return;
-      for (const [name, document] of opened) {
-        this.#begun.delete(name);
-        this.#open(name, document);
-      }
+    await ready([...this.#slots.values()]);
+  }
+
+  /**
+   * Opens documents that somebody has here meanwhile: a client, or batches of another call that were ready at the same moment.
+   *
+   * @returns False when there are none, and batches can be merged in one go.
+   */
+  openTaken(): boolean {
+    const taken = [...this.#begun].filter(([, document]) => !this.#mayPlace(document));
+    for (const [name, document] of taken) {
+      this.#begun.delete(name);
+      this.#open(name, document);
     }
+    return taken.length > 0;
   }
 
   /** Puts a document in its place that has no slot. It leaves with the open group. */

@@ -3,6 +3,7 @@
  * Owns documents that are written without being opened: first writes of documents that nobody has here, from batches or a snapshot. Until
  * they are durable, whoever opens one goes on with what was placed.
  */
+import { assert } from '../crdt/index.ts';
 import { computeElement } from './digest.ts';
 import { encodeDocumentVector, encodeView, loadDocument } from './document-record.ts';
 import type { DocumentVector, FirstContent, ViewRecord } from './document-record.ts';
@@ -95,6 +96,7 @@ export class PlacedDocuments {
     };
     const put = { type: 'put', key, value: encodeView(record, version) } as const;
     const placed = new PlacedDocument(row, record, put);
+    assert(!this.#open.has(placed.name) && !this.#inFlight.has(placed.name), 'a document is placed where none is');
     this.#open.set(placed.name, placed);
     return key;
   }

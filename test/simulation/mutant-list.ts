@@ -270,6 +270,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'stale-portion',
     invariant: 'QU8',
     bug: 'an index keeps what its build read of documents that changed meanwhile',
+    test: 'test/unit/sync/query/index-life.test.ts',
     edits: [
       {
         file: 'sync/query/index-set.ts',

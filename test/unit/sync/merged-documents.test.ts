@@ -164,6 +164,23 @@ test('[AE62] of two who begin one document at a time, none is lost', async () =>
   expect(theirs.database.digest()).toEqual(ours.database.digest());
 });
 
+test('[AE62] nor of two whose batches wait for the same document to be read, and go on at one moment', async () => {
+  const [one, other, theirs] = [await openHeld(), await openHeld(), await openHeld()];
+  await one.database.write('c', 'read', put(0));
+  const known = await batchesOf(one.replica);
+  for (const { replica } of [other, theirs]) await replica.engine.ingest(KEY, known);
+  await one.database.write('c', 'read', { kind: 'merge-patch', patch: { one: 1 } });
+  await one.database.write('c', 'x', put(1));
+  await other.database.write('c', 'read', { kind: 'merge-patch', patch: { other: 1 } });
+  await other.database.write('c', 'x', { kind: 'replace', value: { m: 2 } });
+  const both = [(await batchesOf(one.replica)).slice(known.length), await batchesOf(other.replica)];
+  theirs.database.parts.table.releaseCache();
+  await Promise.all(both.map((batches) => theirs.replica.engine.ingest(KEY, batches)));
+  await one.replica.engine.ingest(KEY, both[1]!);
+  expect(await jsonOf(theirs.database, 'x')).toEqual(await jsonOf(one.database, 'x'));
+  expect(theirs.database.digest()).toEqual(one.database.digest());
+});
+
 test('[AE62] feeds tell of it, also those that begin before it is durable', async () => {
   const ours = await openFeedNode();
   const theirs = await openFeedNode(ours);

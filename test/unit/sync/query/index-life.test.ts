@@ -113,6 +113,31 @@ test('[QU7] a build that a crash cuts off at any commit goes on where it was, wi
   expect(continued).toBeGreaterThan(1);
 }, 60_000);
 
+test('[QU8] what a build has read of documents that change before it is written does not count', async () => {
+  const reading: { begin: () => void; goOn: Promise<void> } = { begin: () => {}, goOn: Promise.resolve() };
+  const begun = new Promise<void>((resolve) => (reading.begin = resolve));
+  const intercept = (access: StoreAccess): Promise<void> | void => {
+    if (access.type !== 'range' || !access.values || access.gte[0] !== viewKey(1, 'c', '')[0]) return;
+    reading.begin();
+    return reading.goOn;
+  };
+  const replica = await open((await filled(60)).crash(0, { intercept }));
+  const database = replica.database('app');
+  let goOn = (): void => {};
+  reading.goOn = new Promise((resolve) => (goOn = resolve));
+  await defineIndex(database, 'c', 'i', { paths: ['n'] });
+  await begun;
+  await database.write('c', 'd17', { kind: 'replace', value: { n: 1000 } });
+  await database.write('c', 'd18', { kind: 'delete' });
+  goOn();
+  await indexesReady(database);
+  await expectAgreement(database, 1);
+  expect(await where(database, { n: 17 })).toBe(0);
+  expect(await where(database, { n: 18 })).toBe(0);
+  expect(await where(database, { n: 1000 })).toBe(1);
+  await replica.close();
+});
+
 test('[QU9] dropping an index removes its entries, also when a crash comes in between', async () => {
   const base = await filled(50);
   for (let at = 1; at < 8; at++) {
