@@ -30,6 +30,8 @@ export interface DuplicateWrite {
   /** The Yjs client of the write, and where in the document it is. */
   readonly client: number;
   readonly places: readonly WritePlace[];
+  /** Where the same was written before: whoever held one of these and this has taken this back. */
+  readonly twins: readonly { readonly client: number; readonly places: readonly WritePlace[] }[];
   /** What it added to numbers (`Author.onIncrement`). */
   readonly increments: readonly Increment[];
   /**
@@ -60,8 +62,11 @@ export interface WrittenId {
   readonly clock: number;
 }
 
-/** The first clock of a write, and the clock after its last, in a generation of a document; the first generation has no name. */
-export type WritePlace = readonly [generation: string, from: number, to: number];
+/**
+ * The first clock of a write, and the clock after its last, in a generation of a document; the first generation is 0 and has no id. That of
+ * a successor has at least the number that is said.
+ */
+export type WritePlace = readonly [number: number, id: string, from: number, to: number];
 
 /** Added to the number at a path, in the notation of the representation (`~e` names elements). */
 export type Increment = readonly [path: string, amount: number];

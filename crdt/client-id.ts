@@ -15,6 +15,11 @@ const LATE_CLIENT_END = 2 ** 51;
 const LATE_OPERATION_MIN = 2 ** 49;
 const LATE_CONTENTS = 2 ** 14;
 
+/** Stands in the place of a client for a write that was made twice (`DuplicateWrite.operation`). */
+export function isRepetition(operation: number): boolean {
+  return operation >= COPY_CLIENT_END && operation < LATE_OPERATION_MIN;
+}
+
 /** A node, the copy that a node made, or what it took along. */
 export function isNodeClient(client: number): boolean {
   return (client >= NODE_CLIENT_MIN && client < COPY_CLIENT_END) || isLateClient(client);

@@ -29,6 +29,8 @@ export interface SuccessorDelta {
   readonly id: string;
   /** What it has followed of the generation before, and of those before that: what goes beyond it lacks. */
   readonly covers: Coverage;
+  /** What the copy includes that it began with. Only when it is whole. */
+  readonly copied: Coverage;
   /** All of it, and not an update. */
   readonly isWhole: boolean;
   readonly bytes: Uint8Array;
@@ -41,6 +43,8 @@ export interface GenerationDelta {
   readonly isWhole: boolean;
   /** What it brings of earlier generations. */
   readonly covers: Coverage;
+  /** What the copy includes that the generation began with. Only with `isWhole`. */
+  readonly copied: Coverage;
   readonly successors: readonly SuccessorDelta[];
   /** Successors that were given up. */
   readonly closed: readonly string[];
@@ -60,10 +64,10 @@ export function isDelta(bytes: Uint8Array): boolean {
 
 /** An update that brings nothing; with `of`, what it brings. */
 export function deltaOf(generation: GenerationName, of: Partial<GenerationDelta> = {}): GenerationDelta {
-  return { generation, core: null, isWhole: false, covers: NO_COVERAGE, successors: [], closed: [], ...of };
+  return { generation, core: null, isWhole: false, covers: NO_COVERAGE, copied: NO_COVERAGE, successors: [], closed: [], ...of };
 }
 
-export function encodeDelta({ generation, core, isWhole, covers, successors, closed }: GenerationDelta): Uint8Array {
+export function encodeDelta({ generation, core, isWhole, covers, copied, successors, closed }: GenerationDelta): Uint8Array {
   const writer = new ByteWriter();
   for (const byte of [...MARK, FORMAT]) writer.uint8(byte);
   writer.uint8((core === null ? 0 : FLAG_CORE) | (isWhole ? FLAG_WHOLE : 0));
@@ -71,11 +75,13 @@ export function encodeDelta({ generation, core, isWhole, covers, successors, clo
   writer.string(generation.id);
   if (core !== null) writeBytes(writer, core);
   writeCoverage(writer, covers);
+  if (isWhole) writeCoverage(writer, copied, covers);
   writer.varUint(successors.length);
   for (const successor of [...successors].sort((a, b) => (a.id < b.id ? -1 : 1))) {
     writer.string(successor.id);
     writeCoverage(writer, successor.covers);
     writer.uint8(successor.isWhole ? FLAG_WHOLE : 0);
+    if (successor.isWhole) writeCoverage(writer, successor.copied, successor.covers);
     writeBytes(writer, successor.bytes);
   }
   writer.varUint(closed.length);
@@ -83,11 +89,16 @@ export function encodeDelta({ generation, core, isWhole, covers, successors, clo
   return writer.take();
 }
 
-function writeCoverage(writer: ByteWriter, coverage: Coverage): void {
-  writer.varUint(coverage.size);
-  for (const [client, { generation, clock }] of [...coverage].sort((a, b) => a[0] - b[0])) {
-    for (const number of [client, generation, clock]) writer.varUint(number);
-  }
+/** @param of - Includes it: what is equal to that is not written. Clock 0 says that there is nothing. */
+function writeCoverage(writer: ByteWriter, coverage: Coverage, of: Coverage = NO_COVERAGE): void {
+  const clients = [...new Set([...coverage.keys(), ...of.keys()])].sort((a, b) => a - b);
+  const written = clients.flatMap((client) => {
+    const [covered, other] = [coverage.get(client), of.get(client)];
+    const isEqual = covered?.generation === other?.generation && covered?.clock === other?.clock;
+    return isEqual ? [] : [[client, covered?.generation ?? 0, covered?.clock ?? 0] as const];
+  });
+  writer.varUint(written.length);
+  for (const numbers of written) for (const number of numbers) writer.varUint(number);
 }
 
 function writeBytes(writer: ByteWriter, bytes: Uint8Array): void {
@@ -110,10 +121,11 @@ export function decodeDelta(bytes: Uint8Array, isWhole: boolean = false): Genera
     const generation = { number: reader.varUint(), id: reader.string() };
     const core = (flags & FLAG_CORE) === 0 ? null : reader.bytes();
     const covers = readCoverage(reader);
+    const copied = (flags & FLAG_WHOLE) === 0 ? NO_COVERAGE : readCoverage(reader, covers);
     const successors = Array.from({ length: reader.varUint() }, () => readSuccessor(reader));
     const closed = Array.from({ length: reader.varUint() }, () => reader.string());
     if (!reader.isAtEnd) throw new RangeError('trailing bytes');
-    return { generation, core, isWhole: (flags & FLAG_WHOLE) !== 0, covers, successors, closed };
+    return { generation, core, isWhole: (flags & FLAG_WHOLE) !== 0, covers, copied, successors, closed };
   } catch (cause) {
     if (!(cause instanceof RangeError) && !(cause instanceof TypeError)) throw cause;
     throw new CrdtError('CRDT_UPDATE_MALFORMED', 'not an update of a document with generations', { cause });
@@ -124,15 +136,19 @@ function readSuccessor(reader: ByteReader): SuccessorDelta {
   const id = reader.string();
   const covers = readCoverage(reader);
   const isWhole = (reader.uint8() & FLAG_WHOLE) !== 0;
-  return { id, covers, isWhole, bytes: reader.bytes() };
+  const copied = isWhole ? readCoverage(reader, covers) : NO_COVERAGE;
+  return { id, covers, copied, isWhole, bytes: reader.bytes() };
 }
 
-function readCoverage(reader: ByteReader): Coverage {
+function readCoverage(reader: ByteReader, of: Coverage = NO_COVERAGE): Coverage {
   const count = reader.varUint();
-  if (count === 0) return NO_COVERAGE;
-  const coverage = new Map<number, Covered>();
+  if (count === 0) return of;
+  const coverage = new Map<number, Covered>(of);
   for (let left = count; left > 0; left--) {
-    coverage.set(reader.varUint(), { generation: reader.varUint(), clock: reader.varUint() });
+    const client = reader.varUint();
+    const covered = { generation: reader.varUint(), clock: reader.varUint() };
+    if (covered.clock === 0) coverage.delete(client);
+    else coverage.set(client, covered);
   }
   return coverage;
 }

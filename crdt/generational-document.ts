@@ -7,7 +7,7 @@
  */
 import * as Y from 'yjs';
 import { assert } from './assert.ts';
-import type { Author, Change, Conflict, DocumentOutline, DocumentView, WritePlace } from './change.ts';
+import type { Author, Change, Conflict, DocumentOutline, DocumentView } from './change.ts';
 import { copyClientOf, generationClientOf, isNodeClient } from './client-id.ts';
 import { mergeClient, mergeClients } from './client-merge.ts';
 import type { ClientAdmission, ClientEdit, ClientMerge } from './client-update.ts';
@@ -27,10 +27,9 @@ import {
   type GenerationDelta,
   type GenerationName,
 } from './generation-delta.ts';
-import { placeIn } from './retract.ts';
-import { salvage } from './salvage.ts';
+import { repetitionsOf, salvage } from './salvage.ts';
 import { clocksAfter, clocksOf, Successor } from './successor.ts';
-import { inspectUpdate } from './update.ts';
+import { changeIn } from './write-place.ts';
 
 // Nearly all documents have none.
 const NO_SUCCESSORS: ReadonlyMap<string, Successor> = new Map();
@@ -65,6 +64,8 @@ export class GenerationalDocument {
   #generation: GenerationName = FIRST_GENERATION;
   /** What of earlier generations the present one includes. */
   #covers: Coverage = NO_COVERAGE;
+  /** What the copy includes that it began with. */
+  #copied: Coverage = NO_COVERAGE;
   #successors: ReadonlyMap<string, Successor> = NO_SUCCESSORS;
   /** Successors that were given up. They are not written any more, but kept: should one take over after all, by the word of somebody
    * who did not know, what was written for it is part of it. */
@@ -95,6 +96,7 @@ export class GenerationalDocument {
     const document = new GenerationalDocument(CrdtDocument.load(whole.core ?? NOTHING, ...(simple ?? [])));
     document.#generation = whole.generation;
     document.#covers = whole.covers;
+    document.#copied = whole.copied;
     document.#successors = successorsOf(whole);
     document.#closed = closedOf(whole);
     if (isDelta(state) && whole.core !== null) document.#encoded = { base: whole.core, bytes: state };
@@ -173,6 +175,7 @@ export class GenerationalDocument {
     this.#core = core;
     this.#generation = delta.generation;
     this.#covers = joinCoverage(delta.covers, prepared?.covers ?? NO_COVERAGE);
+    this.#copied = delta.copied;
     this.#successors = successors;
     this.#closed = closedOf(delta);
     this.#encoded = null;
@@ -215,7 +218,7 @@ export class GenerationalDocument {
     for (const { core, number, covers: included } of this.#left) {
       const clocks = clocksOf(core);
       const strangers = uncoveredOf(covers, number, clocks);
-      if (strangers.size > 0) updates.push(...salvage(core, strangers, number));
+      if (strangers.size > 0) updates.push(...salvage(core, strangers, number, this.#covers));
       covers = joinCoverage(joinCoverage(covers, included), coverageOf(number, clocks));
     }
     this.#left = [];
@@ -223,7 +226,7 @@ export class GenerationalDocument {
     const core = updates.length === 0 ? null : Y.mergeUpdates(updates);
     const own = core === null ? NO_COVERAGE : coverageOf(this.#generation.number, clocksAfter(core));
     // It builds on nothing, so it is the same for what is to follow.
-    const followed = { covers: joinCoverage(covers, own), isWhole: false, bytes: core ?? NOTHING };
+    const followed = { covers: joinCoverage(covers, own), copied: NO_COVERAGE, isWhole: false, bytes: core ?? NOTHING };
     const successors = this.#open.map(({ id }) => ({ id, ...followed }));
     const delta = encodeDelta(deltaOf(this.#generation, { core, covers, successors }));
     this.apply(delta);
@@ -265,7 +268,8 @@ export class GenerationalDocument {
   /** As `CrdtDocument.change`. */
   change(change: Change, author: Author): Uint8Array | null {
     const before = this.successors.length === 0 ? null : this.#core.view();
-    const own = this.#placed(change, this.#generation.id);
+    const present = { id: this.#generation.id, copied: this.#copied, covers: this.#covers };
+    const own = changeIn(present, change);
     const update = own === null ? null : this.#core.change(own, author);
     if (update === null) return null;
     return before === null ? this.#ofPresent(update) : this.#follow(change, update, author, before);
@@ -275,19 +279,10 @@ export class GenerationalDocument {
   #follow(change: Change | null, update: Uint8Array, author: Author, before: DocumentView): Uint8Array {
     const write = { update, author, before, core: this.#core, generation: this.#generation.number };
     const successors = this.#open.map((successor) => {
-      return successor.follow(change === null ? null : this.#placed(change, successor.id), write);
+      return successor.follow(change === null ? null : changeIn(successor, change), write);
     });
     this.#encoded = null;
     return encodeDelta(deltaOf(this.#generation, { core: update, successors }));
-  }
-
-  /** What a change is in one of the generations; only what is taken back has a place. Null when it is not in it. */
-  #placed(change: Change, generation: string): Change | null {
-    if (change.kind !== 'retract') return change;
-    const { duplicate } = change;
-    const isCovered = generation === this.#generation.id && this.#covers.has(duplicate.client);
-    const placed = placeIn(generation, duplicate) ?? (isCovered ? { from: 0, to: 0 } : null);
-    return placed && { kind: 'retract', duplicate: { ...duplicate, places: [['', placed.from, placed.to]] } };
   }
 
   /** As `mergeClient` (client-merge.ts). */
@@ -327,8 +322,9 @@ export class GenerationalDocument {
     if (this.successors.length > 0 || this.#successors.size >= CLOSED_MAX) return null;
     const copy = copyFresh(this.#core, copyClientOf(id));
     if (copy === null || this.#core.encode().length < ratioMin * copy.encode().length) return null;
-    const covers = joinCoverage(this.#covers, coverageOf(this.#generation.number, clocksOf(this.#core)));
-    const successor = { id, covers, isWhole: true, bytes: copy.encode() };
+    const included = [...clocksOf(this.#core), ...repetitionsOf(this.#core)];
+    const covers = joinCoverage(this.#covers, coverageOf(this.#generation.number, included));
+    const successor = { id, covers, copied: covers, isWhole: true, bytes: copy.encode() };
     const delta = encodeDelta(deltaOf(this.#generation, { successors: [successor] }));
     this.apply(delta);
     return delta;
@@ -348,8 +344,8 @@ export class GenerationalDocument {
     assert(successor, 'the successor was prepared');
     // Of two contrary decisions the one counts that was made by who knew of the other successor.
     const generation = { number: this.#generation.number + 1 + this.#closed.size, id };
-    const { covers, document } = successor;
-    const delta = encodeDelta(deltaOf(generation, { core: document.encode(), isWhole: true, covers }));
+    const { covers, copied, document } = successor;
+    const delta = encodeDelta(deltaOf(generation, { core: document.encode(), isWhole: true, covers, copied }));
     this.apply(delta);
     return delta;
   }
@@ -405,8 +401,8 @@ export class GenerationalDocument {
   #envelop(core: Uint8Array): Uint8Array {
     if (this.#encoded?.base === core) return this.#encoded.bytes;
     const successors = [...this.#successors.values()].map((successor) => successor.encode());
-    const [covers, closed] = [this.#covers, [...this.#closed]];
-    const bytes = encodeDelta(deltaOf(this.#generation, { core, isWhole: true, covers, successors, closed }));
+    const [covers, copied, closed] = [this.#covers, this.#copied, [...this.#closed]];
+    const bytes = encodeDelta(deltaOf(this.#generation, { core, isWhole: true, covers, copied, successors, closed }));
     this.#encoded = { base: core, bytes };
     return bytes;
   }
@@ -472,20 +468,6 @@ export class GenerationalDocument {
   encodeStateVector(): Uint8Array {
     return this.#core.encodeStateVector();
   }
-}
-
-/** Clocks that a write of a client took, in each generation it was made for; none when it wrote nothing. */
-export function placesOf(update: Uint8Array | null, client: number): readonly WritePlace[] {
-  if (update === null) return [];
-  const { generation, core, successors } = decodeDelta(update);
-  const places: WritePlace[] = [];
-  const add = (id: string, bytes: Uint8Array): void => {
-    const range = inspectUpdate(bytes).clients.get(client);
-    if (range !== undefined) places.push([id, range.from, range.to]);
-  };
-  if (core !== null) add(generation.id, core);
-  for (const { id, bytes } of successors) add(id, bytes);
-  return places;
 }
 
 function gap(id: string): CrdtError {

@@ -16,15 +16,9 @@ export interface TextRange {
 }
 
 /** A write in one generation of a document; without clocks, if it is in it under another name, because it was copied or made again. */
-export interface PlacedWrite extends Omit<DuplicateWrite, 'places'> {
+export interface PlacedWrite extends Omit<DuplicateWrite, 'places' | 'twins'> {
   readonly from: number;
   readonly to: number;
-}
-
-/** Null when the write is not in that generation. */
-export function placeIn(generation: string, { places, ...write }: DuplicateWrite): PlacedWrite | null {
-  const place = places.find(([name]) => name === generation);
-  return place === undefined ? null : { ...write, from: place[1], to: place[2] };
 }
 
 /** @param texts - What is left of the write in texts, the last of each text first. */

@@ -4,7 +4,8 @@
  * (late-write.ts). What they deleted or moved cannot be told from what others did.
  */
 import type { LateWrite, WrittenId } from './change.ts';
-import { isNodeClient, lateClientOf, lateOperationOf } from './client-id.ts';
+import { isNodeClient, isRepetition, lateClientOf, lateOperationOf } from './client-id.ts';
+import type { Coverage } from './coverage.ts';
 import { CrdtDocument } from './document.ts';
 import { readModel, UNLIMITED } from './fresh-copy.ts';
 import { formatPointer } from './json-pointer.ts';
@@ -20,6 +21,8 @@ interface Salvage {
   readonly model: Model;
   readonly generation: number;
   readonly strangers: Strangers;
+  /** Of the generation that it is taken along to. */
+  readonly covers: Coverage;
   /** Somebody edited shared types; copies are made of none of these. */
   readonly isShared: boolean;
   /** Path of each text by the name of its root type. */
@@ -35,10 +38,15 @@ interface Writing extends WrittenId {
 const SOMETIME = 0;
 
 /** @returns Updates, each of which builds on nothing. */
-export function salvage(document: CrdtDocument, strangers: Strangers, generation: number): readonly Uint8Array[] {
+export function salvage(
+  document: CrdtDocument,
+  strangers: Strangers,
+  generation: number,
+  covers: Coverage,
+): readonly Uint8Array[] {
   const model = readModel(document);
   const isShared = [...strangers.keys()].some((client) => !isNodeClient(client));
-  const found: Salvage = { model, generation, strangers, isShared, texts: new Map(), updates: [] };
+  const found: Salvage = { model, generation, strangers, covers, isShared, texts: new Map(), updates: [] };
   visit(found, model.root, []);
   takeTexts(found, document);
   return found.updates;
@@ -73,6 +81,8 @@ function takeEntry(found: Salvage, entry: Entry, path: LateWrite['path']): void 
   else if (kind === KIND.text && textContent(entry, found.model) === '')
     take(found, { path, kind: 'text', value: '' }, by);
   else if (kind === KIND.tally) {
+    // Somebody else had taken it back.
+    if (corrects !== null && found.covers.has(corrects)) return;
     const operation = corrects ?? lateOperationOf(`${run.client}.${found.generation}${nodePath(node)}`);
     take(found, { path, kind: 'count', value: value as number, operation }, by);
   }
@@ -143,6 +153,19 @@ function addIncrements(
     sums.set(path, (sums.get(path) ?? 0) + (value as number));
   }
   for (const [key, child] of node.children ?? []) addIncrements(child, [...keys, key], writers, sums);
+}
+
+/** Repetitions that were taken back, as what stands for them is covered. */
+export function repetitionsOf(document: CrdtDocument): ReadonlyMap<number, number> {
+  const found = new Map<number, number>();
+  const add = (operation: number): void => void (isRepetition(operation) && found.set(operation, 1));
+  const visitAll = ({ entries, lists, children }: Node): void => {
+    for (const { corrects, seen } of entries) for (const each of [corrects ?? 0, ...(seen?.keys() ?? [])]) add(each);
+    for (const list of lists ?? []) for (const { node } of list.elements) visitAll(node);
+    for (const child of children?.values() ?? []) visitAll(child);
+  };
+  visitAll(readModel(document).root);
+  return found;
 }
 
 function parse(json: string): JsonValue {

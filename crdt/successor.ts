@@ -27,10 +27,13 @@ export interface FollowedWrite {
 export class Successor {
   readonly id: string;
   readonly document: CrdtDocument;
+  /** What the copy includes that it began with. */
+  readonly copied: Coverage;
   #covers: Coverage;
 
-  constructor({ id, covers, bytes }: SuccessorDelta) {
+  constructor({ id, covers, copied, bytes }: SuccessorDelta) {
     this.id = id;
+    this.copied = copied;
     this.document = CrdtDocument.load(bytes);
     this.#covers = covers;
   }
@@ -46,7 +49,7 @@ export class Successor {
   }
 
   encode(): SuccessorDelta {
-    return { id: this.id, covers: this.#covers, isWhole: true, bytes: this.document.encode() };
+    return { id: this.id, covers: this.#covers, copied: this.copied, isWhole: true, bytes: this.document.encode() };
   }
 
   /** Has it followed all that is here of the present generation, and shows the same? */
@@ -73,7 +76,7 @@ export class Successor {
     };
     const unseen = this.#uncoveredBefore(core, update, generation);
     // What we did not follow so far is in nobody's place but ours: all of it is made again, or none.
-    if (unseen.has(client)) return { id: this.id, covers: NO_COVERAGE, isWhole: false, bytes: NOTHING };
+    if (unseen.has(client)) return this.#deltaOf(NO_COVERAGE, NOTHING);
     const updates: Uint8Array[] = [];
     const shown = core.view();
     const isAlike = showsSame(this.document.view(), before);
@@ -91,7 +94,11 @@ export class Successor {
     const covers = isFollowed ? coverageOf(generation, clocksAfter(update)) : NO_COVERAGE;
     this.#covers = joinCoverage(this.#covers, covers);
     const bytes = updates.length === 0 ? NOTHING : updates.length === 1 ? updates[0]! : Y.mergeUpdates(updates);
-    return { id: this.id, covers, isWhole: false, bytes };
+    return this.#deltaOf(covers, bytes);
+  }
+
+  #deltaOf(covers: Coverage, bytes: Uint8Array): SuccessorDelta {
+    return { id: this.id, covers, copied: NO_COVERAGE, isWhole: false, bytes };
   }
 
   /** What it lacks of what was there before an update: coverage grows without gaps, or a later write would hide an earlier one. */

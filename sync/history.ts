@@ -152,7 +152,7 @@ async function findRecords(
             if (record.kind !== 'update' || `${record.collection}\0${record.id}` !== name) continue;
             found.push({ origin, seq: firstSeq + index, stamp, update: record.update });
             // Nothing of this writer can come before its clock 0.
-            if (placesOf(record.update, origin).some(([, from]) => from === 0)) return found;
+            if (placesOf(record.update, origin).some(([, , from]) => from === 0)) return found;
           }
         }
       }

@@ -9,7 +9,7 @@
  * |---|---|---|
  * | `_operations` | 22 characters of the hash of the key | `{origin.stamp: [fingerprint, wall clock, …results]}` |
  *
- * A result is `status, collection, id, etag, p, p × (generation, first clock, clock after the last), n, n × (path, amount)`: all of it
+ * A result is `status, collection, id, etag, p, p × (number and id of a generation, first clock, clock after the last), n, n × (path, amount)`: all of it
  * scalars in one array, since such a document is the cheapest to write there is.
  */
 import * as buffer from 'lib0/buffer';
@@ -90,7 +90,7 @@ function readEntry(name: string, value: JsonValue): OperationEntry | null {
   const results: OperationResult[] = [];
   for (let at = 2; at < value.length;) {
     const [status, collection, id, etag] = value.slice(at, at + 4) as unknown as ResultFields;
-    const places = readTuples<WritePlace>(value, at + 4, 3);
+    const places = readTuples<WritePlace>(value, at + 4, 4);
     const increments = places && readTuples<Increment>(value, places.end, 2);
     if (!increments) return null;
     results.push({ status, collection, id, etag, places: places.tuples, increments: increments.tuples });
@@ -162,12 +162,34 @@ export function findOperation(slot: DocumentSlot, fingerprint: string): Operatio
   throw new SyncError('SYNC_KEY_REUSED', message, { details: { field: 'Idempotency-Key' } });
 }
 
+interface Repetition extends OperationEntry {
+  /** What was done before of the same request. */
+  readonly earlier: readonly OperationEntry[];
+}
+
 /** What was done more than once: all but the first of each request. */
-function repetitionsOf(slot: DocumentSlot): readonly OperationEntry[] {
+function repetitionsOf(slot: DocumentSlot): readonly Repetition[] {
   // One write, and each adds an entry.
   if (slot.document.first !== null) return [];
   const entries = entriesOf(slot.document.view().json);
-  return entries.filter((entry, i) => entries.slice(0, i).some((other) => other.fingerprint === entry.fingerprint));
+  return entries
+    .map((entry, i) => {
+      const earlier = entries.slice(0, i).filter(({ fingerprint }) => fingerprint === entry.fingerprint);
+      return { ...entry, earlier };
+    })
+    .filter(({ earlier }) => earlier.length > 0);
+}
+
+/** The same was written there by those who were asked before. */
+function twinsOf(
+  earlier: readonly OperationEntry[],
+  { collection, id }: OperationResult,
+  index: number,
+): DuplicateWrite['twins'] {
+  return earlier.flatMap(({ origin: client, results }) => {
+    const result = results[index];
+    return result?.collection === collection && result.id === id ? [{ client, places: result.places }] : [];
+  });
 }
 
 /** Names of the documents in which there may be something to take back; none in most cases. */
@@ -186,12 +208,14 @@ export function takeBack(
 ): void {
   const { log, table, clock, epoch } = database.parts;
   if (epoch.end !== null) return;
-  for (const { origin: client, results } of repetitionsOf(operation)) {
-    for (const { collection, id, places, increments } of results) {
+  for (const { origin: client, results, earlier } of repetitionsOf(operation)) {
+    for (const [i, result] of results.entries()) {
+      const { collection, id, places, increments } = result;
       if (places.length === 0) continue;
       const slot = slotOf({ collection, id });
       if (slot === undefined) continue;
-      const duplicate: DuplicateWrite = { client, places, increments, operation: numberOf(operation.id, client) };
+      const twins = twinsOf(earlier, result, i);
+      const duplicate = { client, places, twins, increments, operation: numberOf(operation.id, client) };
       const author = { client: log.followEpoch(clock.last), stamp: clock.tick() };
       const update = slot.document.change({ kind: 'retract', duplicate }, author);
       if (update === null) continue;

@@ -251,6 +251,7 @@ describe('generations', () => {
       const twice = {
         client: B + 1,
         places: placesOf(unseen, B + 1),
+        twins: [],
         increments: [['/n', 5]] as const,
         operation: 2 ** 43 + 1,
       };
@@ -428,6 +429,7 @@ describe('generations', () => {
       const duplicate = {
         client: B,
         places: placesOf(two, B),
+        twins: [],
         increments: [['/n', 5]] as const,
         operation: 2 ** 43 + 1,
       };

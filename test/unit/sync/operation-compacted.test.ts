@@ -1,3 +1,6 @@
+/**
+ * Writes with a key that were made twice, to documents that are compacted afterwards.
+ */
 import { afterEach, expect, test } from 'vitest';
 import type { IntentOperation } from '../../../crdt/index.ts';
 import { ReplicaCluster, isLinked, stateOf } from './replica-fixture.ts';
@@ -20,7 +23,7 @@ const isEqual = (...members: Member[]): boolean =>
   new Set(members.map(({ replica }) => replica.database('app').digest().digest)).size === 1;
 
 for (const compacts of [false, true])
-  test(`a repetition that was taken back is taken back once, also by a node that joins later (compacted: ${compacts})`, async () => {
+  test(`[CP66] a repetition that was taken back is taken back once, also by a node that joins later (compacted: ${compacts})`, async () => {
     cluster = new ReplicaCluster();
     const a = await open('a', []);
     const b = await open('b', ['a']);
@@ -50,6 +53,5 @@ for (const compacts of [false, true])
     const c = await open('c', ['a', 'b']);
     await cluster.time.advance(60_000);
     await cluster.until(() => isEqual(a, b, c));
-    console.log('REPEAT', compacts, JSON.stringify([await read(a), await read(b), await read(c)]));
     for (const each of [a, b, c]) expect(await read(each)).toMatchObject({ n: 105 });
   });
