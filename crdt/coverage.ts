@@ -3,7 +3,7 @@
  * Owns what of earlier generations a generation includes: of every writer, up to which clock of which generation. It travels with the
  * generation, so whoever hears of it late can tell exactly which of its own writes it lacks; that a peer holds the records does not say
  * so, because what comes late has no effect on it. A writer is listed once: who wrote to a later generation knew it, and had made again by
- * then what the earlier ones lacked. Copies (client-id.ts) are never listed, since nobody adds to them.
+ * then what the earlier ones lacked. Copies (client-id.ts) are listed only if their content was taken along: nobody adds to them.
  */
 import { isCopyClient } from './client-id.ts';
 
@@ -62,4 +62,12 @@ export function isSameCoverage(a: Coverage, b: Coverage): boolean {
     return other?.generation === generation && other.clock === clock;
   };
   return a.size === b.size && [...a].every(isIn);
+}
+
+/** Does one include all of another? */
+export function isWithinCoverage(a: Coverage, b: Coverage): boolean {
+  return [...a].every(([client, covered]) => {
+    const other = b.get(client);
+    return other !== undefined && !isAfter(covered, other);
+  });
 }

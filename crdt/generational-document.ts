@@ -11,7 +11,7 @@ import type { Author, Change, Conflict, DocumentOutline, DocumentView } from './
 import { copyClientOf, generationClientOf, isNodeClient } from './client-id.ts';
 import { mergeClient, mergeClients } from './client-merge.ts';
 import type { ClientAdmission, ClientEdit, ClientMerge } from './client-update.ts';
-import { coverageOf, isSameCoverage, joinCoverage, NO_COVERAGE, uncoveredOf, type Coverage } from './coverage.ts';
+import { coverageOf, isSameCoverage, isWithinCoverage, joinCoverage, NO_COVERAGE, uncoveredOf, type Coverage } from './coverage.ts';
 import { CrdtDocument } from './document.ts';
 import { CrdtError } from './errors.ts';
 import type { FirstState } from './first-state.ts';
@@ -47,8 +47,14 @@ function closedOf({ closed }: GenerationDelta): ReadonlySet<string> {
 /** What somebody holds, or held, of a generation that is gone. */
 interface LeftGeneration {
   readonly core: CrdtDocument;
-  readonly number: number;
+  readonly generation: GenerationName;
   readonly covers: Coverage;
+  readonly copied: Coverage;
+}
+
+/** Does a generation include what the copy includes that another one began with? Not if nodes that did not know each other made both. */
+function isCopyWithin({ generation, copied }: Pick<LeftGeneration, 'generation' | 'copied'>, covers: Coverage): boolean {
+  return generation.number === 0 || covers.has(copyClientOf(generation.id)) || isWithinCoverage(copied, covers);
 }
 
 /** Copies that are kept of successors that were given up; with so many of them no other is prepared. */
@@ -153,10 +159,12 @@ export class GenerationalDocument {
   }
 
   /** Of a generation that is gone that counts which was written for this one, too. */
-  #applyLate({ generation, core, successors }: GenerationDelta, isKnown: boolean): void {
+  #applyLate({ generation, core, copied, isWhole, successors }: GenerationDelta, isKnown: boolean): void {
     const own = successors.find(({ id }) => id === this.#generation.id);
     const covers = joinCoverage(this.#covers, own?.covers ?? NO_COVERAGE);
-    const isCovered = core === null || uncoveredOf(covers, generation.number, clocksAfter(core)).size === 0;
+    const isCopyKnown = !isWhole || isCopyWithin({ generation, copied }, covers);
+    const isCovered =
+      core === null || (isCopyKnown && uncoveredOf(covers, generation.number, clocksAfter(core)).size === 0);
     if (!isCovered && !isKnown) throw gap(generation.id);
     if (own === undefined) return;
     this.#core.apply(own.bytes);
@@ -182,8 +190,8 @@ export class GenerationalDocument {
   }
 
   #leave(other: GenerationalDocument): void {
-    const { number } = other.#generation;
-    this.#left = [...this.#left, { core: other.#core, number, covers: other.#covers }];
+    const left = { core: other.#core, generation: other.#generation, covers: other.#covers, copied: other.#copied };
+    this.#left = [...this.#left, left].sort((a, b) => compareGenerations(a.generation, b.generation));
   }
 
   /** Merges what another replica holds, of whichever generation (`encodeParts`). */
@@ -215,10 +223,17 @@ export class GenerationalDocument {
     if (this.#left.length === 0) return null;
     const updates: Uint8Array[] = [];
     let covers = this.#covers;
-    for (const { core, number, covers: included } of this.#left) {
+    for (const left of this.#left) {
+      const { core, generation } = left;
+      const { number } = generation;
       const clocks = clocksOf(core);
       const strangers = uncoveredOf(covers, number, clocks);
+      const isKnown = isCopyWithin(left, covers);
+      const copy = copyClientOf(generation.id);
+      if (!isKnown) strangers.set(copy, 0);
       if (strangers.size > 0) updates.push(...salvage(core, strangers, number, this.#covers));
+      // Of what a stranger's copy includes there is only what it shows.
+      const included = isKnown ? left.covers : new Map([[copy, { generation: number, clock: 1 }]]);
       covers = joinCoverage(joinCoverage(covers, included), coverageOf(number, clocks));
     }
     this.#left = [];
@@ -248,8 +263,9 @@ export class GenerationalDocument {
       if (undo !== null) this.#reset(undo);
       throw error;
     }
-    this.#covers = joinCoverage(this.#covers, delta.covers);
     if (delta.closed.length > 0) this.#closed = new Set([...this.#closed, ...delta.closed]);
+    if (delta.covers.size + delta.closed.length + delta.successors.length === 0) return;
+    this.#covers = joinCoverage(this.#covers, delta.covers);
     this.#encoded = null;
   }
 

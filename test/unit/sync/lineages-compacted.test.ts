@@ -1,3 +1,6 @@
+/**
+ * Nodes that compacted one document without knowing of each other.
+ */
 import { afterEach, expect, test } from 'vitest';
 import type { Change, IntentOperation } from '../../../crdt/index.ts';
 import { ReplicaCluster, isLinked } from './replica-fixture.ts';
@@ -33,7 +36,7 @@ async function fill(member: Member, name: string, compacts: boolean): Promise<vo
 }
 
 for (const compacts of [false, true])
-  test(`nodes that began alone and are linked later keep what both have written (compacted: ${compacts})`, async () => {
+  test(`[CP67] nodes that began alone and are linked later keep what both have written (compacted: ${compacts})`, async () => {
     cluster = new ReplicaCluster();
     const a = await open('a', []);
     const b = await open('b', []);
@@ -44,12 +47,11 @@ for (const compacts of [false, true])
     await cluster.until(() => isLinked(a, again));
     await cluster.time.advance(120_000);
     const shown = [await read(a), await read(again)];
-    console.log('LINKED', compacts, JSON.stringify(shown));
     for (const each of shown) expect(each).toMatchObject({ 'of-a': 'acknowledged', 'of-b': 'acknowledged' });
   });
 
 for (const compacts of [false, true])
-  test(`processes that ran from copies of one directory keep what both have written (compacted: ${compacts})`, async () => {
+  test(`[CP67] [ID2] processes that ran from copies of one directory keep what both have written (compacted: ${compacts})`, async () => {
     cluster = new ReplicaCluster();
     const origin = await open('o', []);
     await fill(origin, 'of-o', false);
@@ -62,6 +64,5 @@ for (const compacts of [false, true])
     const again = await open('b', ['a'], { store: b.store.crash(97, {}) });
     await cluster.time.advance(240_000);
     const shown = [await read(a), await read(again)];
-    console.log('COPIED', compacts, JSON.stringify(shown), JSON.stringify(again.replica.status().links));
     for (const each of shown) expect(each).toMatchObject({ 'of-a': 'acknowledged', 'of-b': 'acknowledged' });
   });
