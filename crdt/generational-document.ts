@@ -301,6 +301,11 @@ export class GenerationalDocument {
     return encodeDelta(deltaOf(this.#generation, { core: update, successors }));
   }
 
+  /** Was an update of a client, which was for an earlier generation, taken along to this one? */
+  includes(update: Uint8Array): boolean {
+    return [...clocksAfter(update)].every(([client, clock]) => (this.#covers.get(client)?.clock ?? 0) >= clock);
+  }
+
   /** As `mergeClient` (client-merge.ts). */
   mergeClient(update: Uint8Array, admission: ClientAdmission, author: Author): readonly Uint8Array[] {
     const before = this.successors.length === 0 ? null : this.#core.view();

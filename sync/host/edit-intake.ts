@@ -40,7 +40,7 @@ export async function takeEdit(place: EditPlace, edit: LeafEdit): Promise<LeafOu
       await ready([slot]);
       const isOfAnother = !edit.isBeginning && edit.generation !== slot.document.generationClient;
       // It names clocks that are something else here.
-      if (isOfAnother && slot.vector.size > 0) return { kind: isBehind ? 'later' : 'gone' };
+      if (isOfAnother && slot.vector.size > 0) return outcomeOfAnother(slot, edit, isBehind);
       merge(place, slot, edit);
       return { kind: 'taken' };
     } finally {
@@ -49,6 +49,12 @@ export async function takeEdit(place: EditPlace, edit: LeafEdit): Promise<LeafOu
   } catch (error) {
     return outcomeOf(error, isBehind);
   }
+}
+
+/** Its answer may have been lost: what was written to an earlier generation may have been taken, and taken along. */
+function outcomeOfAnother({ document }: DocumentSlot, { update }: LeafEdit, isBehind: boolean): LeafOutcome {
+  if (document.includes(update)) return { kind: 'taken' };
+  return { kind: isBehind ? 'later' : 'gone' };
 }
 
 function merge({ database, writers, bytesMax }: EditPlace, slot: DocumentSlot, edit: LeafEdit): void {

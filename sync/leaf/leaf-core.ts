@@ -139,7 +139,7 @@ export class LeafCore implements CommitParticipant {
       isBeginning,
       isAfterDelete: isBuried,
       generation: generationOf(document.crdt!.encodeStateVector()),
-      base: document.unsent === 0 ? base : null,
+      base: this.outbox.needsBase(document) ? base : null,
       update,
     });
     this.table.touch(document);

@@ -5,13 +5,13 @@
  */
 import { AtollError, CrdtDocument, incrementsOf, inspectUpdate, shownTypes } from '../../crdt/index.ts';
 import type { Change, JsonObject } from '../../crdt/index.ts';
-import { decodeClocks, isRelated } from './clocks.ts';
+import { decodeClocks, generationOf, isRelated } from './clocks.ts';
 import { differenceOf } from './json-difference.ts';
 import type { Merging } from './json-difference.ts';
 import type { LeafCore } from './leaf-core.ts';
 import type { Fetch, LeafIntake } from './leaf-intake.ts';
 import type { HeldCollection, LeafDocument } from './leaf-table.ts';
-import type { LeafContent, LeafOutcome, LeafPush as Push, LeafPushed } from './message.ts';
+import type { LeafContent, LeafContents, LeafOutcome, LeafPush as Push, LeafPushed } from './message.ts';
 import type { Edit } from './outbox.ts';
 import type { Timers } from '../port.ts';
 
@@ -196,7 +196,8 @@ export class LeafPushing {
       if (entry.kind === 'content') this.#show(now, entry);
       else core.leave(now, 'deleted');
       if (loss.kind === 'refused') core.refuse(now, loss, shown);
-      else if (first === undefined || edits.every((edit) => inDoubt.has(edit))) core.refuse(now, GONE, shown);
+      else if (first === undefined || (entry.kind === 'content' && !hasBase(first))) core.refuse(now, GONE, shown);
+      else if (!isCompacted(first, entry) && edits.every((edit) => inDoubt.has(edit))) core.refuse(now, GONE, shown);
       else this.#begin(collection, id, { base: first.base, shown, increments, isThere: entry.kind === 'content' });
     });
     await core.commit();
@@ -240,6 +241,18 @@ export class LeafPushing {
       core.refuse(document, error, shown);
     }
   }
+}
+
+/** Is it known what the document showed before? */
+function hasBase({ base, isBeginning }: Edit): boolean {
+  return base !== null || isBeginning;
+}
+
+/** The document is there, in another generation: the node would have said so, had the change been taken along to that. */
+function isCompacted({ generation }: Edit, entry: LeafContents['entries'][number] | { readonly kind: 'deleted' }): boolean {
+  if (entry.kind !== 'content') return false;
+  const theirs = CrdtDocument.load(...(entry.parts as readonly [Uint8Array, ...Uint8Array[]]));
+  return generationOf(theirs.encodeStateVector()) !== generation;
 }
 
 function isSame(copy: CrdtDocument, { parts }: LeafContent): boolean {

@@ -17,6 +17,8 @@ export interface Edit extends Omit<EditRecord, 'database' | 'collection' | 'id' 
 
 export class Outbox {
   readonly #edits = new Map<number, Edit>();
+  /** Of each document that ever had one. */
+  readonly #last = new WeakMap<LeafDocument, Edit>();
   #next = 1;
   #changed = new Set<Edit>();
   #removed: number[] = [];
@@ -30,7 +32,9 @@ export class Outbox {
         const document = table.obtain(table.collection(database, collection), id);
         const number = editNumberOf(key);
         document.unsent++;
-        outbox.#edits.set(number, { ...record, number, document });
+        const edit = { ...record, number, document };
+        outbox.#edits.set(number, edit);
+        outbox.#last.set(document, edit);
         outbox.#next = number + 1;
       }
     }
@@ -45,6 +49,7 @@ export class Outbox {
     const added: Edit = { ...edit, number: this.#next++, isSent: false };
     edit.document.unsent++;
     this.#edits.set(added.number, added);
+    this.#last.set(edit.document, added);
     this.#changed.add(added);
   }
 
@@ -70,6 +75,11 @@ export class Outbox {
 
   of(document: LeafDocument): readonly Edit[] {
     return [...this.#edits.values()].filter((edit) => edit.document === document);
+  }
+
+  /** Must what comes next know what the document showed? What was sent may be taken without it. */
+  needsBase(document: LeafDocument): boolean {
+    return document.unsent === 0 || this.#last.get(document)?.isSent === true;
   }
 
   remove(edit: Edit): void {

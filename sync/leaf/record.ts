@@ -58,7 +58,7 @@ export interface EditRecord {
   readonly generation: number;
   /** It was sent once, and what became of it is not known. */
   readonly isSent: boolean;
-  /** What the document showed before its first unsent change; null = nothing, or this is not the first. */
+  /** What the document showed before the first change that is sent at one time; null = nothing, or this is not the first. */
   readonly base: string | null;
   readonly update: Uint8Array;
 }

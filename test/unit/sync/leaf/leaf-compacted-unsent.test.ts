@@ -1,5 +1,5 @@
 /**
- * Leaves and documents that leave their history behind: what a leaf holds or has written of the history must not get into what follows.
+ * What a leaf had sent, and nobody answered, to a document that left its history behind meanwhile.
  */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { IntentOperation } from '../../../../crdt/index.ts';
@@ -53,7 +53,7 @@ async function settled(...all: readonly HostNode[]): Promise<void> {
 
 
 for (const hasMore of [false, true])
-  test(`an edit that was taken and whose answer was lost is there once when the document is compacted meanwhile (with another unsent: ${hasMore})`, async () => {
+  test(`[GC34] an edit that was taken and whose answer was lost is there once when the document is compacted meanwhile (with another unsent: ${hasMore})`, async () => {
     const all = await nodes('a', 'b');
     const [first, other] = [...all].sort((x, y) => (x.replica.nodeId < y.replica.nodeId ? -1 : 1)) as [
       HostNode,
@@ -85,12 +85,11 @@ for (const hasMore of [false, true])
     world.heal(other.name);
     await world.settle(leaf);
     await settled(first, other);
-    console.log('LEAF', hasMore, JSON.stringify(await readOn(first, 't')), JSON.stringify(shownOn(leaf, 't')), JSON.stringify(leaf.leaf.status()));
     expect(await readOn(first, 't')).toMatchObject({ n: hasMore ? 1011 : 11 });
   });
 
 for (const hasMore of [false, true])
-test(`an edit that waited behind one that was taken is made anew, and changes nothing else, when the document was compacted meanwhile (with another one: ${hasMore})`, async () => {
+test(`[GC34] an edit that waited behind one that was taken is made anew, and changes nothing else, when the document was compacted meanwhile (with another one: ${hasMore})`, async () => {
   const all = await nodes('a', 'b');
   const [first, other] = [...all].sort((x, y) => (x.replica.nodeId < y.replica.nodeId ? -1 : 1)) as [HostNode, HostNode];
   await grow(first);
@@ -114,7 +113,6 @@ test(`an edit that waited behind one that was taken is made anew, and changes no
   await one;
   await todos(leaf).apply('t', [{ op: 'increment', path: '/m', value: 1000 }]);
   await world.time.advance(500);
-  console.log('PUSHES', pushes, leaf.leaf.status().unsent, JSON.stringify(await readOn(other, 't')));
   expect([pushes, leaf.leaf.status().unsent]).toEqual([2, 1]);
   world.cut(other.name);
   world.filter = () => true;
@@ -128,6 +126,5 @@ test(`an edit that waited behind one that was taken is made anew, and changes no
   world.heal(other.name);
   await world.settle(leaf);
   await settled(first, other);
-  console.log('BEHIND', JSON.stringify(await readOn(first, 't')));
   expect(await readOn(first, 't')).toEqual({ list: ['first', 'theirs'], n: 111, m: hasMore ? 1001 : 1000 });
 });
