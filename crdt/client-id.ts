@@ -37,8 +37,9 @@ export function lateClientOf({ client, clock }: WrittenId, generation: number, c
   const what = hashOf(content) % LATE_CONTENTS;
   // What is taken along once more is still what it was.
   if (isLateClient(client)) return client - (client % LATE_CONTENTS) + what;
-  const who = hashOf(`${client}.${generation}`) % 2 ** 22;
-  return LATE_CLIENT_MIN + (who * 2 ** 14 + (clock % 2 ** 14)) * LATE_CONTENTS + what;
+  // All of a clock counts: two writes of one writer never have one client.
+  const place = ((hashOf(`${client}.${generation}`) % 2 ** 22) * 2 ** 14 + clock) % 2 ** 36;
+  return LATE_CLIENT_MIN + place * LATE_CONTENTS + what;
 }
 
 /** Stands for a writer of a generation that is gone where tallies count: of one operation the latest tally counts. */
