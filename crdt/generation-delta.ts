@@ -64,10 +64,27 @@ export function isDelta(bytes: Uint8Array): boolean {
 
 /** An update that brings nothing; with `of`, what it brings. */
 export function deltaOf(generation: GenerationName, of: Partial<GenerationDelta> = {}): GenerationDelta {
-  return { generation, core: null, isWhole: false, covers: NO_COVERAGE, copied: NO_COVERAGE, successors: [], closed: [], ...of };
+  return {
+    generation,
+    core: null,
+    isWhole: false,
+    covers: NO_COVERAGE,
+    copied: NO_COVERAGE,
+    successors: [],
+    closed: [],
+    ...of,
+  };
 }
 
-export function encodeDelta({ generation, core, isWhole, covers, copied, successors, closed }: GenerationDelta): Uint8Array {
+export function encodeDelta({
+  generation,
+  core,
+  isWhole,
+  covers,
+  copied,
+  successors,
+  closed,
+}: GenerationDelta): Uint8Array {
   const writer = new ByteWriter();
   for (const byte of [...MARK, FORMAT]) writer.uint8(byte);
   writer.uint8((core === null ? 0 : FLAG_CORE) | (isWhole ? FLAG_WHOLE : 0));

@@ -11,7 +11,7 @@ import type { Author, Change, Conflict, DocumentOutline, DocumentView } from './
 import { copyClientOf, generationClientOf, isNodeClient } from './client-id.ts';
 import { mergeClient, mergeClients } from './client-merge.ts';
 import type { ClientAdmission, ClientEdit, ClientMerge } from './client-update.ts';
-import { coverageOf, isSameCoverage, isWithinCoverage, joinCoverage, NO_COVERAGE, uncoveredOf, type Coverage } from './coverage.ts';
+import { coverageOf, isSameCoverage, joinCoverage, NO_COVERAGE, uncoveredOf, type Coverage } from './coverage.ts';
 import { CrdtDocument } from './document.ts';
 import { CrdtError } from './errors.ts';
 import type { FirstState } from './first-state.ts';
@@ -27,7 +27,8 @@ import {
   type GenerationDelta,
   type GenerationName,
 } from './generation-delta.ts';
-import { repetitionsOf, salvage } from './salvage.ts';
+import { isCopyWithin, takeAlongTo, type LeftGeneration } from './left-generation.ts';
+import { repetitionsOf } from './salvage.ts';
 import { clocksAfter, clocksOf, Successor } from './successor.ts';
 import { changeIn } from './write-place.ts';
 
@@ -42,19 +43,6 @@ function successorsOf({ successors }: GenerationDelta): ReadonlyMap<string, Succ
 
 function closedOf({ closed }: GenerationDelta): ReadonlySet<string> {
   return closed.length === 0 ? NONE_CLOSED : new Set(closed);
-}
-
-/** What somebody holds, or held, of a generation that is gone. */
-interface LeftGeneration {
-  readonly core: CrdtDocument;
-  readonly generation: GenerationName;
-  readonly covers: Coverage;
-  readonly copied: Coverage;
-}
-
-/** Does a generation include what the copy includes that another one began with? Not if nodes that did not know each other made both. */
-function isCopyWithin({ generation, copied }: Pick<LeftGeneration, 'generation' | 'copied'>, covers: Coverage): boolean {
-  return generation.number === 0 || covers.has(copyClientOf(generation.id)) || isWithinCoverage(copied, covers);
 }
 
 /** Copies that are kept of successors that were given up; with so many of them no other is prepared. */
@@ -191,7 +179,7 @@ export class GenerationalDocument {
 
   #leave(other: GenerationalDocument): void {
     const left = { core: other.#core, generation: other.#generation, covers: other.#covers, copied: other.#copied };
-    this.#left = [...this.#left, left].sort((a, b) => compareGenerations(a.generation, b.generation));
+    this.#left = [...this.#left, left];
   }
 
   /** Merges what another replica holds, of whichever generation (`encodeParts`). */
@@ -221,24 +209,10 @@ export class GenerationalDocument {
    */
   takeAlong(): Uint8Array | null {
     if (this.#left.length === 0) return null;
-    const updates: Uint8Array[] = [];
-    let covers = this.#covers;
-    for (const left of this.#left) {
-      const { core, generation } = left;
-      const { number } = generation;
-      const clocks = clocksOf(core);
-      const strangers = uncoveredOf(covers, number, clocks);
-      const isKnown = isCopyWithin(left, covers);
-      const copy = copyClientOf(generation.id);
-      if (!isKnown) strangers.set(copy, 0);
-      if (strangers.size > 0) updates.push(...salvage(core, strangers, number, this.#covers));
-      // Of what a stranger's copy includes there is only what it shows.
-      const included = isKnown ? left.covers : new Map([[copy, { generation: number, clock: 1 }]]);
-      covers = joinCoverage(joinCoverage(covers, included), coverageOf(number, clocks));
-    }
+    const { updates, covers } = takeAlongTo(this.#covers, this.#left);
     this.#left = [];
     if (isSameCoverage(covers, this.#covers)) return null;
-    const core = updates.length === 0 ? null : Y.mergeUpdates(updates);
+    const core = updates.length === 0 ? null : Y.mergeUpdates([...updates]);
     const own = core === null ? NO_COVERAGE : coverageOf(this.#generation.number, clocksAfter(core));
     // It builds on nothing, so it is the same for what is to follow.
     const followed = { covers: joinCoverage(covers, own), copied: NO_COVERAGE, isWhole: false, bytes: core ?? NOTHING };

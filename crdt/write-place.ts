@@ -23,9 +23,9 @@ export function placesOf(update: Uint8Array | null, client: number): readonly Wr
 }
 
 /** Null when the write is not in that generation. */
-export function placeIn(id: string, { places, twins: _, ...write }: DuplicateWrite): PlacedWrite | null {
+export function placeIn(id: string, { client, places, increments, operation }: DuplicateWrite): PlacedWrite | null {
   const place = places.find(([, name]) => name === id);
-  return place === undefined ? null : { ...write, from: place[2], to: place[3] };
+  return place === undefined ? null : { client, increments, operation, from: place[2], to: place[3] };
 }
 
 /** A generation, or a successor. */

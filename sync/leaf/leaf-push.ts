@@ -249,7 +249,10 @@ function hasBase({ base, isBeginning }: Edit): boolean {
 }
 
 /** The document is there, in another generation: the node would have said so, had the change been taken along to that. */
-function isCompacted({ generation }: Edit, entry: LeafContents['entries'][number] | { readonly kind: 'deleted' }): boolean {
+function isCompacted(
+  { generation }: Edit,
+  entry: LeafContents['entries'][number] | { readonly kind: 'deleted' },
+): boolean {
   if (entry.kind !== 'content') return false;
   const theirs = CrdtDocument.load(...(entry.parts as readonly [Uint8Array, ...Uint8Array[]]));
   return generationOf(theirs.encodeStateVector()) !== generation;

@@ -30,7 +30,13 @@ class Replica {
   operate(operations: readonly IntentOperation[], stamp: number): DuplicateWrite {
     const update = this.write({ kind: 'operations', operations }, stamp)!;
     const { from, to } = inspectUpdate(update).clients.get(this.client)!;
-    return { client: this.client, places: [[0, '', from, to]], twins: [], increments: this.increments, operation: OPERATION };
+    return {
+      client: this.client,
+      places: [[0, '', from, to]],
+      twins: [],
+      increments: this.increments,
+      operation: OPERATION,
+    };
   }
 
   take(from: Replica): void {
@@ -175,7 +181,13 @@ test('[CR16] what the repetition has set stays, arrays and texts included', () =
   const update = b.write(put, 2)!;
   const { from, to } = inspectUpdate(update).clients.get(b.client)!;
   exchange(replicas);
-  const duplicate = { client: b.client, places: [[0, '', from, to]] as const, twins: [], increments: [], operation: OPERATION };
+  const duplicate = {
+    client: b.client,
+    places: [[0, '', from, to]] as const,
+    twins: [],
+    increments: [],
+    operation: OPERATION,
+  };
   a.write({ kind: 'retract', duplicate }, 3);
   exchange(replicas);
   expect([a.value, b.value]).toEqual([put.value, put.value]);

@@ -154,8 +154,8 @@ export const MUTANTS: readonly Mutant[] = [
     test: 'test/simulation/regression.sim.test.ts',
     edits: [
       {
-        file: 'crdt/generational-document.ts',
-        find: 'if (strangers.size > 0) updates.push(...salvage(core, strangers, number));',
+        file: 'crdt/left-generation.ts',
+        find: 'if (strangers.size > 0) updates.push(...salvage(core, strangers, number, present));',
         replace: 'void salvage;',
       },
     ],
@@ -261,8 +261,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'sync/operation.ts',
-        find: '  for (const { origin: client, results } of repetitionsOf(operation)) {\n',
-        replace: '  for (const { origin: client, results } of repetitionsOf(operation).slice(0, 0)) {\n',
+        find: '  for (const { origin: client, results, earlier } of repetitionsOf(operation)) {\n',
+        replace: '  for (const { origin: client, results, earlier } of repetitionsOf(operation).slice(0, 0)) {\n',
       },
     ],
   },

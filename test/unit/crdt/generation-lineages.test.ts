@@ -6,7 +6,11 @@ import { GenerationalDocument, type Change } from '../../../crdt/index.ts';
 
 const C = 2 ** 32;
 let stamp = 1_000_000;
-const author = (client: number, types?: Record<string, 'text' | 'set'>) => ({ client: C + client, stamp: ++stamp, ...(types && { types }) });
+const author = (client: number, types?: Record<string, 'text' | 'set'>) => ({
+  client: C + client,
+  stamp: ++stamp,
+  ...(types && { types }),
+});
 const op = (...operations: object[]): Change => ({ kind: 'operations', operations: operations as never });
 const copy = (d: GenerationalDocument): GenerationalDocument => GenerationalDocument.load(...d.encodeParts());
 const shown = (d: GenerationalDocument): unknown => JSON.parse(d.view().json);

@@ -3,7 +3,11 @@ import { GenerationalDocument, type Change } from '../../../crdt/index.ts';
 
 const C = 2 ** 32;
 let stamp = 1_000_000;
-const author = (client: number, types?: Record<string, 'text' | 'set'>) => ({ client: C + client, stamp: ++stamp, ...(types && { types }) });
+const author = (client: number, types?: Record<string, 'text' | 'set'>) => ({
+  client: C + client,
+  stamp: ++stamp,
+  ...(types && { types }),
+});
 const op = (...operations: object[]): Change => ({ kind: 'operations', operations: operations as never });
 const copy = (d: GenerationalDocument): GenerationalDocument => GenerationalDocument.load(...d.encodeParts());
 const shown = (d: GenerationalDocument): unknown => JSON.parse(d.view().json);
@@ -20,7 +24,10 @@ test('what a node wrote for both, that was set back to when a successor was open
   b.apply(p.prepare('s2')!);
   expect(p.isFollowed('s2')).toBe(true);
   const second = p.succeed('s2');
-  const update = r.change(op({ op: 'append', path: '/l', value: 'late' }, { op: 'increment', path: '/n', value: 5 }), author(9))!;
+  const update = r.change(
+    op({ op: 'append', path: '/l', value: 'late' }, { op: 'increment', path: '/n', value: 5 }),
+    author(9),
+  )!;
   b.apply(update);
   expect(b.takeAlong()).toBe(null);
   expect(shown(b)).toEqual({ l: ['late'], n: 5, x: 1 });

@@ -14,12 +14,26 @@ test('many equal elements of one late write are all there', { timeout: 120_000 }
   p.succeed('s1');
   const q = copy(p);
   const N = 17_000;
-  const late: Change = { kind: 'operations', operations: Array.from({ length: N }, () => ({ op: 'append', path: '/l', value: 0 })) as never };
+  const late: Change = {
+    kind: 'operations',
+    operations: Array.from({ length: N }, () => ({ op: 'append', path: '/l', value: 0 })) as never,
+  };
   s.change(late, author(9));
   expect((JSON.parse(s.view().json) as { l: number[] }).l).toHaveLength(N);
   s.join(q.encodeParts());
   const before = process.cpuUsage().user;
   const u = s.takeAlong()!;
-  console.log('MANY', (JSON.parse(s.view().json) as { l: number[] }).l.length, 'of', N, 'cpu ms', (process.cpuUsage().user - before) / 1000, 'bytes', u.length, 'state', s.encode().length);
+  console.log(
+    'MANY',
+    (JSON.parse(s.view().json) as { l: number[] }).l.length,
+    'of',
+    N,
+    'cpu ms',
+    (process.cpuUsage().user - before) / 1000,
+    'bytes',
+    u.length,
+    'state',
+    s.encode().length,
+  );
   expect((JSON.parse(s.view().json) as { l: number[] }).l).toHaveLength(N);
 });

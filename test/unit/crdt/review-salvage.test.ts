@@ -61,5 +61,11 @@ test('an element of a late writer that another holder has deleted', () => {
   while (c.pull(s));
   b.write(op({ op: 'remove', path: '/l', index: 1 }), 1020);
   settleAll(replicas);
-  console.log('DELETED', a.document.view().json, '| plain', a.plain.view().json, JSON.stringify(c.document.conflicts()));
+  console.log(
+    'DELETED',
+    a.document.view().json,
+    '| plain',
+    a.plain.view().json,
+    JSON.stringify(c.document.conflicts()),
+  );
 });

@@ -48,7 +48,10 @@ for (const compacts of [false, true])
       await cluster.time.advance(20_000);
       for (const each of [a, b]) await each.replica.upkeep.compactor.compact();
     }
-    if (compacts) expect(a.replica.status().databases[0]!.compaction.compacted + b.replica.status().databases[0]!.compaction.compacted).toBe(1);
+    if (compacts)
+      expect(
+        a.replica.status().databases[0]!.compaction.compacted + b.replica.status().databases[0]!.compaction.compacted,
+      ).toBe(1);
     expect(await read(a)).toMatchObject({ n: 105 });
     const c = await open('c', ['a', 'b']);
     await cluster.time.advance(60_000);

@@ -3,7 +3,7 @@
  */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { IntentOperation } from '../../../../crdt/index.ts';
-import { LeafWorld, readOn, shownOn } from './leaf-fixture.ts';
+import { LeafWorld, readOn } from './leaf-fixture.ts';
 import type { HostNode, TestLeaf } from './leaf-fixture.ts';
 
 let world: LeafWorld;
@@ -51,7 +51,6 @@ async function settled(...all: readonly HostNode[]): Promise<void> {
   await world.until(() => new Set(texts()).size === 1);
 }
 
-
 for (const hasMore of [false, true])
   test(`[GC34] an edit that was taken and whose answer was lost is there once when the document is compacted meanwhile (with another unsent: ${hasMore})`, async () => {
     const all = await nodes('a', 'b');
@@ -72,7 +71,8 @@ for (const hasMore of [false, true])
     // The edit arrives, the answer does not.
     world.filter = ({ from }) => from !== other.name;
     await todos(leaf).apply('t', [{ op: 'increment', path: '/n', value: 10 }]);
-    for (let i = 0; i < 50 && ((await readOn(other, 't')) as { n: number }).n !== 11; i++) await world.time.advance(100);
+    for (let i = 0; i < 50 && ((await readOn(other, 't')) as { n: number }).n !== 11; i++)
+      await world.time.advance(100);
     expect(await readOn(other, 't')).toMatchObject({ n: 11 });
     world.cut(other.name);
     world.filter = () => true;
@@ -89,42 +89,45 @@ for (const hasMore of [false, true])
   });
 
 for (const hasMore of [false, true])
-test(`[GC34] an edit that waited behind one that was taken is made anew, and changes nothing else, when the document was compacted meanwhile (with another one: ${hasMore})`, async () => {
-  const all = await nodes('a', 'b');
-  const [first, other] = [...all].sort((x, y) => (x.replica.nodeId < y.replica.nodeId ? -1 : 1)) as [HostNode, HostNode];
-  await grow(first);
-  await settled(first, other);
-  await world.time.advance(10_000);
-  await compact(first);
-  await settled(first, other);
-  await world.time.advance(10_000);
-  const leaf = await world.leaf({ nodes: [other.name] });
-  await world.settle(leaf);
-  world.cluster.network.cut.add('a|b');
-  await world.time.advance(1000);
-  // The first edit is taken, the second one is made meanwhile and does not get through.
-  let pushes = 0;
-  world.filter = ({ to, message }) => {
-    if (to !== other.name || !('edits' in message)) return true;
-    return ++pushes === 1;
-  };
-  const one = todos(leaf).apply('t', [{ op: 'increment', path: '/n', value: 10 }]);
-  for (let i = 0; i < 50 && pushes === 0; i++) await Promise.resolve();
-  await one;
-  await todos(leaf).apply('t', [{ op: 'increment', path: '/m', value: 1000 }]);
-  await world.time.advance(500);
-  expect([pushes, leaf.leaf.status().unsent]).toEqual([2, 1]);
-  world.cut(other.name);
-  world.filter = () => true;
-  await compact(first);
-  expect(compacted(first)).toBe(1);
-  world.cluster.network.cut.delete('a|b');
-  await settled(first, other);
-  if (hasMore) await todos(leaf).apply('t', [{ op: 'increment', path: '/m', value: 1 }]);
-  await operate(first, { op: 'increment', path: '/n', value: 100 }, { op: 'append', path: '/list', value: 'theirs' });
-  await settled(first, other);
-  world.heal(other.name);
-  await world.settle(leaf);
-  await settled(first, other);
-  expect(await readOn(first, 't')).toEqual({ list: ['first', 'theirs'], n: 111, m: hasMore ? 1001 : 1000 });
-});
+  test(`[GC34] an edit that waited behind one that was taken is made anew, and changes nothing else, when the document was compacted meanwhile (with another one: ${hasMore})`, async () => {
+    const all = await nodes('a', 'b');
+    const [first, other] = [...all].sort((x, y) => (x.replica.nodeId < y.replica.nodeId ? -1 : 1)) as [
+      HostNode,
+      HostNode,
+    ];
+    await grow(first);
+    await settled(first, other);
+    await world.time.advance(10_000);
+    await compact(first);
+    await settled(first, other);
+    await world.time.advance(10_000);
+    const leaf = await world.leaf({ nodes: [other.name] });
+    await world.settle(leaf);
+    world.cluster.network.cut.add('a|b');
+    await world.time.advance(1000);
+    // The first edit is taken, the second one is made meanwhile and does not get through.
+    let pushes = 0;
+    world.filter = ({ to, message }) => {
+      if (to !== other.name || !('edits' in message)) return true;
+      return ++pushes === 1;
+    };
+    const one = todos(leaf).apply('t', [{ op: 'increment', path: '/n', value: 10 }]);
+    for (let i = 0; i < 50 && pushes === 0; i++) await Promise.resolve();
+    await one;
+    await todos(leaf).apply('t', [{ op: 'increment', path: '/m', value: 1000 }]);
+    await world.time.advance(500);
+    expect([pushes, leaf.leaf.status().unsent]).toEqual([2, 1]);
+    world.cut(other.name);
+    world.filter = () => true;
+    await compact(first);
+    expect(compacted(first)).toBe(1);
+    world.cluster.network.cut.delete('a|b');
+    await settled(first, other);
+    if (hasMore) await todos(leaf).apply('t', [{ op: 'increment', path: '/m', value: 1 }]);
+    await operate(first, { op: 'increment', path: '/n', value: 100 }, { op: 'append', path: '/list', value: 'theirs' });
+    await settled(first, other);
+    world.heal(other.name);
+    await world.settle(leaf);
+    await settled(first, other);
+    expect(await readOn(first, 't')).toEqual({ list: ['first', 'theirs'], n: 111, m: hasMore ? 1001 : 1000 });
+  });
