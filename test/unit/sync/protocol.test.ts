@@ -9,6 +9,7 @@ import { PartAssembler, decodeFrame, encodeFrame, encodeFrames } from '../../../
 import { FRAME_BODY_BYTES_MAX, MESSAGE_BYTES_MAX } from '../../../sync/protocol/limit.ts';
 import { MESSAGE_TYPES } from '../../../sync/protocol/message.ts';
 import type { DataMessage, PartMessage } from '../../../sync/protocol/message.ts';
+import { DEFAULT_LINK_OPTIONS } from '../../../sync/link/options.ts';
 import { PayloadCodec } from '../../../sync/protocol/payload.ts';
 import { hasCapabilities, negotiateVersion } from '../../../sync/protocol/version.ts';
 import type { Compressor } from '../../../sync/port.ts';
@@ -161,6 +162,12 @@ describe('payloads', () => {
     expect(codec.encodeBatches(batches, false).codec).toBe('none');
     expect(codec.encodeBatches(batches.slice(0, 2), true).codec).toBe('none');
     expect(new PayloadCodec(undefined, 1024).encodeBatches(batches, true).codec).toBe('none');
+  });
+
+  test('[SY7] what a single write of a kilobyte sends is not deflated, and from 4 KiB on payloads are', () => {
+    const codec = new PayloadCodec(compressor, DEFAULT_LINK_OPTIONS.compressBytesMin);
+    expect(codec.encodeChunk(new Uint8Array(4095), true).codec).toBe('none');
+    expect(codec.encodeChunk(new Uint8Array(4096), true).codec).toBe('deflate');
   });
 
   test('[SY7] the same group is deflated once for all peers', () => {
