@@ -12,7 +12,7 @@ import { documentOf, lateKeyOf, rangeOf } from './key.ts';
 import type { Store, StoreOperation } from './port.ts';
 
 /** Documents with less JSON are cheap enough to be written whole. */
-export const LATE_BYTES_MIN = 16_384;
+export const LATE_BYTES_MIN = 4096;
 
 const EVERY = '';
 const NO_BYTES = new Uint8Array(0);

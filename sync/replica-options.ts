@@ -40,7 +40,7 @@ export interface ReplicaOptions {
   readonly staleAfterMs?: number;
   /** Bytes of documents, again of views, and half as much of indexes, kept in memory per database. Default 32 MiB. */
   readonly cacheBytesMax?: number;
-  /** Documents with so many bytes of JSON are stored without it while they are edited by Yjs clients. Default 16 KiB. */
+  /** Documents with so many bytes of JSON are stored without it while they are edited by Yjs clients. Default 4 KiB. */
   readonly lateBytesMin?: number;
   /** Limits of documents. Default those of the crdt layer. */
   readonly limits?: Limits;

@@ -19,6 +19,17 @@ export interface NodeProcessOptions {
   readonly tokenFile?: string;
 }
 
+/** Writes to the disk since the start. */
+export interface Fsyncs {
+  readonly count: number;
+  readonly seconds: number;
+}
+
+/** How long one took in between. */
+export function meanMs(before: Fsyncs, after: Fsyncs): number {
+  return ((after.seconds - before.seconds) * 1000) / (after.count - before.count);
+}
+
 export class NodeProcess {
   readonly name: string;
   readonly #options: NodeProcessOptions;
@@ -50,6 +61,12 @@ export class NodeProcess {
   client(): AtollClient {
     // What is measured is one node: no second attempt, and nothing in a request that other clients do not send.
     return new AtollClient({ endpoints: this.url, retries: 0, session: false, idempotencyKeys: 'none' });
+  }
+
+  async fsyncs(): Promise<Fsyncs> {
+    const metrics = await (await fetch(`${this.url}/metrics`)).text();
+    const valueOf = (name: string): number => Number(new RegExp(`^${name} (.+)$`, 'm').exec(metrics)?.[1]);
+    return { count: valueOf('atoll_wal_sync_seconds_count'), seconds: valueOf('atoll_wal_sync_seconds_sum') };
   }
 
   async stop(): Promise<void> {

@@ -1,31 +1,39 @@
 /**
  * @module
- * Owns how often something happens that costs the more, the more clients are told: at once after a rest, and at most once in an interval
- * that grows with their number. What comes in between goes together.
+ * Owns how often something happens that costs the more, the more clients are told: at once after a rest, and once in an interval that
+ * grows with their number. What comes in between goes together. What another node tells at such a pace arrives a little early or late,
+ * so only the average counts: half an interval may be saved and spent.
  */
 
-/** What it takes to tell one client is some 10 µs: a document takes a twentieth of the processor for that, however much is typed. */
-const INTERVAL_MS_PER_CLIENT = 0.2;
-/** Nobody waits longer. */
-const INTERVAL_MS_MAX = 10;
+export interface PaceOptions {
+  /** How many are told. */
+  readonly clients: () => number;
+  readonly msPerClient: number;
+  /** Nobody waits longer. */
+  readonly msMax: number;
+}
 
 export class Pace {
+  readonly #options: PaceOptions;
   readonly #run: () => void;
-  readonly #clients: () => number;
-  #lastMs = Number.NEGATIVE_INFINITY;
+  /** When the next is due by the average. */
+  #dueMs = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | null = null;
 
-  /** @param clients - How many are told. */
-  constructor(clients: () => number, run: () => void) {
-    this.#clients = clients;
+  constructor(options: PaceOptions, run: () => void) {
+    this.#options = options;
     this.#run = run;
+  }
+
+  get #intervalMs(): number {
+    const { clients, msPerClient, msMax } = this.#options;
+    return Math.min(clients() * msPerClient, msMax);
   }
 
   /** There is something to do: now, or when the interval is over. */
   ask(): void {
     if (this.#timer !== null) return;
-    const intervalMs = Math.min(this.#clients() * INTERVAL_MS_PER_CLIENT, INTERVAL_MS_MAX);
-    const waitMs = this.#lastMs + intervalMs - performance.now();
+    const waitMs = this.#dueMs - this.#intervalMs / 2 - performance.now();
     // Timers know whole milliseconds.
     if (waitMs < 1) this.now();
     else this.#timer = setTimeout(() => this.now(), Math.floor(waitMs));
@@ -39,7 +47,10 @@ export class Pace {
   now(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    this.#lastMs = performance.now();
+    const nowMs = performance.now();
+    const intervalMs = this.#intervalMs;
+    // Nobody pays for what was done unasked.
+    this.#dueMs = Math.min(Math.max(this.#dueMs, nowMs), nowMs + intervalMs / 2) + intervalMs;
     this.#run();
   }
 }
