@@ -19,7 +19,7 @@ afterEach(async () => {
 });
 
 /** A node with a large text that an editor has open. */
-async function openLargeText(): Promise<{
+async function openLargeText(length: number = LENGTH): Promise<{
   readonly cluster: ReplicaCluster;
   readonly database: Database;
   /** Types one character, and resolves with the bytes that were written for it. */
@@ -48,7 +48,7 @@ async function openLargeText(): Promise<{
     expect(shared.merge([{ update, admission: ADMISSION }]).size).toBe(0);
     await shared.settled();
   };
-  editor.getText('text').insert(0, 'x'.repeat(LENGTH));
+  editor.getText('text').insert(0, 'x'.repeat(length));
   await merge(Y.encodeStateAsUpdate(editor));
   return {
     cluster,
@@ -56,7 +56,7 @@ async function openLargeText(): Promise<{
     delays,
     type: async () => {
       const before = Y.encodeStateVector(editor);
-      editor.getText('text').insert(LENGTH / 2, 'y');
+      editor.getText('text').insert(length / 2, 'y');
       const bytes = written;
       await merge(Y.encodeStateAsUpdate(editor, before));
       return written - bytes;
@@ -85,6 +85,18 @@ test('[YJ40] a character typed into a large text writes a character, not the tex
   const { type, isLate } = await openLargeText();
   for (let round = 0; round < 40; round++) expect(await type()).toBeLessThan(8_000);
   expect(await isLate()).toBe(true);
+});
+
+test('[YJ40] from 4 KiB of JSON on a text is not written whole', async () => {
+  const around = '{"text":""}'.length;
+  for (const [bytes, isLate] of [
+    [4095, false],
+    [4096, true],
+  ] as const) {
+    const text = await openLargeText(bytes - around);
+    await text.type();
+    expect(await text.isLate()).toBe(isLate);
+  }
 });
 
 test('[YJ41] who reads it sees every character, and pays for the text once', async () => {
