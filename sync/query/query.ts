@@ -17,6 +17,8 @@ import type { Place } from './entry-block.ts';
 import { placeOf, positionOf } from './index-key.ts';
 import type { Order, Plan } from './plan.ts';
 import { PreparedQuery } from './prepared-query.ts';
+import { AnsweredPage } from './query-page.ts';
+import type { Examined, QueryPage } from './query-page.ts';
 import { IndexDropped, QueryScan } from './query-scan.ts';
 import type { Match, QueryLimits } from './query-scan.ts';
 
@@ -30,26 +32,6 @@ export interface PageOptions {
 export interface QueryRequest extends PageOptions {
   readonly filter?: JsonValue;
   readonly sort?: JsonValue;
-}
-
-/** How a page came about. */
-export interface QueryExplanation {
-  /** Null: all documents of the collection were looked at. */
-  readonly index: string | null;
-  readonly bounds: readonly { readonly path: string; readonly ranges: readonly string[] }[];
-  readonly direction: 'forward' | 'backward';
-  /** Who put the documents in order. */
-  readonly sort: 'index' | 'memory' | 'none';
-  readonly keysExamined: number;
-  readonly documentsExamined: number;
-  readonly returned: number;
-}
-
-export interface QueryPage {
-  readonly items: readonly PageItem[];
-  /** For the next page; `null` = there is none. A page may be short of its limit, even empty, and have one. */
-  readonly cursor: string | null;
-  readonly explain: QueryExplanation;
 }
 
 const NO_COMPONENT = new Uint8Array(0);
@@ -210,35 +192,9 @@ async function fetchPage(scan: QueryScan, places: readonly Place[], limit: numbe
   return { items, end: places.length > limit ? wanted.at(-1)!.position : null };
 }
 
-/** What was looked at for a page. */
-type Examined = Pick<QueryExplanation, 'keysExamined' | 'documentsExamined'>;
-
 function present(query: PreparedQuery, plan: Plan, { items, end }: Page, examined: Examined): QueryPage {
-  return {
-    items,
-    cursor: end === null ? null : query.cursorAt(plan.order, end),
-    // Made for those who look at it.
-    get explain() {
-      return explain(plan, examined, query.sort, items.length);
-    },
-  };
-}
-
-function explain(
-  plan: Plan,
-  { keysExamined, documentsExamined }: Examined,
-  sort: readonly IndexPath[],
-  returned: number,
-): QueryExplanation {
-  return {
-    index: plan.index?.name ?? null,
-    bounds: plan.bounds(),
-    direction: plan.order.isReverse ? 'backward' : 'forward',
-    sort: plan.sorts ? 'memory' : sort.length > 0 ? 'index' : 'none',
-    keysExamined,
-    documentsExamined,
-    returned,
-  };
+  const cursor = end === null ? null : query.cursorAt(plan.order, end);
+  return new AnsweredPage(items, cursor, plan, query.sort, examined);
 }
 
 function sortLimit(): SyncError {
