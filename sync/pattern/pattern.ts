@@ -34,6 +34,9 @@ export function compilePattern(source: string, flags: string = ''): Pattern | st
   const node = parsePattern(source, { ignoreCase, dotAll: flags.includes('s') });
   if (typeof node === 'string') return node;
   const known = { source, flags, ...(ignoreCase || multiline ? NO_PREFIX : prefixOf(node)) };
+  const { prefix, isPrefix } = known;
+  // Half a surrogate pair is no beginning of a whole one.
+  if (isPrefix && prefix.isWellFormed()) return { ...known, test: (text) => text.startsWith(prefix) };
   if (isStraight(node)) {
     const native = toNative(source, flags);
     if (native !== null) return { ...known, test: (text) => native.test(text) };

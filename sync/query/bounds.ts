@@ -6,7 +6,7 @@
 import type { JsonValue } from '../../crdt/index.ts';
 import { compareBytes, successorOfPrefix } from '../key.ts';
 import type { Filter, Test } from './filter.ts';
-import { KeyWriter, TAG, encodeComponent, kindOf, tagOf } from './value-order.ts';
+import { TAG, encodeComponent, encodePrefix, kindOf, tagOf } from './value-order.ts';
 
 /** Encoded values from `gte` on, before `lt`, whatever follows them in a key. */
 export interface Interval {
@@ -167,9 +167,7 @@ function range(op: '$gt' | '$gte' | '$lt' | '$lte', value: JsonValue): readonly 
 }
 
 function prefixed(prefix: string): Interval {
-  const writer = new KeyWriter();
-  writer.stringPrefix(prefix, 1024);
-  const gte = writer.take().subarray(0, 1024);
+  const gte = encodePrefix(prefix);
   const [from, to] = [() => `[${show(prefix)}`, () => `${show(prefix)}…]`];
   return { gte, lt: successorOfPrefix(gte), point: null, from, to };
 }

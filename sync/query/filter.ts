@@ -193,7 +193,8 @@ function unknownOperator(op: string, pointer: string, known: readonly string[]):
 }
 
 function escape(key: string): string {
-  return key.slice(0, 200).replaceAll('~', '~0').replaceAll('/', '~1');
+  const shown = key.slice(0, 200);
+  return /[~/]/.test(shown) ? shown.replaceAll('~', '~0').replaceAll('/', '~1') : shown;
 }
 
 export function invalid(path: string, message: string): SyncError {

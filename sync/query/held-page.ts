@@ -4,8 +4,8 @@
  * one go, so nothing can change meanwhile, and nobody has to wait. Where a part is missing, there is none, and a scan reads what is needed.
  */
 import type { DocumentTable } from '../document-table.ts';
-import { compareBytes, successorOf } from '../key.ts';
-import type { Plan, PositionRange } from './plan.ts';
+import { clip } from './plan.ts';
+import type { Plan } from './plan.ts';
 
 export interface PageItem {
   readonly id: string;
@@ -63,20 +63,4 @@ export function readHeldPage(
     }
   }
   return { items, end: null, keysExamined: items.length, documentsExamined: items.length };
-}
-
-/** What is left of ranges behind a position. */
-export function clip(
-  ranges: readonly PositionRange[],
-  start: Uint8Array | null,
-  isReverse: boolean,
-): readonly PositionRange[] {
-  const left = start === null ? ranges : ranges.map((range) => behind(range, start, isReverse));
-  return left.filter(({ gte, lt }) => compareBytes(gte, lt) < 0);
-}
-
-function behind({ gte, lt }: PositionRange, start: Uint8Array, isReverse: boolean): PositionRange {
-  if (isReverse) return { gte, lt: compareBytes(start, lt) < 0 ? start : lt };
-  const next = successorOf(start);
-  return { gte: compareBytes(next, gte) > 0 ? next : gte, lt };
 }

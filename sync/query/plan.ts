@@ -3,7 +3,7 @@
  * Owns how a query is answered: by which index, over which of its ranges, in which order. As in MongoDB, an index on several paths serves
  * a filter on the first of them; one whose first paths are fixed by the filter also serves a sort on those that follow.
  */
-import { compareBytes } from '../key.ts';
+import { compareBytes, successorOf } from '../key.ts';
 import { intersection, narrowest } from './bounds.ts';
 import type { Constraint, Constraints, Interval } from './bounds.ts';
 import type { CompiledDefinition, IndexPath } from './index-definition.ts';
@@ -174,6 +174,22 @@ function within(prefix: Uint8Array, { gte, lt }: Interval, isDescending: boolean
   if (!isDescending) return { gte: concat(prefix, gte), lt: concat(prefix, lt) };
   // What begins with the inverse of a bound lies on its near side.
   return { gte: concat(prefix, behind(invert(lt))), lt: concat(prefix, behind(invert(gte))) };
+}
+
+/** What is left of ranges behind a position. */
+export function clip(
+  ranges: readonly PositionRange[],
+  start: Uint8Array | null,
+  isReverse: boolean,
+): readonly PositionRange[] {
+  const left = start === null ? ranges : ranges.map((range) => rangeBehind(range, start, isReverse));
+  return left.filter(({ gte, lt }) => compareBytes(gte, lt) < 0);
+}
+
+function rangeBehind({ gte, lt }: PositionRange, start: Uint8Array, isReverse: boolean): PositionRange {
+  if (isReverse) return { gte, lt: compareBytes(start, lt) < 0 ? start : lt };
+  const next = successorOf(start);
+  return { gte: compareBytes(next, gte) > 0 ? next : gte, lt };
 }
 
 /** The first key that neither begins with these bytes nor comes before. */

@@ -10,9 +10,9 @@ import type { Database } from '../database.ts';
 import { contentOfView, decodeView, etagOf } from '../document-record.ts';
 import { compareBytes, documentOf, successorOf, successorOfPrefix, viewKey } from '../key.ts';
 import type { Entry, EntryRequest, Place } from './entry-block.ts';
-import { clip } from './held-page.ts';
 import type { EntryPage } from './index-entries.ts';
 import { entriesOf, positionOf, splitPosition } from './index-key.ts';
+import { clip } from './plan.ts';
 import type { Plan, PlannedIndex, PositionRange } from './plan.ts';
 import type { PreparedQuery } from './prepared-query.ts';
 

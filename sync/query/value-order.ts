@@ -88,6 +88,12 @@ export function encodeComponent(value: Indexed): { readonly bytes: Uint8Array; r
   return { bytes: componentWriter.take(), isCut };
 }
 
+/** The bytes with which strings that begin with `text` begin: at most COMPONENT_BYTES_MAX. */
+export function encodePrefix(text: string): Uint8Array {
+  componentWriter.stringPrefix(text, COMPONENT_BYTES_MAX);
+  return componentWriter.take().subarray(0, COMPONENT_BYTES_MAX);
+}
+
 const scratch = new DataView(new ArrayBuffer(8));
 
 /** Puts keys together. */

@@ -84,6 +84,24 @@ test('[QU5] every text that matches begins with the prefix', () => {
   expect(compiled('^ab', 'i').prefix).toBe('');
 });
 
+test('[QU5] a pattern that says only how a text begins matches what the same regular expression matches', () => {
+  // Halves of surrogate pairs are no beginning of a whole one.
+  const begin = fc.string({
+    unit: fc.constantFrom('a', 'b', 'é', '😀', '\\ud83d', '\\ude00', '\\u0061', '\\.'),
+    maxLength: 3,
+  });
+  fc.assert(
+    fc.property(begin, fc.constantFrom('', 's', 'u'), fc.array(text, { maxLength: 5 }), (source, flags, texts) => {
+      const reference = new RegExp(`^${source}`, 'u');
+      const ours = compiled(`^${source}`, flags);
+      expect(ours.isPrefix).toBe(true);
+      for (const each of texts)
+        expect(ours.test(each), `/^${source}/ on ${JSON.stringify(each)}`).toBe(reference.test(each));
+    }),
+    { numRuns: 2000, seed: 8 },
+  );
+});
+
 test('[QU5] patterns that take other engines exponential time are answered in one pass', () => {
   for (const source of [
     '^(a+)+$',

@@ -1,11 +1,12 @@
 /** Change feeds by HTTP: what a node refuses. Sockets and streams are in test/e2e. */
-import type { ServerResponse } from 'node:http';
-import { PassThrough } from 'node:stream';
+import { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { Duplex, PassThrough } from 'node:stream';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { FeedsAnswer } from '../../../../server/api/index.ts';
 import { FeedStream } from '../../../../server/http/feed-stream.ts';
 import { Wake } from '../../../../server/http/wake.ts';
-import { StorageError, type ChangeFeed } from '../../../../sync/index.ts';
+import { StorageError, type ChangeFeed, type FeedPage } from '../../../../sync/index.ts';
 import { documentLimitsOf, limitsOf } from '../../../../server/limits.ts';
 import { completeOptions } from '../../../../server/config.ts';
 import { openTestApp, type TestApp } from '../../../helper/http-app.ts';
@@ -70,4 +71,42 @@ test('[FE7] a feed that cannot begin is refused, and one that cannot go on ends 
     expect(String(raw.read())).toMatch(pattern);
     expect(raw.writableEnded).toBe(true);
   }
+});
+
+test('[FE4] a change leaves in the turn in which it is told', async () => {
+  const left: string[] = [];
+  const write = (chunk: Buffer, _encoding: string, done: () => void): void => {
+    left.push(String(chunk));
+    done();
+  };
+  const socket = new Duplex({ read: () => {}, write }) as Socket;
+  const raw = new ServerResponse(new IncomingMessage(socket));
+  raw.assignSocket(socket);
+  raw.writeHead(200);
+  const change = { cursor: 'after', collection: 'x', id: 'a', etag: null, json: null, conflicts: 0 };
+  const seen: string[] = [];
+  const feed = {
+    cursor: 'after',
+    isEnded: false,
+    // Asked for more right after it was written: what Node sends at the end of the turn has not left then.
+    read(): Promise<FeedPage> {
+      seen.push(left.join(''));
+      this.isEnded = seen.length === 3;
+      return Promise.resolve({ changes: this.isEnded ? [] : [change] });
+    },
+    close: () => undefined,
+  };
+  const { health, replica } = app.context;
+  const parts = { first: null, start: 'before', database: replica.database('app'), health, wake: new Wake() };
+  const options = { events: false, documents: false, conflicts: false, onlyConflicts: false, limit: Infinity };
+  await new FeedStream(
+    raw,
+    { ...parts, feed: feed as unknown as ChangeFeed },
+    {
+      ...options,
+      waitMs: null,
+      heartbeatMs: 1000,
+    },
+  ).run(() => {});
+  expect(seen.map((text) => text.split('"id":"a"').length - 1)).toEqual([0, 1, 2]);
 });

@@ -1,4 +1,4 @@
-import type { FastifyReply } from 'fastify';
+import fastify, { type FastifyReply } from 'fastify';
 import { expect, test } from 'vitest';
 import { sendTogether } from '../../../../server/http/raw-answer.ts';
 
@@ -22,4 +22,17 @@ test('[QU72] pages of one turn go out together, eight at most, and the last of t
   answer('alone');
   await turn();
   expect(sent.at(-1)).toBe('alone');
+});
+
+test('[QU73] an answer that fails is the failure of its request, and those of the same turn go out', async () => {
+  const app = fastify();
+  // A line break in a header: Node refuses it when the head is written.
+  app.get('/bad', (_request, reply) => sendTogether(reply, 200, ['x-odd', 'a\nb'], Buffer.from('{}')));
+  app.get('/good', (_request, reply) => sendTogether(reply, 200, [], Buffer.from('{}')));
+  for (const count of [3, 8]) {
+    const paths = Array.from({ length: count }, (_, i) => (i === 1 ? '/bad' : '/good'));
+    const answers = await Promise.all(paths.map((path) => app.inject(path)));
+    expect(answers.map(({ statusCode }) => statusCode)).toEqual(paths.map((path) => (path === '/bad' ? 500 : 200)));
+  }
+  await app.close();
 });
