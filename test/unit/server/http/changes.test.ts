@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { FeedsAnswer } from '../../../../server/api/index.ts';
 import { FeedStream } from '../../../../server/http/feed-stream.ts';
 import { Wake } from '../../../../server/http/wake.ts';
-import { StorageError, type ChangeFeed, type FeedPage } from '../../../../sync/index.ts';
+import { StorageError, type ChangeFeed, type FeedChange, type FeedPage } from '../../../../sync/index.ts';
 import { documentLimitsOf, limitsOf } from '../../../../server/limits.ts';
 import { completeOptions } from '../../../../server/config.ts';
 import { openTestApp, type TestApp } from '../../../helper/http-app.ts';
@@ -83,7 +83,7 @@ test('[FE4] a change leaves in the turn in which it is told', async () => {
   const raw = new ServerResponse(new IncomingMessage(socket));
   raw.assignSocket(socket);
   raw.writeHead(200);
-  const change = { cursor: 'after', collection: 'x', id: 'a', etag: null, json: null, conflicts: 0 };
+  const change = { cursor: 'after', collection: 'x', id: 'a', etag: null, json: null, conflicts: 0 } as FeedChange;
   const seen: string[] = [];
   const feed = {
     cursor: 'after',
