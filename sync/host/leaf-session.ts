@@ -36,6 +36,7 @@ import { negotiateVersion } from '../protocol/version.ts';
 import { takeEdit } from './edit-intake.ts';
 import { HostedCollection } from './hosted-collection.ts';
 import type { LeafAuthorise, LeafGrant } from './leaf-grant.ts';
+import { leafQueries } from '../leaf/leaf-queries.ts';
 import { readSelection } from '../leaf/selection.ts';
 
 export interface LeafSessionParts {
@@ -228,7 +229,7 @@ export class LeafSession {
       if (this.#grant?.mayUse(name) !== true) {
         throw new SyncError('SYNC_LEAF_FORBIDDEN', `The token of the leaf is not for the database "${name}".`);
       }
-      const selection = readSelection(message.selection);
+      const selection = readSelection(message.selection, leafQueries);
       const database = this.#parts.databaseOf(name);
       const { timers } = this.#parts;
       const parts = { database, selection, timers, onChange: () => this.#wake() };

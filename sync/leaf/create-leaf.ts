@@ -6,7 +6,6 @@ import { platformClock, platformRandom, platformTimers } from '../platform.ts';
 import type { Dialer, Store } from '../port.ts';
 import { validateStore } from '../program-argument.ts';
 import { portableSha256 } from '../sha256.ts';
-import { MemoryStore } from '../store/memory-store.ts';
 import { createBrowserWebSocketDialer } from '../transport/browser-websocket.ts';
 import { Leaf } from './leaf.ts';
 import type { LeafParts } from './leaf.ts';
@@ -17,8 +16,8 @@ export interface LeafOptions extends Partial<Omit<LeafParts, 'urls' | 'dialer' |
   /** An access token of the cluster, as `atoll token create` makes it. Default: none, for clusters without tokens. */
   readonly token?: string;
   readonly subscribe: LeafParts['subscribe'];
-  /** Where the data lies; the leaf closes it. Default: memory, which is empty again after a restart. */
-  readonly store?: Store;
+  /** Where the data lies; the leaf closes it. One that is to be empty after a restart has a `MemoryStore`. */
+  readonly store: Store;
   /** How to reach nodes. Default: the global WebSocket. */
   readonly transport?: Dialer;
 }
@@ -29,7 +28,7 @@ export interface LeafOptions extends Partial<Omit<LeafParts, 'urls' | 'dialer' |
  * @throws StorageError when what the store holds cannot be read; SyncError `SYNC_CONFIG_INVALID`
  */
 export async function createLeaf(options: LeafOptions): Promise<Leaf> {
-  const { urls, transport, store = new MemoryStore(), ...rest } = options ?? {};
+  const { urls, transport, store, ...rest } = options ?? ({} as LeafOptions);
   validateStore(store);
   try {
     return await Leaf.open({

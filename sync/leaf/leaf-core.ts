@@ -10,6 +10,7 @@ import type { CommitParticipant, SealedChanges } from '../group-commit.ts';
 import { HybridClock } from '../hybrid-clock.ts';
 import type { Clock, Random, Sha256, Store, StoreOperation, Timers } from '../port.ts';
 import type { LeafEvent } from './leaf-event.ts';
+import type { LeafQueries } from './leaf-query.ts';
 import { LeafTable } from './leaf-table.ts';
 import type { HeldCollection, LeafDocument } from './leaf-table.ts';
 import { LeafWriter } from './leaf-writer.ts';
@@ -24,6 +25,7 @@ export interface LeafCoreOptions {
   readonly random: Random;
   readonly sha256: Sha256;
   readonly limits: Limits | undefined;
+  readonly queries: LeafQueries;
   readonly emit: (event: LeafEvent) => void;
   readonly onFailure: (error: Error) => void;
 }
@@ -62,7 +64,7 @@ export class LeafCore implements CommitParticipant {
 
   /** @throws StorageError `STORAGE_FORMAT_UNSUPPORTED` when the store is of a replica that is no leaf */
   static async open(options: LeafCoreOptions): Promise<LeafCore> {
-    const { store, random } = options;
+    const { store, random, queries } = options;
     const value = await store.get(IDENTITY_KEY);
     if (value === undefined) {
       await requireUnused(store);
@@ -70,7 +72,7 @@ export class LeafCore implements CommitParticipant {
       await store.batch([{ type: 'put', key: IDENTITY_KEY, value: encodeIdentity(identity) }], { sync: true });
       return LeafCore.open(options);
     }
-    const table = await LeafTable.open(store);
+    const table = await LeafTable.open(store, queries);
     const outbox = await Outbox.open(store, table);
     return new LeafCore(options, { ...decodeIdentity(value), table, outbox });
   }

@@ -10,6 +10,7 @@ import type { Store, StoreOperation } from '../port.ts';
 import { decodeParts, decodeView, encodeCollection, encodeParts, encodeView } from './record.ts';
 import { COLLECTION_KEYS, VIEW_KEYS, collectionKey, decodeCollection, nameOf, stateKey, viewKey } from './record.ts';
 import type { CollectionRecord, Leaving } from './record.ts';
+import type { LeafQueries } from './leaf-query.ts';
 import { readSelection } from './selection.ts';
 import type { Selection } from './selection.ts';
 
@@ -55,12 +56,14 @@ export class HeldCollection {
   cursor = '';
   selection = '';
   config: CollectionConfig = {};
+  readonly queries: LeafQueries;
   mustCompare = false;
   #wanted: (Selection & { readonly of: string }) | null = null;
 
-  constructor(database: string, collection: string) {
+  constructor(database: string, collection: string, queries: LeafQueries) {
     this.database = database;
     this.collection = collection;
+    this.queries = queries;
   }
 
   /** `database NUL collection` */
@@ -76,7 +79,8 @@ export class HeldCollection {
   /** Does it subscribe to what a document shows? As far as is known here: the node may know more. */
   wants({ id, json }: LeafDocument): boolean {
     if (json === null) return true;
-    if (this.#wanted?.of !== this.selection) this.#wanted = { of: this.selection, ...readSelection(this.selection) };
+    if (this.#wanted?.of !== this.selection)
+      this.#wanted = { of: this.selection, ...readSelection(this.selection, this.queries) };
     return this.#wanted.matches(id, () => JSON.parse(json) as JsonObject);
   }
 
@@ -89,6 +93,7 @@ export class HeldCollection {
 
 export class LeafTable {
   readonly #store: Store;
+  readonly #queries: LeafQueries;
   readonly #collections = new Map<string, HeldCollection>();
   #touched = new Set<LeafDocument>();
   #moved = new Set<HeldCollection>();
@@ -97,13 +102,14 @@ export class LeafTable {
   /** Let go of since the start: clocks of the present writer may be in them. */
   readonly dropped: Set<string> = new Set();
 
-  private constructor(store: Store) {
+  private constructor(store: Store, queries: LeafQueries) {
     this.#store = store;
+    this.#queries = queries;
   }
 
   /** @throws StorageError */
-  static async open(store: Store): Promise<LeafTable> {
-    const table = new LeafTable(store);
+  static async open(store: Store, queries: LeafQueries): Promise<LeafTable> {
+    const table = new LeafTable(store, queries);
     for await (const entries of store.range(COLLECTION_KEYS)) {
       for (const [key, value] of entries) table.#addCollection(nameOf(key), decodeCollection(value));
     }
@@ -131,7 +137,8 @@ export class LeafTable {
   collection(database: string, collection: string): HeldCollection {
     const name = `${database}\0${collection}`;
     let held = this.#collections.get(name);
-    if (held === undefined) this.#collections.set(name, (held = new HeldCollection(database, collection)));
+    if (held === undefined)
+      this.#collections.set(name, (held = new HeldCollection(database, collection, this.#queries)));
     return held;
   }
 

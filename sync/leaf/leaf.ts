@@ -11,6 +11,7 @@ import { LeafCollection } from './leaf-collection.ts';
 import { LeafCore, requireSubscribed } from './leaf-core.ts';
 import type { LeafEvent, LeafStatus } from './leaf-event.ts';
 import { validateToken, validateUrls } from './leaf-options.ts';
+import { NO_QUERIES, type LeafQueries } from './leaf-query.ts';
 import { LeafSync } from './leaf-sync.ts';
 import { Listeners } from './listeners.ts';
 import type { HeldCollection } from './leaf-table.ts';
@@ -28,6 +29,8 @@ export interface LeafParts {
   readonly random: Random;
   readonly sha256: Sha256;
   readonly limits?: Limits;
+  /** Filters and orders, for subscriptions and queries that have some: `leafQueries`. Default: none. */
+  readonly queries?: LeafQueries;
   readonly onFailure?: (error: AtollError) => void;
 }
 
@@ -58,14 +61,15 @@ export class Leaf {
     validateToken(parts.token);
     validateDialer(parts.dialer);
     validateSurroundings(parts.clock, parts.timers, parts.random);
-    const selections = selectionsOf(parts.subscribe);
+    const { queries = NO_QUERIES } = parts;
+    const selections = selectionsOf(parts.subscribe, queries);
     const listeners = new Listeners(parts.timers);
     const emit = (event: LeafEvent): void => listeners.tell(event);
     let leaf: Leaf | null = null;
     const onFailure = (error: Error): void => {
       if (leaf !== null) leaf.#fail(error as AtollError, parts.onFailure);
     };
-    const core = await LeafCore.open({ ...parts, limits: parts.limits, emit, onFailure });
+    const core = await LeafCore.open({ ...parts, limits: parts.limits, queries, emit, onFailure });
     const collections = select(core, selections);
     const left = leaveOthers(core, collections);
     await core.commit();

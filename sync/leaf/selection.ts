@@ -7,8 +7,7 @@ import type { JsonObject, JsonValue } from '../../crdt/index.ts';
 import { SyncError } from '../errors.ts';
 import { SELECTED_IDS_MAX } from './limit.ts';
 import { validateDocumentId } from '../names.ts';
-import { parseFilter } from '../query/filter.ts';
-import { compileFilter } from '../query/predicate.ts';
+import type { LeafQueries } from './leaf-query.ts';
 
 /** What a leaf asks for. Any of them suffices. */
 export interface LeafSelection {
@@ -24,11 +23,11 @@ export interface Selection {
 }
 
 /** @throws SyncError `SYNC_QUERY_INVALID`, `SYNC_DOCUMENT_ID_INVALID`, `SYNC_FRAME_MALFORMED` */
-export function readSelection(text: string): Selection {
+export function readSelection(text: string, queries: LeafQueries): Selection {
   const { isAll, ids, filters } = parse(text);
   ids.forEach(validateDocumentId);
   const wanted = new Set(ids);
-  const predicates = filters.map((filter) => compileFilter(parseFilter(filter)));
+  const predicates = filters.map((filter) => queries.compile(filter));
   const isAnything = (document: JsonObject): boolean => predicates.some((matches) => matches(document));
   return {
     ids: isAll || predicates.length > 0 ? null : ids,

@@ -6,7 +6,7 @@ import { canonicalJson } from '../../crdt/index.ts';
 import type { JsonObject, JsonValue } from '../../crdt/index.ts';
 import { SyncError } from '../errors.ts';
 import { validateCollectionName, validateDatabaseName, validateDocumentId } from '../names.ts';
-import { parseFilter } from '../query/filter.ts';
+import type { LeafQueries } from './leaf-query.ts';
 import { SELECTED_IDS_MAX, SELECTION_LENGTH_MAX, SUBSCRIPTIONS_MAX } from './limit.ts';
 
 /** A collection, or documents of it. Several of one collection add up. */
@@ -30,11 +30,14 @@ export interface CollectionSelection {
 const MEMBERS: ReadonlySet<string> = new Set(['database', 'collection', 'ids', 'filter']);
 
 /** @throws SyncError `SYNC_CONFIG_INVALID`, `SYNC_QUERY_INVALID`, and for names as elsewhere */
-export function selectionsOf(subscriptions: readonly LeafSubscription[]): readonly CollectionSelection[] {
+export function selectionsOf(
+  subscriptions: readonly LeafSubscription[],
+  queries: LeafQueries,
+): readonly CollectionSelection[] {
   const byCollection = new Map<string, LeafSubscription[]>();
   if (!Array.isArray(subscriptions)) throw invalid('The subscriptions of a leaf are an array.');
   for (const subscription of subscriptions as readonly LeafSubscription[]) {
-    const { database, collection } = checked(subscription);
+    const { database, collection } = checked(subscription, queries);
     const key = `${database}\0${collection}`;
     const same = byCollection.get(key) ?? [];
     byCollection.set(key, [...same, subscription]);
@@ -49,7 +52,7 @@ export function selectionsOf(subscriptions: readonly LeafSubscription[]): readon
 }
 
 /** What is not known here would be passed over, and the whole collection be told. */
-function checked(subscription: LeafSubscription): LeafSubscription {
+function checked(subscription: LeafSubscription, queries: LeafQueries): LeafSubscription {
   if (typeof subscription !== 'object' || subscription === null) {
     throw invalid('A subscription is an object {"database", "collection", "ids"?, "filter"?}.');
   }
@@ -61,7 +64,7 @@ function checked(subscription: LeafSubscription): LeafSubscription {
   validateCollectionName(collection);
   if (ids !== undefined && !Array.isArray(ids)) throw invalid('The "ids" of a subscription are an array.');
   ids?.forEach(validateDocumentId);
-  if (filter !== undefined) parseFilter(filter);
+  if (filter !== undefined) queries.compile(filter);
   return subscription;
 }
 

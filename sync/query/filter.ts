@@ -3,11 +3,12 @@
  * Owns filters as clients send them: MongoDB's form, with the operators listed here and no others. Nothing in a filter is code.
  */
 import type { JsonObject, JsonValue } from '../../crdt/index.ts';
-import { SyncError } from '../errors.ts';
+import type { SyncError } from '../errors.ts';
 import { compilePattern } from '../pattern/pattern.ts';
 import type { Pattern } from '../pattern/pattern.ts';
 import { isObject, pathFault } from './path.ts';
 import type { Path } from './path.ts';
+import { invalid } from './query-fault.ts';
 
 /** `values`: of all lists together. `allValues`: of one `$all`, which looks at an array once for each. */
 export const FILTER_LIMITS = { depth: 16, conditions: 256, values: 1000, allValues: 100 } as const;
@@ -195,8 +196,4 @@ function unknownOperator(op: string, pointer: string, known: readonly string[]):
 function escape(key: string): string {
   const shown = key.slice(0, 200);
   return /[~/]/.test(shown) ? shown.replaceAll('~', '~0').replaceAll('/', '~1') : shown;
-}
-
-export function invalid(path: string, message: string): SyncError {
-  return new SyncError('SYNC_QUERY_INVALID', message, { details: { path } });
 }

@@ -3,10 +3,10 @@
  * Owns the `sort` of a query: `{"population": -1, "name": 1}`, or the same as an array of objects.
  */
 import type { JsonValue } from '../../crdt/index.ts';
-import { invalid } from './filter.ts';
 import { INDEX_PATHS_MAX } from './index-definition.ts';
 import type { IndexPath } from './index-definition.ts';
 import { isObject, pathFault } from './path.ts';
+import { invalid } from './query-fault.ts';
 
 /** @throws SyncError `SYNC_QUERY_INVALID` */
 export function parseSort(value: JsonValue): readonly IndexPath[] {

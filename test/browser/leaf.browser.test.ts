@@ -13,14 +13,14 @@ import { serveScript, type PageSite } from '../helper/page-site.ts';
 
 /** What a page does, in terms of documents. */
 const PAGE = `
-import { createLeaf, IndexedDbStore } from './dist/sync/index.js';
+import { createLeaf, IndexedDbStore, leafQueries } from './dist/sync/index.js';
 let leaf;
 const todos = () => leaf.collection('app', 'todos');
 globalThis.script = {
   async start(urls, token) {
     const store = await IndexedDbStore.open('todo');
     const subscribe = [{ database: 'app', collection: 'todos', filter: { owner: 'ada' } }];
-    leaf = await createLeaf({ urls, token, store, subscribe });
+    leaf = await createLeaf({ urls, token, store, subscribe, queries: leafQueries });
   },
   put: (id, value) => todos().put(id, value),
   read: (id) => todos().get(id)?.doc ?? null,

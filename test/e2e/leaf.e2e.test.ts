@@ -4,7 +4,7 @@ import WebSocket from 'ws';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { NewAccessTokenAnswer } from '../../server/api/index.ts';
 import { createWebSocketDialer, RocksDbStore } from '../../server/index.ts';
-import { createLeaf } from '../../sync/index.ts';
+import { createLeaf, leafQueries, MemoryStore } from '../../sync/index.ts';
 import type { Leaf, LeafOptions } from '../../sync/index.ts';
 import { eventually as poll, Leftovers } from './cli-process.ts';
 
@@ -68,6 +68,8 @@ async function open(token: string, options: Partial<LeafOptions> = {}): Promise<
     token,
     transport: createWebSocketDialer({ path: 'leaf' }),
     subscribe: [{ database: 'app', collection: 'todos' }],
+    queries: leafQueries,
+    store: new MemoryStore(),
     ...options,
   });
   leaves.push(leaf);

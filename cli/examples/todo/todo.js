@@ -22,7 +22,7 @@ const form = document.querySelector('form');
 
 function show() {
   state.textContent = describe(leaf.status());
-  list.replaceChildren(...todos.query({ sort: { atMs: 1 } }).map(rowOf));
+  list.replaceChildren(...[...todos.list()].sort((a, b) => a.doc.atMs - b.doc.atMs).map(rowOf));
 }
 
 function describe(status) {

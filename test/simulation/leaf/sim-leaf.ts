@@ -3,7 +3,7 @@
  * Owns one leaf of a simulation: a machine with a store and a clock, and the program on it that starts, dies, and starts again. The leaf is
  * the production code; only its ports are simulated.
  */
-import { Leaf } from '../../../sync/index.ts';
+import { Leaf, leafQueries } from '../../../sync/index.ts';
 import type { LeafEvent, LeafSubscription } from '../../../sync/index.ts';
 import { MemoryStore } from '../../../sync/store/memory-store.ts';
 import type { SeededRandom } from '../seeded-random.ts';
@@ -88,6 +88,7 @@ export class SimLeaf {
       timers: { after },
       random: random.fork(`process ${++this.#starts}`),
       sha256: nativeSha256,
+      queries: leafQueries,
       onFailure: (error) => {
         if (host.isAlive) complain(`leaf ${this.machine} failed: ${describeError(error)}`);
       },

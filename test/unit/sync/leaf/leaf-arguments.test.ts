@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { createLeaf, MemoryStore } from '../../../../sync/index.ts';
+import { createLeaf, leafQueries, MemoryStore } from '../../../../sync/index.ts';
 import type { LeafCollection, LeafOptions } from '../../../../sync/index.ts';
+import { NO_QUERIES } from '../../../../sync/leaf/leaf-query.ts';
 import { LeafWorld, putOnLeaf, shownOn } from './leaf-fixture.ts';
 
 let world: LeafWorld;
@@ -16,17 +17,21 @@ const transport: LeafOptions['transport'] = { dial: () => Promise.reject(new Err
 
 /** As a program that no compiler has checked. */
 function open(options: unknown): Promise<unknown> {
-  const rest = typeof options === 'object' ? { urls: 'http://a', subscribe: [APP], transport, ...options } : options;
+  const rest =
+    typeof options === 'object'
+      ? { urls: 'http://a', subscribe: [APP], transport, store: new MemoryStore(), queries: leafQueries, ...options }
+      : options;
   return createLeaf(rest as LeafOptions);
 }
 
 test.each<readonly [string, unknown, string, string?]>([
-  ['nothing', undefined, 'urls', 'SYNC_CONFIG_INVALID'],
+  ['nothing', undefined, 'store', 'SYNC_CONFIG_INVALID'],
   ['no address', { urls: [] }, 'urls'],
   ['an empty address', { urls: ['http://a', ''] }, 'urls'],
   ['a number as address', { urls: 5 }, 'urls'],
   ['a token that is none', { token: 5 }, 'token'],
   ['a token that is too long', { token: 'x'.repeat(257) }, 'token'],
+  ['no store', { store: undefined }, 'store'],
   ['a path as store', { store: '/data' }, 'store'],
   ['a store that is not open yet', { store: Promise.resolve(new MemoryStore()) }, 'store'],
   ['a transport that is none', { transport: {} }, 'transport'],
@@ -54,6 +59,18 @@ test.each<readonly [string, unknown, string, string?]>([
 test('[LF42] a filter that no query could have is refused before anything is asked for with it', async () => {
   for (const filter of [5, null, { $nope: 1 }, { a: { $gt: 1, $nope: 2 } }])
     await expect(open({ subscribe: [{ ...APP, filter }] })).rejects.toMatchObject({ code: 'SYNC_QUERY_INVALID' });
+});
+
+test('[LF65] a leaf that was given no queries refuses filters and orders, and says what is missing', async () => {
+  const refusal = { code: 'SYNC_CONFIG_INVALID', details: { field: 'queries' } };
+  await expect(open({ queries: undefined, subscribe: [{ ...APP, filter: {} }] })).rejects.toMatchObject(refusal);
+  const { leaf } = await world.leaf({ nodes: ['nowhere'], queries: NO_QUERIES });
+  const todos = leaf.collection('app', 'todos');
+  for (const query of [{ filter: {} }, { sort: {} }])
+    expect(() => todos.query(query)).toThrow(expect.objectContaining(refusal));
+  await todos.put('t2', {});
+  await todos.put('t1', {});
+  expect(todos.query({ limit: 1 }).map(({ id }) => id)).toEqual(['t1']);
 });
 
 test('[LF42] what a leaf is called with is checked, and nothing has changed', async () => {

@@ -4,7 +4,7 @@
  */
 import { AtollError } from '../../../../crdt/index.ts';
 import type { JsonObject } from '../../../../crdt/index.ts';
-import { Leaf, LeafHost, MemoryStore, SyncError } from '../../../../sync/index.ts';
+import { Leaf, LeafHost, leafQueries, MemoryStore, SyncError } from '../../../../sync/index.ts';
 import type {
   Channel,
   Dialer,
@@ -109,6 +109,7 @@ export class LeafWorld {
       timers: time,
       random: seededRandom(this.#seed++),
       sha256: portableSha256,
+      queries: leafQueries,
       ...options,
       store,
     });

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { JsonObject } from '../../../../crdt/index.ts';
-import { MemoryStore, StorageError } from '../../../../sync/index.ts';
+import { leafQueries, MemoryStore, StorageError } from '../../../../sync/index.ts';
 import type { Clock } from '../../../../sync/index.ts';
 import { LeafTable } from '../../../../sync/leaf/leaf-table.ts';
 import { LeafWorld, putOn, putOnLeaf, readOn, shownOn, TODOS } from './leaf-fixture.ts';
@@ -82,7 +82,7 @@ test('[LF1] documents that are not in memory are read when they are used', async
 
 test('[LF1] of a thousand documents that were used, a few stay in memory', async () => {
   const store = new MemoryStore();
-  const table = await LeafTable.open(store);
+  const table = await LeafTable.open(store, leafQueries);
   const held = table.collection('app', 'todos');
   const ids = Array.from({ length: 1000 }, (_, i) => `t${i}`);
   for (const id of ids) await table.use(held, id, (document) => table.touch(document));
