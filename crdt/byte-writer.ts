@@ -80,6 +80,11 @@ export class ByteWriter {
   /** Writes bytes as lib0 `any`. */
   binary(bytes: Uint8Array): void {
     this.uint8(116);
+    this.bytes(bytes);
+  }
+
+  /** Writes bytes after their number. */
+  bytes(bytes: Uint8Array): void {
     this.varUint(bytes.length);
     this.raw(bytes);
   }

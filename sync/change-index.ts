@@ -5,7 +5,6 @@
  * document vector is in the log or in the index. An entry whose document has moved on is *stale*, and removed when met.
  */
 import { decodeBatchHeader, recordNames } from './batch.ts';
-import type { DocumentVector } from './document-record.ts';
 import type { OriginId } from './engine.ts';
 import { changeKey, changeOf, documentOfName, logRange } from './key.ts';
 import type { StoreEntry, StoreOperation } from './port.ts';
@@ -28,7 +27,11 @@ interface Readable {
 }
 
 /** What has to be in the index when no batch of the log says it: every origin that a document names. */
-export function indexDocument(db: number, viewKey: Uint8Array, vector: DocumentVector): StoreOperation[] {
+export function indexDocument(
+  db: number,
+  viewKey: Uint8Array,
+  vector: Iterable<readonly [OriginId, number]>,
+): StoreOperation[] {
   const value = viewKey.subarray(5);
   return [...vector].map(([origin, seq]) => ({ type: 'put', key: changeKey(db, origin, seq), value }));
 }

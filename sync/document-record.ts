@@ -143,6 +143,35 @@ export function decodeView(bytes: Uint8Array): ViewRecord {
   });
 }
 
+/** The view of a document that was written once, as far as it has to be read to move it elsewhere. */
+export interface FirstView {
+  readonly stamp: number;
+  readonly origin: number;
+  readonly seq: number;
+  /** A part of the view. */
+  readonly json: Uint8Array;
+}
+
+/** Null when it is no such view, or cannot be read: to decode it says why. */
+export function readFirstView(bytes: Uint8Array): FirstView | null {
+  if (bytes[0] !== FORMAT || bytes[1] !== (FLAG_EXISTS | FLAG_FIRST | FLAG_COUNTED)) return null;
+  try {
+    const decoder = decoding.createDecoder(bytes);
+    decoder.pos = 2 + ELEMENT_BYTES;
+    const stamp = decoding.readVarUint(decoder);
+    const conflicts = decoding.readVarUint(decoder);
+    const origins = decoding.readVarUint(decoder);
+    if (conflicts !== 0 || origins !== 1) return null;
+    const origin = decoding.readVarUint(decoder);
+    const seq = decoding.readVarUint(decoder);
+    const json = decoding.readVarUint8Array(decoder);
+    const updates = decoding.readVarUint(decoder);
+    return updates === 0 && !decoding.hasContent(decoder) ? { stamp, origin, seq, json } : null;
+  } catch {
+    return null;
+  }
+}
+
 /** What readers see of a view, without the rest of it; null when it cannot be read or there is no document, or no JSON in it. */
 export function contentOfView(bytes: Uint8Array): { readonly json: Uint8Array; readonly element: Uint8Array } | null {
   const element = elementOfView(bytes);

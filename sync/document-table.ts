@@ -30,7 +30,7 @@ import { StorageError } from './errors.ts';
 import { contentOfSlot, countedIn, durableVersionOf, noteConflicts } from './durable-version.ts';
 import type { SealedDocuments } from './sealed-documents.ts';
 import { PlacedDocuments } from './placed-documents.ts';
-import type { PlaceableRow } from './placed-documents.ts';
+import type { PlaceableView } from './placed-documents.ts';
 import { digestKey, rangeOf, statsCollectionOf, statsKey, viewKey } from './key.ts';
 import { KnownNames } from './known-names.ts';
 import { isLate, LATE_BYTES_MIN, LateViews, readLateNames } from './late-views.ts';
@@ -175,17 +175,15 @@ export class DocumentTable {
   }
 
   /** May a document be placed, without being opened: does certainly nobody have it here? */
-  mayPlace({ collection, id }: DocumentName): boolean {
-    const name = `${collection}\0${id}`;
+  mayPlace(name: string, viewKey: Uint8Array): boolean {
     if (this.watchers.has(name) || this.#slotOf(name) !== undefined) return false;
-    return this.#names.lacks(viewKey(this.#db, collection, id).subarray(5));
+    return this.#names.lacks(viewKey.subarray(5));
   }
 
   /** See `PlacedDocuments.place`. */
-  place(row: PlaceableRow): Uint8Array {
-    const key = this.placed.place(row);
-    this.#names.add(key.subarray(5));
-    return key;
+  place(name: string, view: PlaceableView): void {
+    this.placed.place(name, view);
+    this.#names.add(view.key.subarray(5));
   }
 
   #load(slot: DocumentSlot): void {
@@ -373,13 +371,14 @@ export class DocumentTable {
       count(this.#statsOf(slot.collection, stats), slot.durable, version);
     }
     const placed = this.placed.seal();
-    for (const { put, element, collection, id, json } of placed) {
+    for (const document of placed) {
+      const { put, collection, json } = document;
       operations.push(put);
-      this.sums.replace(put.key.subarray(5), null, element);
+      this.sums.replace(put.key.subarray(5), null, document.element);
       const sums = this.#statsOf(collection, stats);
       sums.documents++;
       sums.bytes += json.length;
-      if (this.#indexes.follows(collection)) this.#indexes.change(collection, id, null, json, true);
+      if (this.#indexes.follows(collection)) this.#indexes.change(collection, document.id, null, json, true);
     }
     for (const collection of this.#corrected) this.#statsOf(collection, stats);
     for (const [collection, sums] of stats) {

@@ -11,6 +11,7 @@ import { ready } from './document-slot.ts';
 import type { DocumentSlot } from './document-slot.ts';
 import type { OriginId } from './engine.ts';
 import type { DocumentName } from './equality.ts';
+import { viewKey } from './key.ts';
 import { OPERATIONS } from './operation.ts';
 
 export class MergedDocuments {
@@ -48,7 +49,9 @@ export class MergedDocuments {
 
   #mayPlace(document: DocumentName): boolean {
     const isPlain = document.collection !== OPERATIONS && this.#database.key !== SYSTEM_KEY;
-    return isPlain && this.#database.parts.table.mayPlace(document);
+    const { db, table } = this.#database.parts;
+    const { collection, id } = document;
+    return isPlain && table.mayPlace(`${collection}\0${id}`, viewKey(db, collection, id));
   }
 
   #open(name: string, { collection, id }: DocumentName): void {
@@ -78,7 +81,9 @@ export class MergedDocuments {
 
   /** Puts a document in its place that has no slot. It leaves with the open group. */
   place({ collection, id, first: content }: FirstRecord, origin: OriginId, seq: number): void {
-    this.#database.parts.table.place({ collection, id, vector: new Map([[origin, seq]]), content });
+    const { table } = this.#database.parts;
+    const view = table.placed.viewOf({ collection, id, vector: new Map([[origin, seq]]), content });
+    table.place(`${collection}\0${id}`, view);
   }
 
   release(): void {

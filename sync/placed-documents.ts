@@ -5,8 +5,8 @@
  */
 import { assert } from '../crdt/index.ts';
 import { computeElement } from './digest.ts';
-import { encodeDocumentVector, encodeView, loadDocument } from './document-record.ts';
-import type { DocumentVector, FirstContent, ViewRecord } from './document-record.ts';
+import { elementOfView, encodeDocumentVector, encodeView, loadDocument, readFirstView } from './document-record.ts';
+import type { DocumentVector, FirstContent, FirstView } from './document-record.ts';
 import type { DocumentSlot, DurableVersion } from './document-slot.ts';
 import { durableVersionOf } from './durable-version.ts';
 import type { DocumentName } from './equality.ts';
@@ -19,47 +19,65 @@ export interface PlaceableRow extends DocumentName {
   readonly content: FirstContent;
 }
 
+/** The same as it is stored. */
+export interface PlaceableView {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+}
+
 /** What of a placed document leaves with the group. */
 export class PlacedDocument implements DocumentName {
+  /** `collection NUL id` */
   readonly name: string;
-  readonly collection: string;
-  readonly id: string;
-  readonly vector: DocumentVector;
   readonly put: StoreOperation & { readonly type: 'put' };
   /** Of who opened it on its way to the disk. */
   slot: DocumentSlot | null = null;
-  readonly #record: PlacedRecord;
+  readonly #view: FirstView;
 
-  constructor({ collection, id, vector }: PlaceableRow, record: PlacedRecord, put: PlacedDocument['put']) {
-    this.name = `${collection}\0${id}`;
-    this.collection = collection;
-    this.id = id;
-    this.vector = vector;
-    this.put = put;
-    this.#record = record;
+  constructor(name: string, { key, value }: PlaceableView) {
+    const view = readFirstView(value);
+    assert(view, 'what is placed was written once');
+    this.name = name;
+    this.put = { type: 'put', key, value };
+    this.#view = view;
+  }
+
+  get collection(): string {
+    return this.name.slice(0, this.name.indexOf('\0'));
+  }
+
+  get id(): string {
+    return this.name.slice(this.name.indexOf('\0') + 1);
+  }
+
+  get vector(): DocumentVector {
+    return new Map([[this.#view.origin, this.#view.seq]]);
   }
 
   get element(): Uint8Array {
-    return this.#record.element;
+    return elementOfView(this.put.value)!;
   }
 
   get json(): Uint8Array {
-    return this.#record.json;
+    return this.#view.json;
   }
 
   /** A copy: what is kept must not keep the whole message in memory. */
   get content(): FirstContent {
-    const [client] = this.vector.keys();
-    return { json: this.json.slice(), stamp: this.#record.modified, client: client! };
+    const { json, stamp, origin } = this.#view;
+    return { json: json.slice(), stamp, client: origin };
   }
 
   /** What readers are shown. */
   get version(): DurableVersion {
-    return durableVersionOf({ ...this.#record, json: this.json.slice() });
+    const json = this.json.slice();
+    const { stamp: modified } = this.#view;
+    return durableVersionOf({
+      ...{ exists: true, element: this.element.slice(), modified, conflicts: 0 },
+      ...{ json, bytes: json.length, isFirst: true, updates: [] },
+    });
   }
 }
-
-type PlacedRecord = Omit<ViewRecord, 'vector'> & { readonly json: Uint8Array };
 
 export interface PlacedDocumentsOptions {
   readonly db: number;
@@ -76,9 +94,7 @@ export class PlacedDocuments {
     this.#options = options;
   }
 
-  /** It leaves with the open group. Returns the key of its view. */
-  place(row: PlaceableRow): Uint8Array {
-    const { collection, id, vector, content } = row;
+  viewOf({ collection, id, vector, content }: PlaceableRow): PlaceableView {
     const { db, sha256, digestSecret } = this.#options;
     const { json, stamp } = content;
     const key = viewKey(db, collection, id);
@@ -94,11 +110,13 @@ export class PlacedDocuments {
       isFirst: true,
       updates: [],
     };
-    const put = { type: 'put', key, value: encodeView(record, version) } as const;
-    const placed = new PlacedDocument(row, record, put);
-    assert(!this.#open.has(placed.name) && !this.#inFlight.has(placed.name), 'a document is placed where none is');
-    this.#open.set(placed.name, placed);
-    return key;
+    return { key, value: encodeView(record, version) };
+  }
+
+  /** It leaves with the open group. */
+  place(name: string, view: PlaceableView): void {
+    assert(!this.#open.has(name) && !this.#inFlight.has(name), 'a document is placed where none is');
+    this.#open.set(name, new PlacedDocument(name, view));
   }
 
   /**

@@ -17,8 +17,8 @@ import type { OriginRegistry } from './ingest.ts';
 import { chunkKey, compareBytes, intentionKey, rangeOf, stageKey, stageOf } from './key.ts';
 import type { StoreEntry } from './port.ts';
 import { takeBackAll } from './operation.ts';
-import { decodeSnapshotOutline } from './snapshot.ts';
 import { SnapshotMerge } from './snapshot-merge.ts';
+import { decodeStagedChunk, stageChunk } from './staged-chunk.ts';
 import { NO_CHAIN, Stage, chainOf, decodeStageRecord, encodeStageRecord, reachOf } from './snapshot-stage.ts';
 import type { Chain, StageRecord } from './snapshot-stage.ts';
 import { dominates, readVector, writeVector } from './version-vector.ts';
@@ -132,11 +132,11 @@ export class SnapshotIntake {
   async #stage(stage: Stage, index: number, bytes: Uint8Array): Promise<void> {
     const { db, commit } = this.#database.parts;
     this.#database.assertOpen();
-    // Its documents are read when they are merged, and not twice.
-    stage.note(index, decodeSnapshotOutline(bytes), bytes.length);
+    const { outline, staged } = stageChunk(this.#database, bytes);
+    stage.note(index, outline, bytes.length);
     const { documents, documentsTotal, record } = stage;
     this.#database.snapshot = { phase: 'receiving', documents, documentsTotal, bytes: stage.bytes };
-    this.#database.extraOperations.push({ type: 'put', key: chunkKey(db, stage.number, index), value: bytes });
+    this.#database.extraOperations.push({ type: 'put', key: chunkKey(db, stage.number, index), value: staged });
     if (record !== null) {
       this.#database.extraOperations.push({
         type: 'put',
@@ -207,7 +207,7 @@ export class SnapshotIntake {
         entry = await this.#firstChunk(stage, indexOf(entry[0]) + 1);
       }
     }
-    const documents = entries.reduce((sum, [, chunk]) => sum + decodeSnapshotOutline(chunk).documents, 0);
+    const documents = entries.reduce((sum, [, chunk]) => sum + documentsIn(chunk), 0);
     return documents > ATOMIC_MERGE_DOCUMENTS_MAX ? null : entries;
   }
 
@@ -316,6 +316,11 @@ export class SnapshotIntake {
       throw commit.fail(cause);
     }
   }
+}
+
+function documentsIn(staged: Uint8Array): number {
+  const { rows, views } = decodeStagedChunk(staged);
+  return rows.length + views.length;
 }
 
 function isHopeless(error: unknown): boolean {

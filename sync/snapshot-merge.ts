@@ -3,36 +3,31 @@
  * Owns how the documents of staged chunks are merged into the database: in portions, because clients wait meanwhile, unless what
  * belongs together must show together. What nobody has here is put in its place without being opened.
  */
-import { SYSTEM_KEY } from './catalog.ts';
 import { indexDocument } from './change-index.ts';
 import { isCorrupt, scanThroughDamage } from './damage-scan.ts';
 import type { Database } from './database.ts';
-import { isFirstContent } from './document-record.ts';
+import { readFirstView } from './document-record.ts';
 import { ready } from './document-slot.ts';
 import type { DocumentSlot } from './document-slot.ts';
 import type { DocumentName } from './equality.ts';
 import { forget } from './forgetting.ts';
 import { isWithin } from './forgotten.ts';
 import type { Holding } from './horizon.ts';
-import { isHeld, learnOrigin, mergeRow } from './ingest.ts';
+import { learnOrigin, mergeRow } from './ingest.ts';
 import type { OriginRegistry } from './ingest.ts';
 import { documentOf, rangeOf, successorOf } from './key.ts';
 import { OPERATIONS, repeatedIn } from './operation.ts';
-import type { PlaceableRow } from './placed-documents.ts';
+import type { PlaceableView } from './placed-documents.ts';
 import type { StoreEntry } from './port.ts';
-import { decodeSnapshotChunk } from './snapshot.ts';
-import type { SnapshotChunk, SnapshotRow } from './snapshot.ts';
+import type { SnapshotRow } from './snapshot.ts';
+import { decodeStagedChunk, rowOfView } from './staged-chunk.ts';
+import type { StagedChunk } from './staged-chunk.ts';
+import { sequenceOf } from './version-vector.ts';
 import { PORTION_DOCUMENTS } from './work-turns.ts';
 
-/** Documents that are not opened cost so much less than others. */
+/** Documents that are not opened, and of which all is ready, cost so much less than others. */
 const PLACED_PER_OPENED = 4;
-
-/** Documents that are merged in one go. */
-interface Portion {
-  readonly opened: readonly SnapshotRow[];
-  /** Not opened, unless somebody else does before. */
-  readonly placeable: readonly PlaceableRow[];
-}
+const utf8 = new TextDecoder();
 
 export class SnapshotMerge {
   readonly #database: Database;
@@ -59,19 +54,19 @@ export class SnapshotMerge {
    * @param donor - The vector of who gave it.
    */
   async merge([key, bytes]: StoreEntry, donor: Holding): Promise<number> {
-    const chunk = decodeSnapshotChunk(bytes);
+    const chunk = decodeStagedChunk(bytes);
+    const { rows, views } = chunk;
     await this.#forgetAbsentees(chunk, donor);
     this.#learn([chunk]);
-    const leave = (): void => void this.#database.extraOperations.push({ type: 'del', key });
-    let durable = Promise.resolve();
-    let rest = chunk.rows;
-    do {
-      const portion = this.#portionOf(rest);
-      rest = rest.slice(portion.opened.length + portion.placeable.length);
-      ({ durable } = await this.#mergePortion(portion, donor, rest.length === 0 ? leave : () => {}));
-    } while (rest.length > 0);
-    await durable;
-    return chunk.rows.length;
+    const taken: SnapshotRow[] = [];
+    for (const portion of portionsOf(views, PORTION_DOCUMENTS * PLACED_PER_OPENED)) {
+      taken.push(...(await this.#placePortion(portion)));
+    }
+    for (const portion of portionsOf([...taken, ...rows], PORTION_DOCUMENTS)) await this.#mergePortion(portion, donor);
+    // What was merged last is in the open group, or was durable before.
+    this.#database.extraOperations.push({ type: 'del', key });
+    await this.#database.parts.commit.join(this.#database);
+    return rows.length + views.length;
   }
 
   /**
@@ -81,8 +76,8 @@ export class SnapshotMerge {
    */
   async mergeAtOnce(entries: readonly StoreEntry[], donor: Holding, alongside: () => void): Promise<void> {
     const { table, commit, turns } = this.#database.parts;
-    const chunks = entries.map(([, bytes]) => decodeSnapshotChunk(bytes));
-    const rows = chunks.flatMap((chunk) => chunk.rows);
+    const chunks = entries.map(([, bytes]) => decodeStagedChunk(bytes));
+    const rows = chunks.flatMap((chunk) => [...chunk.rows, ...chunk.views.map(rowOfView)]);
     const gone: DocumentName[] = [];
     for (const chunk of chunks) gone.push(...(await this.#absenteesOf(chunk)));
     const slots = await this.#acquire([...rows, ...gone]);
@@ -100,56 +95,43 @@ export class SnapshotMerge {
     }
   }
 
-  /** The first of these documents, as many as are merged in one go. */
-  #portionOf(rows: readonly SnapshotRow[]): Portion {
-    const opened: SnapshotRow[] = [];
-    const placeable: PlaceableRow[] = [];
-    for (const row of rows) {
-      if (weightOf({ opened, placeable }) >= PORTION_DOCUMENTS) break;
-      const { content } = row;
-      if (isFirstContent(content) && this.#isPlaceable(row)) placeable.push({ ...row, content });
-      else opened.push(row);
-    }
-    return { opened, placeable };
-  }
-
-  /**
-   * Resolves when they are merged, with what waits until they are durable.
-   *
-   * @param alongside - Runs at the moment when all are: what it changes is in the commit of the last.
-   */
-  async #mergePortion(portion: Portion, donor: Holding, alongside: () => void): Promise<{ durable: Promise<void> }> {
-    const { table, commit, turns, log, db } = this.#database.parts;
-    const slots = await this.#acquire(portion.opened);
-    const left: SnapshotRow[] = [];
-    let durable: Promise<void>;
+  /** Resolves when the documents are in the open group. */
+  async #mergePortion(rows: readonly SnapshotRow[], donor: Holding): Promise<void> {
+    const { table, turns } = this.#database.parts;
+    const slots = await this.#acquire(rows);
     try {
-      await turns.next('snapshot', weightOf(portion));
+      await turns.next('snapshot', rows.length);
       this.#database.assertOpen();
-      durable = commit.join(this.#database);
-      // Who waits for the last of a chunk hears of a failure.
-      durable.catch(() => undefined);
-      this.#mergeInto(slots, portion.opened, donor);
-      for (const row of portion.placeable) {
-        // Somebody may have opened it meanwhile.
-        if (!this.#isPlaceable(row)) left.push(row);
-        else if (!isHeld(row.vector, log.durableVector)) {
-          const key = table.place(row);
-          this.#database.extraOperations.push(...indexDocument(db, key, row.vector));
-        }
-      }
-      if (left.length === 0) alongside();
+      this.#join();
+      this.#mergeInto(slots, rows, donor);
     } finally {
       for (const slot of slots) table.release(slot);
     }
-    if (left.length > 0) return this.#mergePortion({ opened: left, placeable: [] }, donor, alongside);
-    return { durable };
   }
 
-  /** Does nobody have it here, for certain, and is nothing but the document made from it? */
-  #isPlaceable(row: DocumentName): boolean {
-    const isPlain = row.collection !== OPERATIONS && this.#database.key !== SYSTEM_KEY;
-    return isPlain && this.#database.parts.table.mayPlace(row);
+  /** Puts documents in their place that nobody has here, for certain. Resolves to the others, when these are in the open group. */
+  async #placePortion(views: readonly PlaceableView[]): Promise<readonly SnapshotRow[]> {
+    const { table, turns, log, db } = this.#database.parts;
+    await turns.next('snapshot', Math.ceil(views.length / PLACED_PER_OPENED), views.length);
+    this.#database.assertOpen();
+    this.#join();
+    const taken: SnapshotRow[] = [];
+    for (const view of views) {
+      const { key, value } = view;
+      const name = utf8.decode(key.subarray(5));
+      const { origin, seq } = readFirstView(value)!;
+      if (!table.mayPlace(name, key)) taken.push(rowOfView(view));
+      else if (seq > sequenceOf(log.durableVector, origin)) {
+        table.place(name, view);
+        this.#database.extraOperations.push(...indexDocument(db, key, [[origin, seq]]));
+      }
+    }
+    return taken;
+  }
+
+  /** Who waits for the last of a chunk hears of a failure. */
+  #join(): void {
+    this.#database.parts.commit.join(this.#database).catch(() => undefined);
   }
 
   #mergeInto(slots: readonly DocumentSlot[], rows: readonly SnapshotRow[], donor: Holding): void {
@@ -162,7 +144,7 @@ export class SnapshotMerge {
     });
   }
 
-  #learn(chunks: readonly SnapshotChunk[]): void {
+  #learn(chunks: readonly StagedChunk[]): void {
     const { extraOperations, parts } = this.#database;
     for (const { begin, origins } of chunks) {
       if (begin !== null) extraOperations.push(...parts.forgotten.join(begin.forgotten));
@@ -187,7 +169,7 @@ export class SnapshotMerge {
     }
   }
 
-  async #forgetAbsentees(chunk: SnapshotChunk, donor: Holding): Promise<void> {
+  async #forgetAbsentees(chunk: StagedChunk, donor: Holding): Promise<void> {
     const { table, turns } = this.#database.parts;
     const slots = await this.#acquire(await this.#absenteesOf(chunk));
     try {
@@ -207,11 +189,11 @@ export class SnapshotMerge {
   }
 
   /** Documents that are here and not at the donor, within what a chunk speaks of. */
-  async #absenteesOf({ presence, rows }: SnapshotChunk): Promise<readonly DocumentName[]> {
+  async #absenteesOf({ presence, rows, views }: StagedChunk): Promise<readonly DocumentName[]> {
     if (presence === null) return [];
     const { after, upTo, names } = presence;
     const { store, db } = this.#database.parts;
-    const present = new Set([...names, ...rows].map(nameOf));
+    const present = new Set([...names, ...rows, ...views.map(({ key }) => documentOf(key))].map(nameOf));
     const all = rangeOf('j', db);
     const keyOf = (name: Uint8Array): Uint8Array => successorOf(Uint8Array.of(...all.gte, ...name));
     const gte = after.length === 0 ? all.gte : keyOf(after);
@@ -227,9 +209,8 @@ export class SnapshotMerge {
   }
 }
 
-/** How many opened documents cost as much. */
-function weightOf({ opened, placeable }: Portion): number {
-  return opened.length + Math.ceil(placeable.length / PLACED_PER_OPENED);
+function* portionsOf<T>(all: readonly T[], size: number): Generator<readonly T[]> {
+  for (let start = 0; start < all.length; start += size) yield all.slice(start, start + size);
 }
 
 function nameOf({ collection, id }: DocumentName): string {

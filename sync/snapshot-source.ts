@@ -8,8 +8,8 @@ import { changesAfter } from './change-index.ts';
 import type { Change } from './change-index.ts';
 import { isCorrupt } from './damage-scan.ts';
 import type { Database } from './database.ts';
-import { contentOf, isFirstContent } from './document-record.ts';
-import type { DocumentContent, DocumentVector } from './document-record.ts';
+import { contentOf, decodeView, readFirstView } from './document-record.ts';
+import type { DocumentVector, FirstView } from './document-record.ts';
 import type { HeldPart, OriginId, SnapshotSource } from './engine.ts';
 import type { OriginRegistry } from './ingest.ts';
 import { isWithin } from './forgotten.ts';
@@ -21,7 +21,7 @@ import { expand, wholeOf } from './lineage.ts';
 import { removeEntries } from './log-cutter.ts';
 import type { StoreSnapshot } from './port.ts';
 import { readDocuments } from './stored-document.ts';
-import { encodeSnapshotChunk } from './snapshot.ts';
+import { SnapshotRows, encodeChunkOf } from './snapshot.ts';
 import type { SnapshotOptions } from './snapshot-options.ts';
 import type { SnapshotRow } from './snapshot.ts';
 import type { VectorEntry, VersionVector } from './version-vector.ts';
@@ -60,28 +60,34 @@ interface Giving {
   readonly forgotten: ForgottenVector;
 }
 
+/** Of a document: a vector, or what there is of one. */
+type Version = Iterable<readonly [OriginId, number]>;
+
 /** A document to be sent, or `null` for a look at one that is not; and its name, where they come in the order of names. */
 interface Step {
-  readonly row: SnapshotRow | null;
+  readonly row: SnapshotRow | FirstView | null;
   readonly until: Uint8Array;
 }
 
 /** What the next chunk will hold. */
 class Filling {
-  rows: SnapshotRow[] = [];
-  names: { collection: string; id: string }[] = [];
-  bytes = 0;
+  readonly rows: SnapshotRows = new SnapshotRows();
+  readonly names: { collection: string; id: string }[] = [];
+  #nameBytes = 0;
   passed = 0;
+
+  get bytes(): number {
+    return this.rows.bytes + this.#nameBytes;
+  }
 
   add({ row, until }: Step, isPruning: boolean): void {
     this.passed++;
     if (row !== null) {
-      this.rows.push(row);
-      this.bytes += row.id.length + row.collection.length;
-      this.bytes += bytesOf(row.content);
+      if ('json' in row) this.rows.addView(until, row);
+      else this.rows.add(row);
     } else if (isPruning) {
       this.names.push(documentOfName(until));
-      this.bytes += until.length + 2;
+      this.#nameBytes += until.length + 2;
     }
   }
 }
@@ -120,7 +126,7 @@ async function* snapshotChunks(giving: Giving, registry: OriginRegistry): AsyncG
   const isScan = changes === null;
   const begin = { vector, continues: held.length > 0, documents: changes ?? database.documents, forgotten };
   const origins = ownersOf(giving.adopted.keys(), registry);
-  yield encodeSnapshotChunk({ begin, until: NO_NAME, presence: null, origins, rows: [] });
+  yield encodeChunkOf({ begin, until: NO_NAME, presence: null, origins }, new SnapshotRows());
   let filling = new Filling();
   let after: Uint8Array = NO_NAME;
   let last: Uint8Array = NO_NAME;
@@ -129,8 +135,7 @@ async function* snapshotChunks(giving: Giving, registry: OriginRegistry): AsyncG
     const presence = isPruning ? { after, upTo, names } : null;
     filling = new Filling();
     after = upTo;
-    const named = new Set(rows.flatMap((row) => [...row.vector.keys()]));
-    return encodeSnapshotChunk({ begin: null, until, presence, origins: ownersOf(named, registry), rows });
+    return encodeChunkOf({ begin: null, until, presence, origins: ownersOf(rows.origins, registry) }, rows);
   };
   for await (const steps of isScan ? scanRows(giving) : changedRows(giving)) {
     for (const step of steps) {
@@ -140,14 +145,18 @@ async function* snapshotChunks(giving: Giving, registry: OriginRegistry): AsyncG
       yield chunk(last, last);
     }
   }
-  if (filling.rows.length > 0 || isPruning) yield chunk(last, NO_NAME);
+  if (filling.rows.count > 0 || isPruning) yield chunk(last, NO_NAME);
 }
 
 /** Every document, in the order of keys. */
 async function* scanRows(giving: Giving): AsyncGenerator<readonly Step[]> {
   for await (const documents of readDocuments(giving.view, giving.database.parts.db)) {
-    yield documents.map(({ key, record, base }) => {
+    yield documents.map(({ key, view, base }) => {
       const until = key.subarray(5);
+      // To decode what is passed on as it is stored costs more than all the rest.
+      const first = readFirstView(view);
+      if (first !== null) return { row: isHeld(giving, until, [[first.origin, first.seq]]) ? null : first, until };
+      const record = decodeView(view);
       const { vector } = record;
       if (isHeld(giving, until, vector)) return { row: null, until };
       return { row: { ...documentOf(key), vector, content: contentOf(record, base) }, until };
@@ -156,7 +165,7 @@ async function* scanRows(giving: Giving): AsyncGenerator<readonly Step[]> {
 }
 
 /** The receiver has this version of a document, in its database or aside. */
-function isHeld({ since, held }: Giving, name: Uint8Array, version: DocumentVector): boolean {
+function isHeld({ since, held }: Giving, name: Uint8Array, version: Version): boolean {
   if (isCovered(version, since)) return true;
   return held.some(({ until, has }) => compareBytes(name, until) <= 0 && isCovered(version, since, has));
 }
@@ -243,13 +252,9 @@ async function countUpTo({ database, view, vector, since }: Giving, changesMax: 
   return changes;
 }
 
-function isCovered(document: DocumentVector, ...holdings: readonly Holding[]): boolean {
-  for (const [origin, seq] of document) if (holdings.every((has) => (has.get(origin) ?? 0) < seq)) return false;
+function isCovered(version: Version, ...holdings: readonly Holding[]): boolean {
+  for (const [origin, seq] of version) if (holdings.every((has) => (has.get(origin) ?? 0) < seq)) return false;
   return true;
-}
-
-function bytesOf(content: DocumentContent): number {
-  return isFirstContent(content) ? content.json.length : content.reduce((sum, part) => sum + part.length, 0);
 }
 
 function ownersOf(origins: Iterable<OriginId>, registry: OriginRegistry): Map<OriginId, string> {

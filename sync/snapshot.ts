@@ -9,8 +9,9 @@
  */
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
+import { ByteWriter } from '../crdt/index.ts';
 import { encodeDocumentVector, isFirstContent, readDocumentVector } from './document-record.ts';
-import type { DocumentContent, DocumentVector } from './document-record.ts';
+import type { DocumentContent, DocumentVector, FirstView } from './document-record.ts';
 import type { OriginId } from './engine.ts';
 import { SyncError } from './errors.ts';
 import type { ForgottenVector } from './forgotten.ts';
@@ -60,12 +61,80 @@ export interface SnapshotChunk {
   readonly rows: readonly SnapshotRow[];
 }
 
-/** What is known of a chunk without reading its rows. */
+/** What a chunk says besides its rows. */
 export interface SnapshotOutline extends Omit<SnapshotChunk, 'rows'> {
   readonly documents: number;
 }
 
-export function encodeSnapshotChunk({ begin, until, presence, origins, rows }: SnapshotChunk): Uint8Array {
+/** Rows on their way into a chunk: encoded as they are found. */
+export class SnapshotRows {
+  readonly #writer = new ByteWriter();
+  /** Named in them. */
+  readonly origins: Set<OriginId> = new Set<OriginId>();
+  count = 0;
+  /** About so many. */
+  bytes = 0;
+
+  add({ collection, id, vector, content }: SnapshotRow): void {
+    this.#writer.string(collection);
+    this.#writer.string(id);
+    this.#writer.raw(encodeDocumentVector(vector));
+    for (const origin of vector.keys()) this.origins.add(origin);
+    this.#note(collection.length + id.length);
+    if (isFirstContent(content)) return this.#addFirst(content.stamp, content.json);
+    this.#writer.varUint(content.length);
+    for (const part of content) this.#addBytes(part);
+  }
+
+  /**
+   * The row of a document that was written once.
+   *
+   * @param name - `collection NUL id`
+   */
+  addView(name: Uint8Array, { origin, seq, stamp, json }: FirstView): void {
+    const end = name.indexOf(0);
+    this.#writer.bytes(name.subarray(0, end));
+    this.#writer.bytes(name.subarray(end + 1));
+    this.#writer.varUint(1);
+    this.#writer.varUint(origin);
+    this.#writer.varUint(seq);
+    this.origins.add(origin);
+    this.#note(name.length);
+    this.#addFirst(stamp, json);
+  }
+
+  #addFirst(stamp: number, json: Uint8Array): void {
+    this.#writer.varUint(0);
+    this.#writer.varUint(stamp);
+    this.#addBytes(json);
+  }
+
+  #addBytes(bytes: Uint8Array): void {
+    this.#writer.bytes(bytes);
+    this.bytes += bytes.length;
+  }
+
+  #note(nameLength: number): void {
+    this.count++;
+    this.bytes += nameLength;
+  }
+
+  /** They are handed out once. */
+  encode(): Uint8Array {
+    return this.#writer.take();
+  }
+}
+
+export function encodeSnapshotChunk({ rows, ...head }: SnapshotChunk): Uint8Array {
+  const encoded = new SnapshotRows();
+  for (const row of rows) encoded.add(row);
+  return encodeChunkOf(head, encoded);
+}
+
+export function encodeChunkOf(
+  { begin, until, presence, origins }: Omit<SnapshotChunk, 'rows'>,
+  rows: SnapshotRows,
+): Uint8Array {
   const encoder = encoding.createEncoder();
   encoding.writeUint8(encoder, FORMAT);
   encoding.writeUint8(encoder, begin === null ? 0 : 1);
@@ -82,25 +151,9 @@ export function encodeSnapshotChunk({ begin, until, presence, origins, rows }: S
     encoding.writeVarUint(encoder, origin);
     encoding.writeVarString(encoder, nodeId);
   }
-  encoding.writeVarUint(encoder, rows.length);
-  for (const row of rows) {
-    encoding.writeVarString(encoder, row.collection);
-    encoding.writeVarString(encoder, row.id);
-    encoding.writeUint8Array(encoder, encodeDocumentVector(row.vector));
-    writeContent(encoder, row.content);
-  }
+  encoding.writeVarUint(encoder, rows.count);
+  encoding.writeUint8Array(encoder, rows.encode());
   return encoding.toUint8Array(encoder);
-}
-
-function writeContent(encoder: encoding.Encoder, content: DocumentContent): void {
-  if (isFirstContent(content)) {
-    encoding.writeVarUint(encoder, 0);
-    encoding.writeVarUint(encoder, content.stamp);
-    encoding.writeVarUint8Array(encoder, content.json);
-    return;
-  }
-  encoding.writeVarUint(encoder, content.length);
-  for (const part of content) encoding.writeVarUint8Array(encoder, part);
 }
 
 /** @throws SyncError `SYNC_BATCH_MALFORMED` */
@@ -112,11 +165,6 @@ export function decodeSnapshotChunk(bytes: Uint8Array): SnapshotChunk {
     for (let i = 0; i < documents; i++) rows.push(readRow(decoder));
     return { ...outline, rows };
   });
-}
-
-/** @throws SyncError `SYNC_BATCH_MALFORMED`, of what it reads */
-export function decodeSnapshotOutline(bytes: Uint8Array): SnapshotOutline {
-  return guard(() => readOutline(decoding.createDecoder(bytes)));
 }
 
 function guard<T>(decode: () => T): T {

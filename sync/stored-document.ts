@@ -3,21 +3,20 @@
  * Owns reading the documents of a database in key order. Views and bases lie in two ranges with the same order, and are read side
  * by side.
  */
-import { decodeView } from './document-record.ts';
-import type { ViewRecord } from './document-record.ts';
 import { compareBytes, rangeOf } from './key.ts';
 import type { Store, StoreEntry } from './port.ts';
 
 export interface DocumentOnStore {
   /** Of the view. */
   readonly key: Uint8Array;
-  readonly record: ViewRecord;
-  /** For `statePartsOf`. */
+  /** Encoded: most are passed on without being decoded. */
+  readonly view: Uint8Array;
+  /** For `contentOf`. */
   readonly base: Uint8Array | undefined;
 }
 
 /**
- * All documents, as many at a time as the store gives: a turn for each would cost more than to decode it.
+ * All documents, as many at a time as the store gives: a turn for each would cost more than to read it.
  *
  * @param store - A snapshot, unless nothing is written meanwhile: the two ranges must show one moment.
  */
@@ -29,9 +28,9 @@ export async function* readDocuments(
   try {
     for await (const views of store.range(rangeOf('j', db))) {
       const documents: DocumentOnStore[] = [];
-      for (const [key, value] of views) {
+      for (const [key, view] of views) {
         while (bases.isBefore(key)) await bases.read();
-        documents.push({ key, record: decodeView(value), base: bases.of(key) });
+        documents.push({ key, view, base: bases.of(key) });
       }
       yield documents;
     }

@@ -18,7 +18,10 @@ export const PATIENCE_MS = 5;
 
 interface Waiting {
   readonly kind: WorkKind;
+  /** In documents that have to be opened. */
   readonly documents: number;
+  /** Of which it really is. */
+  readonly merged: number;
   readonly begin: () => void;
 }
 
@@ -52,10 +55,14 @@ export class WorkTurns {
     }
   }
 
-  /** Resolves when a portion of work may be begun, in one go. */
-  next(kind: WorkKind, documents: number): Promise<void> {
+  /**
+   * Resolves when a portion of work may be begun, in one go.
+   *
+   * @param merged - Documents, where some cost less than others and count for less.
+   */
+  next(kind: WorkKind, documents: number, merged: number = documents): Promise<void> {
     return new Promise((begin) => {
-      this.#waiting[kind].push({ kind, documents, begin });
+      this.#waiting[kind].push({ kind, documents, merged, begin });
       if (!this.#isGiving) void this.#give();
     });
   }
@@ -64,9 +71,9 @@ export class WorkTurns {
     this.#isGiving = true;
     while (KINDS.some((kind) => this.#waiting[kind].length > 0)) {
       if (this.#documents >= PORTION_DOCUMENTS) await this.#waitForClients();
-      const { kind, documents, begin } = this.#take();
+      const { kind, documents, merged, begin } = this.#take();
       this.#documents += documents;
-      if (kind !== 'upkeep') this.merged += documents;
+      if (kind !== 'upkeep') this.merged += merged;
       begin();
       await this.#turn();
     }

@@ -348,10 +348,10 @@ test('[AE34] what a snapshot puts in place shows when it is durable, and who ope
   // The first documents are placed, and their commit is under way.
   const mayPlace = table.mayPlace.bind(table);
   let placed = '';
-  table.mayPlace = (name) => {
-    const may = mayPlace(name);
+  table.mayPlace = (name, key) => {
+    const may = mayPlace(name, key);
     if (may && placed === '') {
-      placed = name.id;
+      placed = name.slice(name.indexOf('\0') + 1);
       isHolding = true;
     }
     return may;
