@@ -12,7 +12,7 @@ const MEMORY_LEVEL_MAX = 8;
 const LOOK_AHEAD_BYTES = 262;
 
 export const zlibCompressor: Compressor = {
-  deflate: (bytes) => deflateRawSync(bytes, { level: 6, ...memoryFor(bytes.length) }),
+  deflate: (bytes) => deflateRawSync(bytes, { level: 3, ...memoryFor(bytes.length) }),
   inflate: (bytes, bytesMax) => inflateRawSync(bytes, { maxOutputLength: bytesMax }),
 };
 

@@ -4,6 +4,7 @@
  * as documents. Estimated from a sample, so that the answer does not cost what it saves.
  */
 import { decodeBatch } from './batch.ts';
+import type { Batch } from './batch.ts';
 import type { Database } from './database.ts';
 import type { OriginId } from './engine.ts';
 import { isWithin } from './forgotten.ts';
@@ -11,8 +12,10 @@ import { logRange, viewKey } from './key.ts';
 import { wholeOf } from './lineage.ts';
 import { sequenceOf } from './version-vector.ts';
 
-/** Batches looked at, over all origins. */
-const BATCHES_SAMPLED = 32;
+/** Places in the log that are looked at, over all origins. */
+const PROBES = 32;
+/** Records read at each: of few nothing would come twice, however few documents they are of. */
+const PROBE_RECORDS = 48;
 /** Documents whose size is looked at. */
 const DOCUMENTS_SAMPLED = 32;
 /** Documents must cost at most this share of the records, because the estimate may be wrong and the log streams. */
@@ -43,7 +46,7 @@ export async function prefersDocuments(database: Database, since: (origin: Origi
   if (missing === 0) return false;
   for (const [origin, { seq }] of wholeOf(log.durableVector)) {
     const from = Math.max(since(origin), log.floorOf(origin).seq);
-    const probes = Math.ceil(((seq - from) / missing) * BATCHES_SAMPLED);
+    const probes = Math.ceil(((seq - from) / missing) * PROBES);
     for (let i = 0; i < probes; i++) await probe(database, origin, from + ((seq - from) * i) / probes, sample);
   }
   if (sample.keys.length === 0) return false;
@@ -54,13 +57,23 @@ export async function prefersDocuments(database: Database, since: (origin: Origi
   return estimateDocuments(sample, missing) * documentBytes <= recordsBytes * SHARE_MAX;
 }
 
-/** The share of documents met once is about the probability that the next record is of a document not met yet (Good–Turing). */
+/**
+ * Documents in as many records, by those that were met once and those that were met twice: how many there are that were not met (Chao),
+ * and how many of these will be (Shen).
+ */
 function estimateDocuments({ records, documents }: Sample, missing: number): number {
-  const once = [...documents.values()].filter((times) => times === 1).length;
-  return documents.size + (once / records) * Math.max(0, missing - records);
+  let [once, twice] = [0, 0];
+  for (const times of documents.values()) {
+    if (times === 1) once++;
+    else if (times === 2) twice++;
+  }
+  const unmet = (once * (once - 1)) / (2 * (twice + 1));
+  if (unmet === 0) return documents.size;
+  const chance = once / (records * unmet + once);
+  return documents.size + unmet * (1 - (1 - chance) ** Math.max(0, missing - records));
 }
 
-/** Takes the first batch after a position into the sample. */
+/** Takes batches after a position into the sample, the first one at least. */
 async function probe(
   { parts: { store, db, log } }: Database,
   origin: OriginId,
@@ -68,22 +81,35 @@ async function probe(
   into: Sample,
 ): Promise<void> {
   const end = sequenceOf(log.durableVector, origin) + 1;
-  for await (const entries of store.range({ ...logRange(db, origin, Math.floor(position) + 1, end), limit: 1 })) {
-    for (const [, value] of entries) {
-      const batch = decodeBatch(value);
-      // Two positions may lead to one large batch, whose documents are not met twice by that.
-      const name = `${origin}:${batch.firstSeq}`;
-      if (into.batches.has(name)) continue;
-      into.batches.add(name);
-      into.records += batch.count;
-      into.bytes += value.length;
-      for (const record of batch.records) {
-        if (record.kind !== 'update') continue;
-        const { collection, id } = record;
-        const times = into.documents.get(`${collection}\0${id}`) ?? 0;
-        into.documents.set(`${collection}\0${id}`, times + 1);
-        if (times === 0) into.keys.push(viewKey(db, collection, id));
+  let next = Math.floor(position) + 1;
+  // Most batches of a bulk write are larger than what is wanted, and those of clients much smaller.
+  for (let left = PROBE_RECORDS, limit = 1; left > 0 && next < end; limit = PROBE_RECORDS) {
+    const start = next;
+    for await (const entries of store.range({ ...logRange(db, origin, next, end), limit })) {
+      for (const [, value] of entries) {
+        if (left <= 0) break;
+        const batch = decodeBatch(value);
+        next = batch.firstSeq + batch.count;
+        left -= batch.count;
+        take(batch, value.length, db, into);
       }
     }
+    if (next === start) return;
+  }
+}
+
+function take(batch: Batch, bytes: number, db: number, into: Sample): void {
+  // Two positions may lead to one large batch, whose documents are not met twice by that.
+  const name = `${batch.origin}:${batch.firstSeq}`;
+  if (into.batches.has(name)) return;
+  into.batches.add(name);
+  into.records += batch.count;
+  into.bytes += bytes;
+  for (const record of batch.records) {
+    if (record.kind !== 'update') continue;
+    const { collection, id } = record;
+    const times = into.documents.get(`${collection}\0${id}`) ?? 0;
+    into.documents.set(`${collection}\0${id}`, times + 1);
+    if (times === 0) into.keys.push(viewKey(db, collection, id));
   }
 }

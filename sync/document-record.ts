@@ -32,6 +32,7 @@ const FLAG_FIRST = 2;
 const FLAG_COUNTED = 4;
 /** The JSON is left out. */
 const FLAG_LATE = 8;
+const FLAGS_FIRST_VIEW = FLAG_EXISTS | FLAG_FIRST | FLAG_COUNTED;
 const utf8 = new TextDecoder();
 const utf8Encoder = new TextEncoder();
 const writer = new ByteWriter();
@@ -152,9 +153,46 @@ export interface FirstView {
   readonly json: Uint8Array;
 }
 
+/** What such a view is made of. */
+export interface FirstViewParts {
+  readonly element: Uint8Array;
+  readonly stamp: number;
+  /** Encoded document vector. */
+  readonly version: Uint8Array;
+  readonly json: Uint8Array;
+}
+
+export function writeFirstView(into: ByteWriter, { element, stamp, version, json }: FirstViewParts): void {
+  into.uint8(FORMAT);
+  into.uint8(FLAGS_FIRST_VIEW);
+  into.raw(element);
+  into.varUint(stamp);
+  into.varUint(0);
+  into.raw(version);
+  into.bytes(json);
+  into.varUint(0);
+}
+
+/** Bytes that this writes. */
+export function bytesOfFirstView({ stamp, version, json }: FirstViewParts): number {
+  const { length } = json;
+  return 4 + ELEMENT_BYTES + bytesOfVarUint(stamp) + version.length + bytesOfVarUint(length) + length;
+}
+
+export function encodeFirstView(parts: FirstViewParts): Uint8Array {
+  writeFirstView(writer, parts);
+  return writer.take();
+}
+
+function bytesOfVarUint(value: number): number {
+  let bytes = 1;
+  for (let rest = value; rest > 0x7f; rest = Math.floor(rest / 128)) bytes++;
+  return bytes;
+}
+
 /** Null when it is no such view, or cannot be read: to decode it says why. */
 export function readFirstView(bytes: Uint8Array): FirstView | null {
-  if (bytes[0] !== FORMAT || bytes[1] !== (FLAG_EXISTS | FLAG_FIRST | FLAG_COUNTED)) return null;
+  if (bytes[0] !== FORMAT || bytes[1] !== FLAGS_FIRST_VIEW) return null;
   try {
     const decoder = decoding.createDecoder(bytes);
     decoder.pos = 2 + ELEMENT_BYTES;

@@ -127,11 +127,26 @@ export class Healing {
 
   async compare(key: string, theirs: readonly ContentSample[], peer: string): Promise<readonly ContentSample[]> {
     const database = this.#options.databaseOf(key);
-    if (database === undefined) return [];
+    // What a snapshot brings is on its way in.
+    if (database === undefined || database.isMerging) return [];
+    const moment = database.parts.store.snapshot();
+    try {
+      return await this.#compareAt(database, theirs, peer, moment);
+    } finally {
+      await moment.close();
+    }
+  }
+
+  async #compareAt(
+    database: Database,
+    theirs: readonly ContentSample[],
+    peer: string,
+    moment: StoreSnapshot,
+  ): Promise<readonly ContentSample[]> {
     const differing: ContentSample[] = [];
     for (const their of theirs) {
       const name = { collection: their.collection, id: their.id };
-      const ours = await this.examine(database, name);
+      const ours = await this.examine(database, name, moment);
       if (ours === null || compareBytes(ours.element, their.element) !== 0) continue;
       const order = compareBytes(ours.content, their.content);
       if (order === 0) {

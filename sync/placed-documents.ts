@@ -5,7 +5,13 @@
  */
 import { assert } from '../crdt/index.ts';
 import { computeElement } from './digest.ts';
-import { elementOfView, encodeDocumentVector, encodeView, loadDocument, readFirstView } from './document-record.ts';
+import {
+  elementOfView,
+  encodeDocumentVector,
+  encodeFirstView,
+  loadDocument,
+  readFirstView,
+} from './document-record.ts';
 import type { DocumentVector, FirstContent, FirstView } from './document-record.ts';
 import type { DocumentSlot, DurableVersion } from './document-slot.ts';
 import { durableVersionOf } from './durable-version.ts';
@@ -79,6 +85,12 @@ export class PlacedDocument implements DocumentName {
   }
 }
 
+export interface Identified {
+  readonly key: Uint8Array;
+  readonly version: Uint8Array;
+  readonly element: Uint8Array;
+}
+
 export interface PlacedDocumentsOptions {
   readonly db: number;
   readonly digestSecret: Uint8Array;
@@ -94,23 +106,18 @@ export class PlacedDocuments {
     this.#options = options;
   }
 
-  viewOf({ collection, id, vector, content }: PlaceableRow): PlaceableView {
+  /** What the view of a document has besides its JSON and stamp, and its key. */
+  identify({ collection, id, vector }: DocumentName & { readonly vector: DocumentVector }): Identified {
     const { db, sha256, digestSecret } = this.#options;
-    const { json, stamp } = content;
     const key = viewKey(db, collection, id);
     const version = encodeDocumentVector(vector);
-    const element = computeElement(sha256, digestSecret, key.subarray(5), version);
-    const record = {
-      exists: true,
-      element,
-      modified: stamp,
-      conflicts: 0,
-      json,
-      bytes: json.length,
-      isFirst: true,
-      updates: [],
-    };
-    return { key, value: encodeView(record, version) };
+    return { key, version, element: computeElement(sha256, digestSecret, key.subarray(5), version) };
+  }
+
+  viewOf(row: PlaceableRow): PlaceableView {
+    const { key, version, element } = this.identify(row);
+    const { json, stamp } = row.content;
+    return { key, value: encodeFirstView({ element, stamp, version, json }) };
   }
 
   /** It leaves with the open group. */

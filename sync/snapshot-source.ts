@@ -230,10 +230,13 @@ async function noteStale(
   if (stale.length >= STALE_MAX) await removeEntries(database.parts, stale.splice(0));
 }
 
-/** A damaged log does not tell what changed, so then there is no other way than a scan. */
+/** Who holds nothing lacks everything. A damaged log does not tell what changed, so then there is no other way than a scan either. */
 async function countChanges(giving: Giving): Promise<number | null> {
+  const { database, vector, since, options } = giving;
+  const isNothingHeld = [...wholeOf(vector)].every(([origin]) => (since.get(origin) ?? 0) === 0);
+  if (isNothingHeld && database.documents > options.changesMin) return null;
   try {
-    return await countUpTo(giving, Math.max(giving.options.changesMin, giving.database.documents / SCAN_ADVANTAGE));
+    return await countUpTo(giving, Math.max(options.changesMin, database.documents / SCAN_ADVANTAGE));
   } catch (error) {
     if (isCorrupt(error)) return null;
     throw error;

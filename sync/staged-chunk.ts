@@ -10,11 +10,17 @@ import * as decoding from 'lib0/decoding';
 import { ByteWriter, CrdtError } from '../crdt/index.ts';
 import { SYSTEM_KEY } from './catalog.ts';
 import type { Database } from './database.ts';
-import { checkFirstContent, isFirstContent, readFirstView } from './document-record.ts';
+import {
+  bytesOfFirstView,
+  checkFirstContent,
+  isFirstContent,
+  readFirstView,
+  writeFirstView,
+} from './document-record.ts';
 import { SyncError } from './errors.ts';
 import { documentOf } from './key.ts';
 import { OPERATIONS } from './operation.ts';
-import type { PlaceableView } from './placed-documents.ts';
+import type { PlaceableRow, PlaceableView } from './placed-documents.ts';
 import { decodeSnapshotChunk, encodeSnapshotChunk } from './snapshot.ts';
 import type { SnapshotChunk, SnapshotOutline, SnapshotRow } from './snapshot.ts';
 
@@ -35,30 +41,30 @@ export interface StagedChunk extends SnapshotChunk {
 export function stageChunk(database: Database, bytes: Uint8Array): { outline: SnapshotOutline; staged: Uint8Array } {
   const { rows, ...head } = decodeSnapshotChunk(bytes);
   const outline = { ...head, documents: rows.length };
-  const opened: SnapshotRow[] = [];
-  const views: PlaceableView[] = [];
-  for (const { content, ...row } of rows) {
-    if (!isFirstContent(content) || !isPlain(database, row.collection)) {
-      opened.push({ ...row, content });
-      continue;
-    }
-    check(() => checkFirstContent(content));
-    views.push(database.parts.table.placed.viewOf({ ...row, content }));
-  }
-  if (views.length === 0) return { outline, staged: bytes };
+  const opened = rows.filter((row) => !isPlaceable(database, row));
+  if (opened.length === rows.length) return { outline, staged: bytes };
+  writer.reset();
   writer.uint8(FORMAT);
   writer.bytes(encodeSnapshotChunk({ ...head, rows: opened }));
-  writer.varUint(views.length);
-  for (const { key, value } of views) {
-    writer.bytes(key);
-    writer.bytes(value);
-  }
+  writer.varUint(rows.length - opened.length);
+  for (const row of rows) if (isPlaceable(database, row)) writeView(database, row);
   return { outline, staged: writer.take() };
 }
 
-/** Is nothing made of such documents but themselves? */
-function isPlain({ key }: Database, collection: string): boolean {
-  return collection !== OPERATIONS && key !== SYSTEM_KEY;
+function writeView({ parts }: Database, row: PlaceableRow): void {
+  const { json, stamp } = row.content;
+  check(() => checkFirstContent(row.content));
+  const { key, version, element } = parts.table.placed.identify(row);
+  const view = { element, stamp, version, json };
+  writer.bytes(key);
+  // In its place: a copy of its own would cost more than to make it.
+  writer.varUint(bytesOfFirstView(view));
+  writeFirstView(writer, view);
+}
+
+/** Was it written once, and is nothing made of such documents but themselves? */
+function isPlaceable({ key }: Database, row: SnapshotRow): row is SnapshotRow & PlaceableRow {
+  return isFirstContent(row.content) && row.collection !== OPERATIONS && key !== SYSTEM_KEY;
 }
 
 /** @throws SyncError `SYNC_BATCH_MALFORMED` */

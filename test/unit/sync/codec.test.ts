@@ -3,15 +3,18 @@ import { decodeBatch, decodeBatchHeader, encodeBatch, verifyChain } from '../../
 import type { LogRecord } from '../../../sync/batch.ts';
 import { DigestSum, computeElement } from '../../../sync/digest.ts';
 import {
+  bytesOfFirstView,
   decodeView,
   encodeDocumentVector,
   encodeBase,
+  encodeFirstView,
   encodeView,
+  readFirstView,
   statePartsOf,
 } from '../../../sync/document-record.ts';
 import * as key from '../../../sync/key.ts';
 import { portableSha256 } from '../../../sync/sha256.ts';
-import { decodeSnapshotChunk, encodeSnapshotChunk } from '../../../sync/snapshot.ts';
+import { SnapshotRows, decodeSnapshotChunk, encodeSnapshotChunk } from '../../../sync/snapshot.ts';
 import { decodeToken, encodeToken } from '../../../sync/token.ts';
 import { GENESIS_CHAIN, decodeVector, dominates, encodeVector, join } from '../../../sync/version-vector.ts';
 
@@ -158,6 +161,39 @@ test('[DB12] a snapshot chunk decodes to what was encoded', () => {
       );
     }
   }
+});
+
+test('[DB12] a view of a document that was written once is read and sent without being decoded, every other is not', () => {
+  const json = new TextEncoder().encode('{"n":1}');
+  const version = encodeDocumentVector(new Map([[2 ** 35, 300]]));
+  const parts = { element: new Uint8Array(32).fill(7), stamp: 2 ** 50, version, json };
+  const first = { ...{ exists: true, element: parts.element, modified: parts.stamp }, conflicts: 0, json, bytes: 7 };
+  const view = encodeFirstView(parts);
+  expect(view).toEqual(encodeView({ ...first, isFirst: true, updates: [] }, version));
+  expect(view).toHaveLength(bytesOfFirstView(parts));
+  expect(readFirstView(view)).toEqual({ stamp: 2 ** 50, origin: 2 ** 35, seq: 300, json });
+  const sent = [new SnapshotRows(), new SnapshotRows()] as const;
+  sent[0].addView(new TextEncoder().encode('c\0ü'), readFirstView(view)!);
+  const content = { json, stamp: 2 ** 50, client: 2 ** 35 };
+  sent[1].add({ collection: 'c', id: 'ü', vector: new Map([[2 ** 35, 300]]), content });
+  expect(sent[0].encode()).toEqual(sent[1].encode());
+  expect([...sent[0].origins]).toEqual([2 ** 35]);
+  for (let length = 0; length < view.length; length++) expect(readFirstView(view.subarray(0, length))).toBeNull();
+  const two = encodeDocumentVector(
+    new Map([
+      [1, 1],
+      [2, 1],
+    ]),
+  );
+  const others = [
+    encodeView({ ...first, isFirst: true, updates: [] }, two),
+    encodeView({ ...first, isFirst: false, updates: [] }, version),
+    encodeView({ ...first, isFirst: true, updates: [json] }, version),
+    encodeView({ ...first, isFirst: true, conflicts: 1, updates: [] }, version),
+    encodeView({ ...first, isFirst: true, exists: false, updates: [] }, version),
+    encodeView({ ...first, isFirst: true, json: null, updates: [] }, version),
+  ];
+  for (const other of others) expect(readFirstView(other)).toBeNull();
 });
 
 test('[DB12] keys give back what they were made of, in numeric and byte order', () => {

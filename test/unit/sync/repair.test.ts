@@ -327,7 +327,8 @@ test('[EQ8] documents that are read together are read of one moment, and what wa
   expect(mended).toHaveBeenCalledTimes(1);
 });
 
-test('[EQ9] different content under one version is seen, and one of the two is taken by both', async () => {
+/** Two nodes of which one has the content of another document under a version; and the sample that shows it. */
+async function openDiffering() {
   const { a, b, stores } = await openPair(5);
   const { db } = b.database('app').parts;
   // What the other node says of its d2: the same version, but the content of d3.
@@ -337,7 +338,11 @@ test('[EQ9] different content under one version is seen, and one of the two is t
   await stores[1].batch([{ type: 'put', key: viewKey(db, 'c', 'd2'), value }], { sync: true });
   expect(await read(b, 'd2')).toEqual({ n: 3 });
   await b.examine();
-  const sample = b.engine.equality!.sample()!;
+  return { a, b, sample: b.engine.equality!.sample()! };
+}
+
+test('[EQ9] different content under one version is seen, and one of the two is taken by both', async () => {
+  const { a, b, sample } = await openDiffering();
   const differing = await a.engine.equality!.compare(KEY, sample.documents, b.nodeId);
   expect(differing.map(({ id }) => id)).toEqual(['d2']);
   expect(await b.engine.equality!.compare(KEY, differing, a.nodeId)).toHaveLength(1);
@@ -350,6 +355,15 @@ test('[EQ9] different content under one version is seen, and one of the two is t
   await loser.engine.equality!.replace(KEY, rows!, winner.nodeId);
   expect(await read(a, 'd2')).toEqual(await read(b, 'd2'));
   expect(loser.status().alarms).toMatchObject([{ kind: 'content' }, { kind: 'content', repaired: 1 }]);
+});
+
+test('[AE65] samples of documents are not compared while a snapshot is merged, whose documents are on their way', async () => {
+  const { a, b, sample } = await openDiffering();
+  const database = a.database('app');
+  database.beginMerge(b.engine.vector(KEY));
+  expect(await a.engine.equality!.compare(KEY, sample.documents, b.nodeId)).toEqual([]);
+  database.endMerge();
+  expect(await a.engine.equality!.compare(KEY, sample.documents, b.nodeId)).toHaveLength(1);
 });
 
 test('[AE63] a node that catches up does not read what it stores, but for once a minute', async () => {

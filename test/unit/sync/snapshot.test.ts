@@ -6,7 +6,10 @@ import type { HeldPart } from '../../../sync/engine.ts';
 import { rangeOf } from '../../../sync/key.ts';
 import { MemoryStore, Replica, StorageError } from '../../../sync/index.ts';
 import type { Database, StoreAccess } from '../../../sync/index.ts';
-import { decodeSnapshotChunk } from '../../../sync/snapshot.ts';
+import type { FirstContent } from '../../../sync/document-record.ts';
+import { decodeSnapshotChunk, encodeSnapshotChunk } from '../../../sync/snapshot.ts';
+import { decodeStagedChunk, rowOfView } from '../../../sync/staged-chunk.ts';
+import type { StagedChunk } from '../../../sync/staged-chunk.ts';
 import { sequenceOf } from '../../../sync/version-vector.ts';
 import { ManualClock, idleTimers, seededRandom } from '../../helper/manual-ports.ts';
 
@@ -368,4 +371,33 @@ test('[AE34] what a snapshot puts in place shows when it is durable, and who ope
   expect(ours.digest()).toEqual(theirs.digest());
   expect(JSON.parse(new TextDecoder().decode((await theirs.get('c', placed))?.json))).toMatchObject({ more: true });
   expect(await ours.get('c', placed)).toEqual(await theirs.get('c', placed));
+});
+
+test('[AE64] documents of a snapshot are kept aside as they will be stored, and checked before that', async () => {
+  const { donor, database: theirs } = await openDonor(3);
+  await theirs.write('c', 'd2', put(7));
+  const store = new MemoryStore();
+  const receiver = await openReplica(store);
+  const ours = await openDatabase(receiver);
+  const { vector, chunks } = await chunksFor(donor, receiver);
+  const { rows } = decodeSnapshotChunk(chunks[1]!);
+  const first = rows[0]!;
+  for (const json of ['{"b":1,"a":2}', '{"a": 1}', '[]', '{"a":01}']) {
+    const content = { ...(first.content as FirstContent), json: new TextEncoder().encode(json) };
+    const bad = encodeSnapshotChunk({ ...decodeSnapshotChunk(chunks[1]!), rows: [{ ...first, content }] });
+    const refused = receiver.engine.receiveSnapshot(KEY);
+    await expect(refused.add(1, bad)).rejects.toMatchObject({ code: 'SYNC_BATCH_MALFORMED' });
+    await refused.close();
+  }
+  const sink = receiver.engine.receiveSnapshot(KEY);
+  for (const [index, chunk] of chunks.entries()) await sink.add(index, chunk);
+  const kept: StagedChunk[] = [];
+  for await (const entries of store.range(rangeOf('c')))
+    kept.push(...entries.map(([, value]) => decodeStagedChunk(value)));
+  const views = kept.flatMap((chunk) => chunk.views);
+  expect(kept.flatMap((chunk) => chunk.rows.map(({ id }) => id))).toEqual(['d2']);
+  expect(views.map(rowOfView).map(({ id }) => id)).toEqual(['d0', 'd1']);
+  await sink.complete(vector);
+  for (const { key, value } of views) expect(await store.get(key)).toEqual(value);
+  expect(ours.digest()).toEqual(theirs.digest());
 });
