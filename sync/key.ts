@@ -22,7 +22,7 @@
  * | `s` db collection | statistics of a collection |
  * | `g` db | digest of the database |
  * | `b` db page | 256 buckets of the digest (bucket-digest.ts) |
- * | `c` db stage index | chunk of a snapshot that has not been merged |
+ * | `c` db stage index | chunk of a snapshot that has not been merged, in the form of staged-chunk.ts |
  * | `t` db stage | how far a stage has got, so that an interrupted snapshot can be gone on with (snapshot-stage.ts) |
  * | `i` db | intention to merge staged snapshots: their stages, and the vector |
  * | `d` db index | an index: its definition, and how far it is built (query/index-record.ts) |

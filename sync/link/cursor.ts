@@ -123,6 +123,12 @@ export class PeerDatabase {
     return this.isKnown ? { get: (origin) => this.#holds(origin) } : null;
   }
 
+  /** Does the peer hold something that we do not, for all we know? */
+  get holdsMore(): boolean {
+    const ours = this.#ours();
+    return !this.isKnown || [...this.cursors.values()].some(({ origin, has }) => has > (ours.get(origin)?.seq ?? 0));
+  }
+
   readonly #ours: () => VersionVector;
   readonly #isOfPeer: (origin: OriginId) => boolean;
   readonly #drawSweeps: () => number;

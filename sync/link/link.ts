@@ -414,6 +414,7 @@ export class Link {
       noteReceived: (database, origin, seq) => sender.noteReceived(database, origin, seq),
       holding: (database) => this.holding(database),
       isInDoubt: (database) => (sender.peerDatabase(database)?.unknown.size ?? 0) > 0,
+      holdsMore: (database) => sender.peerDatabase(database)?.holdsMore !== false,
     });
     const relay = new Relay(context, () => sender.peerLinks());
     return { sender, receiver, announcer, reconciler: new Reconciler(context), relay };

@@ -28,6 +28,8 @@ export interface ReceiverHooks {
   holding(database: string): Holding;
   /** It holds something of which we do not know what follows from it. */
   isInDoubt(database: string): boolean;
+  /** It holds something that we do not, for all we know. */
+  holdsMore(database: string): boolean;
 }
 
 export class Receiver {
@@ -101,7 +103,8 @@ export class Receiver {
 
   handleOffer({ database }: OfferMessage): void {
     if (this.#context.engine.unwanted().includes(database)) this.#announcer.decline(database);
-    else this.#requestSnapshot(database);
+    // It may have been sent before the peer knew what somebody else has given us meanwhile.
+    else if (this.#hooks.holdsMore(database)) this.#requestSnapshot(database);
   }
 
   #requestSnapshot(database: string): void {

@@ -13,6 +13,7 @@ import type { LinkOptions } from '../../sync/link/options.ts';
 import type { LogRetention } from '../../sync/log-cutter.ts';
 import type { CollectionOptions } from '../../sync/collector.ts';
 import type { SnapshotOptions } from '../../sync/snapshot-options.ts';
+import { drawTurns } from './event-loop.ts';
 import type { NodePlan } from './plan.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import type { SimDisk } from './sim-disk.ts';
@@ -124,10 +125,13 @@ export class SimNode {
     const { time, network, trace, compressor, link, log, snapshot, collection, staleAfterMs, joins } = this.#parts;
     const { host } = process;
     const after = (delayMs: number, run: () => void): (() => void) => runInProcess(time, host, delayMs, run);
+    const turns = this.#parts.random.fork(`turns ${this.index}.${this.#starts}`);
+    const soon = drawTurns(turns, () => time.now, after);
+    const timers = { after, ...(soon !== undefined && { soon }) };
     const replica = await Replica.open({
       store: this.disk.open(after),
       clock: { now: () => this.#wallClock() },
-      timers: { after },
+      timers,
       random: this.#drawRandom(),
       dialer: network.dialer(host),
       compressor,
@@ -152,7 +156,7 @@ export class SimNode {
     process.replica = replica;
     process.leaves = new LeafHost(replica, {
       clock: { now: () => this.#wallClock() },
-      timers: { after },
+      timers,
       sha256: nativeSha256,
       onError: (error) => {
         // A failed disk is told elsewhere.
