@@ -6,6 +6,7 @@
 import { assert } from '../crdt/index.ts';
 import { computeElement } from './digest.ts';
 import {
+  decodeView,
   elementOfView,
   encodeDocumentVector,
   encodeFirstView,
@@ -74,14 +75,9 @@ export class PlacedDocument implements DocumentName {
     return { json: json.slice(), stamp, client: origin };
   }
 
-  /** What readers are shown. */
+  /** What readers are shown: a copy, too. */
   get version(): DurableVersion {
-    const json = this.json.slice();
-    const { stamp: modified } = this.#view;
-    return durableVersionOf({
-      ...{ exists: true, element: this.element.slice(), modified, conflicts: 0 },
-      ...{ json, bytes: json.length, isFirst: true, updates: [] },
-    });
+    return durableVersionOf(decodeView(this.put.value.slice()));
   }
 }
 

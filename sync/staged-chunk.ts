@@ -7,7 +7,7 @@
  * is kept as it came.
  */
 import * as decoding from 'lib0/decoding';
-import { ByteWriter, CrdtError } from '../crdt/index.ts';
+import { ByteWriter } from '../crdt/index.ts';
 import { SYSTEM_KEY } from './catalog.ts';
 import type { Database } from './database.ts';
 import {
@@ -17,7 +17,6 @@ import {
   readFirstView,
   writeFirstView,
 } from './document-record.ts';
-import { SyncError } from './errors.ts';
 import { documentOf } from './key.ts';
 import { OPERATIONS } from './operation.ts';
 import type { PlaceableRow, PlaceableView } from './placed-documents.ts';
@@ -36,7 +35,7 @@ export interface StagedChunk extends SnapshotChunk {
 /**
  * The outline of a chunk, and what is kept of it.
  *
- * @throws SyncError `SYNC_BATCH_MALFORMED`
+ * @throws SyncError `SYNC_BATCH_MALFORMED`, CrdtError `CRDT_UPDATE_MALFORMED`
  */
 export function stageChunk(database: Database, bytes: Uint8Array): { outline: SnapshotOutline; staged: Uint8Array } {
   const { rows, ...head } = decodeSnapshotChunk(bytes);
@@ -53,7 +52,7 @@ export function stageChunk(database: Database, bytes: Uint8Array): { outline: Sn
 
 function writeView({ parts }: Database, row: PlaceableRow): void {
   const { json, stamp } = row.content;
-  check(() => checkFirstContent(row.content));
+  checkFirstContent(row.content);
   const { key, version, element } = parts.table.placed.identify(row);
   const view = { element, stamp, version, json };
   writer.bytes(key);
@@ -85,13 +84,4 @@ export function decodeStagedChunk(staged: Uint8Array): StagedChunk {
 export function rowOfView({ key, value }: PlaceableView): SnapshotRow {
   const { origin, seq, stamp, json } = readFirstView(value)!;
   return { ...documentOf(key), vector: new Map([[origin, seq]]), content: { json, stamp, client: origin } };
-}
-
-function check(run: () => void): void {
-  try {
-    run();
-  } catch (cause) {
-    if (!(cause instanceof CrdtError)) throw cause;
-    throw new SyncError('SYNC_BATCH_MALFORMED', 'A snapshot holds what no first write could have left.', { cause });
-  }
 }

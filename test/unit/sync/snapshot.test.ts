@@ -386,7 +386,7 @@ test('[AE64] documents of a snapshot are kept aside as they will be stored, and 
     const content = { ...(first.content as FirstContent), json: new TextEncoder().encode(json) };
     const bad = encodeSnapshotChunk({ ...decodeSnapshotChunk(chunks[1]!), rows: [{ ...first, content }] });
     const refused = receiver.engine.receiveSnapshot(KEY);
-    await expect(refused.add(1, bad)).rejects.toMatchObject({ code: 'SYNC_BATCH_MALFORMED' });
+    await expect(refused.add(1, bad)).rejects.toMatchObject({ code: 'CRDT_UPDATE_MALFORMED' });
     await refused.close();
   }
   const sink = receiver.engine.receiveSnapshot(KEY);
