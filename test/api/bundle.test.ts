@@ -23,7 +23,7 @@ const BUNDLES = [
   {
     name: 'atolldb/crdt + atolldb/sync',
     source: `export * from './dist/crdt/index.js'; export * from './dist/sync/index.js';`,
-    max: 189,
+    max: 190,
     goal: 70,
   },
   {
