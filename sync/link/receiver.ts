@@ -41,6 +41,8 @@ export class Receiver {
   readonly #fetches = new Map<string, SnapshotFetch>();
   /** Databases of which the peer sent changes of documents that were forgotten here. */
   readonly #forgotten = new Set<string>();
+  /** Databases of which the peer offered a snapshot although it seemed to hold nothing more. */
+  readonly #passedOver = new Set<string>();
   /** Told to the peer since the last tick. */
   readonly #pruned = new Set<string>();
   #duplicates = 0;
@@ -102,9 +104,11 @@ export class Receiver {
   }
 
   handleOffer({ database }: OfferMessage): void {
-    if (this.#context.engine.unwanted().includes(database)) this.#announcer.decline(database);
-    // It may have been sent before the peer knew what somebody else has given us meanwhile.
-    else if (this.#hooks.holdsMore(database)) this.#requestSnapshot(database);
+    if (this.#context.engine.unwanted().includes(database)) return this.#announcer.decline(database);
+    // It may have been sent before the peer knew what somebody else has given us meanwhile. One that is repeated is meant.
+    const isMeant = this.#hooks.holdsMore(database) || this.#passedOver.delete(database);
+    if (isMeant) this.#requestSnapshot(database);
+    else this.#passedOver.add(database);
   }
 
   #requestSnapshot(database: string): void {

@@ -368,6 +368,22 @@ describe('snapshots', () => {
     await cluster.time.until(() => cluster.isConverged(DATABASE), 1000);
   });
 
+  test('[AE66] an offer that is repeated is taken, although the peer seems to hold nothing more', async () => {
+    createCluster(['a', 'b'], { link: { ringBytesMax: 1 } });
+    await cluster.link('a', 'b');
+    cluster.get('a').engine.write(DATABASE);
+    await cluster.time.advance(500);
+    expect(cluster.get('b').engine.vector(DATABASE).size).toBe(1);
+    // Neither what it writes nor that it did arrives.
+    cluster.network.filter = ({ from, message }) => from !== 'a' || !['data', 'vector', 'ack'].includes(message.type);
+    for (let i = 0; i < 10; i++) cluster.get('a').engine.write(DATABASE);
+    await cluster.time.advance(10);
+    cluster.get('a').engine.truncate(DATABASE);
+    await cluster.time.until(() => cluster.isConverged(DATABASE), 30_000);
+    expect(cluster.network.passed.filter(({ message }) => message.type === 'offer').length).toBeGreaterThan(1);
+    expect(cluster.get('a').engine.snapshotsGiven).toBe(1);
+  });
+
   test('[AE13] a snapshot that loses a chunk is asked for again', async () => {
     createCluster(['a', 'b'], { link: { ringBytesMax: 1 } });
     for (let i = 0; i < 100; i++) cluster.get('a').engine.write(DATABASE, 20);
