@@ -211,11 +211,16 @@ export class LeafSync {
   async #take(held: HeldCollection, message: LeafChanges): Promise<void> {
     const generation = this.#generation;
     this.#current.delete(held);
-    if (isOfAnother(held.cursor, message.cursor)) return this.#beginAnew(held);
+    const source = sourceOf(message.cursor) ?? held.source;
+    if (held.source !== '' && source !== held.source) return this.#beginAnew(held, source);
+    held.source = source;
     await this.#intake.take(held, message);
     if (generation !== this.#generation) return;
-    if (!this.#recognised.has(held)) this.#pushing.resume(held);
-    this.#recognised.add(held);
+    // A page of ids that is not the last has no position, and so does not say of which database it is.
+    if (message.cursor !== '' && !this.#recognised.has(held)) {
+      this.#recognised.add(held);
+      this.#pushing.resume(held);
+    }
     this.#link.send({ type: 'acknowledge', page: message.page });
     if (held.mustCompare && !message.isBehind && message.scan === null) return this.#compareAgain(held);
     if (message.isCurrent) this.#current.add(held);
@@ -226,14 +231,15 @@ export class LeafSync {
 
   /** Changes are made to documents of one database, and could fall upon others in its successor, whose clocks begin anew. */
   #mayPush(held: HeldCollection): boolean {
-    return !this.#ended.has(held) && (held.cursor === '' || this.#recognised.has(held));
+    return !this.#ended.has(held) && (held.source === '' || this.#recognised.has(held));
   }
 
   /** The database was dropped and created again: what is held has nothing to do with what is there now. */
-  async #beginAnew(held: HeldCollection): Promise<void> {
+  async #beginAnew(held: HeldCollection, source: string): Promise<void> {
     const kept = await this.#pushing.makeAnew(held);
     for (const document of [...held.documents.values()])
       if (!kept.has(document.id) && document.etag !== '') this.#parts.core.leave(document, 'deleted');
+    held.source = source;
     await this.#tellAgain(held, 'the database is another one');
   }
 
@@ -302,14 +308,9 @@ export class LeafSync {
   }
 }
 
-/** Two positions that are not of one database; '' is none. */
-function isOfAnother(before: string, now: string): boolean {
-  return before !== '' && now !== '' && databaseOf(tokenOf(before)) !== databaseOf(tokenOf(now));
-}
-
-/** In a cursor the name of a document may follow. */
-function tokenOf(cursor: string): string {
-  return cursor.split('~', 1)[0]!;
+/** The database that a position is of; null for none. In a cursor the name of a document may follow. */
+function sourceOf(cursor: string): string | null {
+  return cursor === '' ? null : databaseOf(cursor.split('~', 1)[0]!);
 }
 
 function ended(): SyncError {

@@ -54,6 +54,7 @@ export class HeldCollection {
   readonly collection: string;
   readonly documents: Map<string, LeafDocument> = new Map();
   cursor = '';
+  source = '';
   selection = '';
   config: CollectionConfig = {};
   readonly queries: LeafQueries;
@@ -123,10 +124,10 @@ export class LeafTable {
     return table;
   }
 
-  #addCollection(name: string, { cursor, selection, config, mustCompare }: CollectionRecord): void {
+  #addCollection(name: string, { config, ...record }: CollectionRecord): void {
     const [database = '', collection = ''] = name.split('\0');
     const held = this.collection(database, collection);
-    Object.assign(held, { cursor, selection, mustCompare, config: JSON.parse(config) as CollectionConfig });
+    Object.assign(held, { ...record, config: JSON.parse(config) as CollectionConfig });
   }
 
   get collections(): Iterable<HeldCollection> {
@@ -246,8 +247,8 @@ export class LeafTable {
     this.#touched = new Set();
     for (const document of touched) this.#write(document, operations);
     for (const held of this.#moved) {
-      const { cursor, selection, mustCompare, config } = held;
-      const record = { cursor, selection, mustCompare, config: JSON.stringify(config) };
+      const { cursor, source, selection, mustCompare, config } = held;
+      const record = { cursor, source, selection, mustCompare, config: JSON.stringify(config) };
       operations.push({ type: 'put', key: collectionKey(held.name), value: encodeCollection(record) });
     }
     this.#moved = new Set();

@@ -15,7 +15,7 @@ import * as encoding from 'lib0/encoding';
 import { StorageError } from '../errors.ts';
 import { LEAF_SECRET_BYTES, WRITER_NONCE_BYTES } from './writer-id.ts';
 
-const FORMAT = 1;
+const FORMAT = 2;
 const utf8 = new TextEncoder();
 const text = new TextDecoder();
 
@@ -27,6 +27,8 @@ export interface IdentityRecord {
 export interface CollectionRecord {
   /** '' = nothing was told, or all is to be told again. */
   readonly cursor: string;
+  /** The database that told what is held, which has a successor once it was dropped and created again; '' = nothing was told. */
+  readonly source: string;
   readonly selection: string;
   /** JSON. */
   readonly config: string;
@@ -112,9 +114,10 @@ export function decodeIdentity(value: Uint8Array): IdentityRecord {
   }));
 }
 
-export function encodeCollection({ cursor, selection, config, mustCompare }: CollectionRecord): Uint8Array {
+export function encodeCollection({ cursor, source, selection, config, mustCompare }: CollectionRecord): Uint8Array {
   return encode((to) => {
     encoding.writeVarString(to, cursor);
+    encoding.writeVarString(to, source);
     encoding.writeVarString(to, selection);
     encoding.writeVarString(to, config);
     encoding.writeUint8(to, Number(mustCompare));
@@ -124,6 +127,7 @@ export function encodeCollection({ cursor, selection, config, mustCompare }: Col
 export function decodeCollection(value: Uint8Array): CollectionRecord {
   return decode(value, (from) => ({
     cursor: decoding.readVarString(from),
+    source: decoding.readVarString(from),
     selection: decoding.readVarString(from),
     config: decoding.readVarString(from),
     mustCompare: decoding.readUint8(from) === 1,

@@ -152,6 +152,33 @@ test('[LF63] … also when the leaf was started again in between, and selects do
   expect(shownOn(leaf, 'a')).toEqual({ other: 1, done: true });
 });
 
+test.each([
+  ['selects something else now, which it is told from the beginning', 2, false],
+  ['selects something else now, and has something unsent', 2, true],
+  ['selects so many ids that the first page has no position', 40, false],
+  ['selects so many ids, and has something unsent', 40, true],
+] as const)('[LF63] … also when the leaf %s', async (_name, count, isUnsent) => {
+  const node = await forgetfulNode();
+  await putOn(node, 'a', { title: 'a' });
+  const idsOf = (last: string) => [
+    { database: 'app', collection: 'todos', ids: ['a', last, ...Array.from({ length: count }, (_, i) => `x${i}`)] },
+  ];
+  const first = await world.leaf({ nodes: ['a'], subscribe: idsOf('b') });
+  await world.settle(first);
+  world.cut('a');
+  if (isUnsent) await first.leaf.collection('app', 'todos').mergePatch('a', { done: true });
+  await first.leaf.close();
+  await beginAnew(node);
+  // As many clocks of the same client as the document had that the leaf holds.
+  await putOn(node, 'a', { other: 1 });
+  world.heal('a');
+  const subscribe = count === 2 ? idsOf('c') : idsOf('b');
+  const leaf = await world.leaf({ nodes: ['a'], subscribe, store: first.store.crash() });
+  await world.settle(leaf);
+  for (const shown of [await readOn(node, 'a'), shownOn(leaf, 'a')])
+    expect(shown).toEqual({ other: 1, ...(isUnsent && { done: true }) });
+});
+
 test('[LF10] unsent changes to a document that was deleted merge as concurrent ones', async () => {
   const [node] = await world.nodes('a');
   const leaf = await away(node!, 'a', 'b');
