@@ -91,6 +91,30 @@ test('[LF8] a document of more than 2 KiB of JSON is announced when it changes, 
   expect(idsOf(leaf)).toEqual(['larger', 'small']);
 });
 
+test('[LF8] a small document that was edited much is announced, and only what the leaf lacks of it is sent', async () => {
+  const [node] = await world.nodes('a');
+  const database = node!.replica.database('app');
+  await database.configureCollection('todos', { types: { '/text': 'text' } });
+  await putOn(node!, 'edited', { text: '' });
+  const edit = (at: number): Promise<unknown> =>
+    database.write('todos', 'edited', {
+      kind: 'operations',
+      operations: [
+        { op: 'text-insert', path: '/text', index: 0, value: `${at}` },
+        ...(at % 4 === 0 ? [] : [{ op: 'text-delete', path: '/text', index: 0, length: 1 } as const]),
+      ],
+    });
+  await Promise.all(Array.from({ length: 700 }, (_, at) => edit(at)));
+  const leaf = await world.leaf({ nodes: ['a'] });
+  await world.settle(leaf);
+  world.passed.length = 0;
+  await edit(1);
+  await world.settle(leaf);
+  expect(told('changes').flatMap(({ entries }) => entries)).toMatchObject([{ kind: 'announced', id: 'edited' }]);
+  expect(world.bytesTo('leaf')).toBeLessThan(4000);
+  expect(shownOn(leaf, 'edited')).toEqual(await readOn(node!, 'edited'));
+});
+
 test('[LF8] while nothing of its collections changes a leaf is told how far it has come', async () => {
   const [node] = await world.nodes('a');
   await putOn(node!, 't1', { title: 'milk' });

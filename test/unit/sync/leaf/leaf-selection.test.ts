@@ -195,3 +195,60 @@ test('[LF64] what is let go of once it is sent goes, also when connections end i
   expect(shownOn(leaf, 'mine')).toBe(null);
   expect(await readOn(node!, 'mine')).toEqual({ by: 'leaf' });
 });
+
+const fetches = (): readonly unknown[] => world.passed.filter(({ message }) => message.type === 'fetch');
+
+test('[LF7] a document that matches again before its change is sent stays, and is not asked for anew', async () => {
+  const [node] = await world.nodes('a');
+  await putOn(node!, 't1', { owner: 'ada' });
+  const leaf = await world.leaf({ nodes: ['a'], subscribe: [{ ...TODOS[0]!, filter: { owner: 'ada' } }] });
+  await world.settle(leaf);
+  // It is taken, and the leaf does not know.
+  world.filter = ({ message }) => message.type !== 'pushed';
+  await leaf.leaf.collection('app', 'todos').mergePatch('t1', { done: true });
+  for (const owner of ['bob', 'ada']) {
+    await world.time.advance(200);
+    await node!.replica.database('app').write('todos', 't1', { kind: 'merge-patch', patch: { owner } });
+  }
+  await world.time.advance(200);
+  world.filter = () => true;
+  world.passed.length = 0;
+  world.cut('a');
+  world.heal('a');
+  await world.settle(leaf);
+  expect(shownOn(leaf, 't1')).toEqual({ owner: 'ada', done: true });
+  expect(fetches()).toEqual([]);
+});
+
+test.each([false, true])(
+  '[LF7] a document that is selected again before its change is sent stays (killed in between: %s)',
+  async (isKilled) => {
+    const [node] = await world.nodes('a');
+    await putOn(node!, 't1', { owner: 'bob' });
+    const first = await world.leaf({ nodes: ['a'] });
+    await world.settle(first);
+    world.cut('a');
+    await first.leaf.collection('app', 'todos').mergePatch('t1', { done: true });
+    await first.leaf.close();
+    const subscribe = [{ ...TODOS[0]!, filter: { owner: 'ada' } }];
+    const second = await world.leaf({ nodes: ['a'], subscribe, store: first.store.crash() });
+    await second.leaf.close();
+    // It has been told that it stays, and not yet that its change was taken.
+    world.filter = ({ message }) => message.type !== 'pushed';
+    let leaf = await world.leaf({ nodes: ['a'], store: second.store.crash() });
+    world.heal('a');
+    await world.until(() => world.passed.some(({ message }) => message.type === 'pushed'));
+    await world.time.advance(200);
+    world.passed.length = 0;
+    world.cut('a');
+    world.filter = () => true;
+    if (isKilled) {
+      await leaf.leaf.close();
+      leaf = await world.leaf({ nodes: ['a'], store: leaf.store.crash() });
+    }
+    world.heal('a');
+    await world.settle(leaf);
+    expect(shownOn(leaf, 't1')).toEqual({ owner: 'bob', done: true });
+    expect(fetches()).toEqual([]);
+  },
+);
