@@ -292,6 +292,27 @@ test('[LF10] a change that may have been seen by who deleted the document is not
   expect(again.events.filter(({ type }) => type === 'refused')).toMatchObject([{ id: 'a', code: 'SYNC_LEAF_GONE' }]);
 });
 
+test('[LF10] … but is with one that nobody can have seen', async () => {
+  const node = await forgetfulNode();
+  const leaf = await away(node, 'a');
+  world.heal('a');
+  await world.settle(leaf);
+  world.filter = ({ message }) => message.type !== 'pushed';
+  await leaf.leaf.collection('app', 'todos').mergePatch('a', { done: true });
+  await world.time.advance(100);
+  await leaf.leaf.close();
+  await deleteOn(node, 'a');
+  await forgotten(node);
+  world.filter = () => true;
+  world.cut('a');
+  const again = await world.leaf({ nodes: ['a'], store: leaf.store.crash() });
+  await again.leaf.collection('app', 'todos').mergePatch('a', { more: true });
+  world.heal('a');
+  await world.settle(again);
+  const all = { done: true, more: true, title: 'a', visits: 1 };
+  expect([await readOn(node, 'a'), shownOn(again, 'a')]).toEqual([all, all]);
+});
+
 test('[LF10] a document that a leaf begins where it knew of a delete is empty before', async () => {
   const [node] = await world.nodes('a');
   const leaf = await away(node!, 'a');
