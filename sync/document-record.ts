@@ -22,6 +22,7 @@ import {
   stampMs,
 } from '../crdt/index.ts';
 import type { FirstState } from '../crdt/index.ts';
+import { textOf, writeBase64Url } from './base64url.ts';
 import { ELEMENT_BYTES } from './digest.ts';
 import { StorageError } from './errors.ts';
 
@@ -346,15 +347,13 @@ export const ETAG_BYTES = 12;
  * @param at - Where in the bytes the element begins.
  */
 export function etagOf(element: Uint8Array, at: number = 0): string {
-  let text = '"';
-  for (let i = at; i < at + ETAG_BYTES; i += 3) {
-    const bits = (element[i]! << 16) | (element[i + 1]! << 8) | element[i + 2]!;
-    text += DIGITS[bits >> 18]! + DIGITS[(bits >> 12) & 63]! + DIGITS[(bits >> 6) & 63]! + DIGITS[bits & 63]!;
-  }
-  return `${text}"`;
+  writeBase64Url(element, at, at + ETAG_BYTES, etagCodes, 1);
+  return textOf(etagCodes);
 }
 
-const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+const QUOTE = 0x22;
+/** Between the quotes of the last tag. */
+const etagCodes: number[] = new Array<number>((ETAG_BYTES / 3) * 4 + 2).fill(QUOTE);
 
 function guard<T>(bytes: Uint8Array, decode: (decoder: decoding.Decoder) => T): T {
   try {

@@ -12,9 +12,9 @@
  * A result is `status, collection, id, etag, first clock, clock after the last, n, n × (path, amount)`: all of it scalars in one array,
  * since such a document is the cheapest to write there is.
  */
-import * as buffer from 'lib0/buffer';
 import { inspectUpdate, stampMs } from '../crdt/index.ts';
 import type { Change, CrdtDocument, DuplicateWrite, Increment, JsonObject, JsonValue } from '../crdt/index.ts';
+import { toBase64Url } from './base64url.ts';
 import type { Database } from './database.ts';
 import type { DocumentChange } from './document-record.ts';
 import { ready } from './document-slot.ts';
@@ -62,7 +62,7 @@ export interface OperationEntry {
 
 export function operationId(key: string, sha256: Sha256): string {
   const hash = sha256(new TextEncoder().encode(`atoll operation ${key}`));
-  return buffer.toBase64UrlEncoded(hash.slice(0, ID_BYTES));
+  return toBase64Url(hash.slice(0, ID_BYTES));
 }
 
 /** What is remembered under a key, the oldest first. */

@@ -10,6 +10,7 @@
 import * as buffer from 'lib0/buffer';
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
+import { toBase64Url } from './base64url.ts';
 import type { OriginId } from './engine.ts';
 import { SyncError } from './errors.ts';
 import { computeCrc32 } from './protocol/crc32.ts';
@@ -46,7 +47,7 @@ export function encodeToken({ cluster, database, vector, system }: SeenPosition)
   writePositions(encoder, vector);
   writePositions(encoder, system);
   encoding.writeUint32(encoder, computeCrc32(encoding.toUint8Array(encoder)));
-  return buffer.toBase64UrlEncoded(encoding.toUint8Array(encoder));
+  return toBase64Url(encoding.toUint8Array(encoder));
 }
 
 /** @throws SyncError `SYNC_TOKEN_INVALID` for what no node has made. */
@@ -55,7 +56,7 @@ export function decodeToken(token: string): SeenPosition {
     if (token.length > TOKEN_LENGTH_MAX || !/^[\w-]+$/.test(token)) throw new Error('not base64url, or too long');
     const bytes = buffer.fromBase64UrlEncoded(token);
     // Two texts of the same bytes would be two tokens to whoever compares them.
-    if (buffer.toBase64UrlEncoded(bytes) !== token) throw new Error('not canonical');
+    if (toBase64Url(bytes) !== token) throw new Error('not canonical');
     const body = bytes.subarray(0, Math.max(0, bytes.length - CHECKSUM_BYTES));
     const decoder = decoding.createDecoder(bytes);
     if (decoding.readUint8(decoder) !== FORMAT) throw new Error('unknown format');

@@ -14,6 +14,7 @@ export interface PageItem {
 
 /** More than stands around an id and its document. */
 const HEAD_BYTES = 80;
+const QUOTE = 0x22;
 
 /**
  * `{"items":[{"id","etag","doc"}],…}`
@@ -36,10 +37,16 @@ export function writePage(
   let at = 0;
   for (let i = 0; i < items.length; i++) {
     const { id, etag, json } = items[i]!;
-    // A tag is base64url in quotes.
-    const tag = `,"etag":"\\"${etag.slice(1, -1)}\\"","doc":`;
-    if (isPlain(id)) at = writeAscii(page, `${start}"${id}"${tag}`, at);
-    else at += page.write(`${start}${JSON.stringify(id)}${tag}`, at);
+    at = writeAscii(page, start, at);
+    if (isPlain(id)) {
+      page[at++] = QUOTE;
+      at = writeAscii(page, id, at);
+      page[at++] = QUOTE;
+    } else at += page.write(JSON.stringify(id), at);
+    at = writeAscii(page, ',"etag":"\\', at);
+    // A tag is base64url in quotes: the second one has its own stroke.
+    at = writeAscii(page, etag, at) - 1;
+    at = writeAscii(page, '\\"","doc":', at);
     const document = documents === null ? json : documents[i]!;
     page.set(document, at);
     at += document.length;

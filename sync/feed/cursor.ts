@@ -5,6 +5,7 @@
  * feed begins with all documents, `~` and the name of the last one told follow (base64url). Opaque to clients.
  */
 import * as buffer from 'lib0/buffer';
+import { toBase64Url } from '../base64url.ts';
 import type { Database } from '../database.ts';
 import type { OriginId } from '../engine.ts';
 import { SyncError } from '../errors.ts';
@@ -28,7 +29,7 @@ export function encodeCursor(database: Database, { vector, scan }: FeedPosition)
   const cluster = catalog.clusterIds[0] ?? CLUSTER_UNKNOWN;
   const listed = withBases(vector, (origin) => log.durableVector.get(origin)?.base);
   const token = encodeToken({ cluster, database: database.key, vector: listed, system: NO_POSITIONS });
-  return scan === null ? token : `${token}~${buffer.toBase64UrlEncoded(new TextEncoder().encode(scan))}`;
+  return scan === null ? token : `${token}~${toBase64Url(new TextEncoder().encode(scan))}`;
 }
 
 /**

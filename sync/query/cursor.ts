@@ -9,6 +9,7 @@ import * as buffer from 'lib0/buffer';
 import * as decoding from 'lib0/decoding';
 import { ByteWriter, canonicalJson } from '../../crdt/index.ts';
 import type { JsonValue } from '../../crdt/index.ts';
+import { toBase64Url } from '../base64url.ts';
 import { SyncError } from '../errors.ts';
 import { INDEX_PATHS_MAX } from './index-definition.ts';
 import type { IndexPath } from './index-definition.ts';
@@ -38,7 +39,7 @@ export function encodeCursor(query: number, { paths, isReverse }: Order, positio
   }
   writer.varUint(position.length);
   writer.raw(position);
-  return buffer.toBase64UrlEncoded(writer.take());
+  return toBase64Url(writer.take());
 }
 
 /** @throws SyncError `SYNC_QUERY_CURSOR_INVALID` */

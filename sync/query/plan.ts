@@ -77,7 +77,11 @@ export interface Wanted {
 /** The ways to answer, the best first. Never empty: the last one reads all documents. */
 export function planQuery(indexes: readonly PlannedIndex[], wanted: Wanted): readonly Plan[] {
   const { sort } = wanted;
-  const candidates = indexes.flatMap((index) => candidateOf(index, wanted) ?? []);
+  const candidates: Candidate[] = [];
+  for (const index of indexes) {
+    const candidate = candidateOf(index, wanted);
+    if (candidate !== null) candidates.push(candidate);
+  }
   candidates.sort((a, b) => worth(b) - worth(a));
   const sorts = sort.length > 0;
   const all: Plan = { index: null, ranges: [], order: orderOf(sort), sorts, isWhole: false, bounds: () => [] };
@@ -155,19 +159,25 @@ function directionOf(
 }
 
 function rangesOf(paths: readonly IndexPath[], chosen: readonly Constraint[]): PositionRange[] {
-  let prefixes: readonly Uint8Array[] = [NO_PREFIX];
-  for (const [i, constraint] of chosen.entries()) {
-    const isDescending = paths[i]!.order === 'desc';
-    if (i < chosen.length - 1) {
-      prefixes = prefixes.flatMap((prefix) =>
-        constraint.map(({ point }) => concat(prefix, isDescending ? invert(point!) : point!)),
-      );
-      continue;
-    }
-    const ranges = prefixes.flatMap((prefix) => constraint.map((interval) => within(prefix, interval, isDescending)));
-    return ranges.sort((a, b) => compareBytes(a.gte, b.gte));
+  const last = chosen.length - 1;
+  if (last < 0) return [{ gte: FIRST_COMPONENT, lt: BEHIND_COMPONENTS }];
+  let prefixes: Uint8Array[] = [NO_PREFIX];
+  for (let i = 0; i < last; i++) prefixes = extend(prefixes, chosen[i]!, paths[i]!.order === 'desc');
+  const isDescending = paths[last]!.order === 'desc';
+  const ranges: PositionRange[] = [];
+  for (const prefix of prefixes) {
+    for (const interval of chosen[last]!) ranges.push(within(prefix, interval, isDescending));
   }
-  return [{ gte: FIRST_COMPONENT, lt: BEHIND_COMPONENTS }];
+  return ranges.sort((a, b) => compareBytes(a.gte, b.gte));
+}
+
+function extend(prefixes: readonly Uint8Array[], constraint: Constraint, isDescending: boolean): Uint8Array[] {
+  const longer: Uint8Array[] = [];
+  for (const { point } of constraint) {
+    const end = isDescending ? invert(point!) : point!;
+    for (const prefix of prefixes) longer.push(concat(prefix, end));
+  }
+  return longer;
 }
 
 function within(prefix: Uint8Array, { gte, lt }: Interval, isDescending: boolean): PositionRange {
@@ -204,7 +214,9 @@ function behind(bytes: Uint8Array): Uint8Array {
 }
 
 export function invert(bytes: Uint8Array): Uint8Array {
-  return bytes.map((byte) => byte ^ 0xff);
+  const inverse = new Uint8Array(bytes.length);
+  for (let i = 0; i < bytes.length; i++) inverse[i] = bytes[i]! ^ 0xff;
+  return inverse;
 }
 
 function isExact(constraint: Constraint): boolean {
