@@ -353,7 +353,7 @@ export function etagOf(element: Uint8Array, at: number = 0): string {
 
 const QUOTE = 0x22;
 /** Between the quotes of the last tag. */
-const etagCodes: number[] = new Array<number>((ETAG_BYTES / 3) * 4 + 2).fill(QUOTE);
+const etagCodes: number[] = Array.from({ length: (ETAG_BYTES / 3) * 4 + 2 }, () => QUOTE);
 
 function guard<T>(bytes: Uint8Array, decode: (decoder: decoding.Decoder) => T): T {
   try {
