@@ -233,11 +233,11 @@ test.each([false, true])(
     const subscribe = [{ ...TODOS[0]!, filter: { owner: 'ada' } }];
     const second = await world.leaf({ nodes: ['a'], subscribe, store: first.store.crash() });
     await second.leaf.close();
-    // It has been told that it stays, and not yet that its change was taken.
-    world.filter = ({ message }) => message.type !== 'pushed';
+    // It is told that it stays, and what it sends is lost.
+    world.filter = ({ message }) => message.type !== 'push';
     let leaf = await world.leaf({ nodes: ['a'], store: second.store.crash() });
     world.heal('a');
-    await world.until(() => world.passed.some(({ message }) => message.type === 'pushed'));
+    await world.until(() => world.passed.some(({ message }) => message.type === 'push'));
     await world.time.advance(200);
     world.passed.length = 0;
     world.cut('a');
