@@ -147,6 +147,17 @@ describe('[VW1] a page has the JSON that REST has', () => {
     node.sync(doc);
     expect(node.document.view().modified).toBeGreaterThan(encodeStamp(NOW, 0));
   });
+
+  test('… and not of one that is days ahead, which no node would take from it', () => {
+    const node = new Node();
+    const { doc, live } = page();
+    const ahead = { client: NODE + 1, stamp: encodeStamp(NOW + 48 * 3_600_000, 0) };
+    node.document.change({ kind: 'replace', value: { title: 'ahead' } }, ahead);
+    node.sync(doc);
+    live.set('/visits', 1);
+    node.sync(doc);
+    expect(node.json).toEqual({ title: 'ahead', visits: 1 });
+  });
 });
 
 describe('[VW5] a page and a deleted document', () => {
@@ -416,6 +427,12 @@ test('[VW9] paths and values have the types of the document', () => {
   const free = openDocument<Record<string, number>>(new Y.Doc());
   free.set('/anything', 1);
   expectTypeOf(free.get('/anything')).toEqualTypeOf<number | undefined>();
+});
+
+test('[VW9] what objects have by nature does not stand in a document', () => {
+  const free = openDocument<Record<string, object>>(new Y.Doc());
+  free.set('/a', {});
+  for (const path of ['/constructor', '/a/toString', '/__proto__'] as const) expect(free.get(path)).toBeUndefined();
 });
 
 test('[VW9] without a type a page may write JSON of any shape', () => {

@@ -37,6 +37,7 @@ test('[LF1] a leaf reads, queries and writes without a node, and keeps it', asyn
   ]);
   const byTitle = held.query({ filter: { title: { $exists: true } }, sort: { title: 1 } });
   expect(byTitle.map(({ id }) => id)).toEqual(['t2', 't1']);
+  expect(held.query({ filter: { done: true } }).map(({ id }) => id)).toEqual(['t2']);
   expect(held.query({ sort: { title: -1 }, limit: 1 }).map(({ id }) => id)).toEqual(['t1']);
   expect(again.leaf.status().unsent).toBe(6);
 });
