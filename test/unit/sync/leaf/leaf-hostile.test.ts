@@ -338,6 +338,14 @@ test('[LF14] a connection that does not keep to the rules is closed, with the re
   expect(quiet.closed).toBe('PEER_SILENT');
 });
 
+test('[LF14] who writes as too many over one connection is parted with', async () => {
+  const raw = await Raw.welcome();
+  const nonceOf = (n: number): Uint8Array => Uint8Array.from(NONCE, (byte, i) => (i < 2 ? (n >> (8 * i)) & 255 : byte));
+  raw.say({ type: 'push', number: 1, nonces: Array.from({ length: 1025 }, (_, n) => nonceOf(n)), edits: [] });
+  await world.time.advance(100);
+  expect(raw.closed).toBe('MESSAGE_UNEXPECTED');
+});
+
 test('[LF14] whatever a leaf sends, the node goes on', async () => {
   await putOn(node, 't1', { title: 'milk' });
   const honest = await world.leaf({ nodes: ['a'] });
