@@ -321,3 +321,17 @@ test('[AE17] the cutter looks by itself, and stops when it is closed', async () 
   cutter.close();
   expect(cancelled).toBe(1);
 });
+
+test('[AE19] a history is known as one of few documents also when none of these is met often', async () => {
+  const { database, replica } = await openNode();
+  const write = (i: number) => {
+    const text = `${i} `.repeat(60);
+    // Every round in another order.
+    return database.write('c', `d${(i * 7 + Math.floor(i / 400)) % 400}`, { kind: 'replace', value: { text } });
+  };
+  for (let i = 0; i < 3200; i++) await write(i);
+  expect(await replica.engine.prefersDocuments(KEY, () => 0)).toBe(true);
+  const others = sequenceOf(replica.engine.vector(KEY), replica.origin);
+  for (let i = 0; i < 1600; i++) await database.write('c', `e${i}`, put(i));
+  expect(await replica.engine.prefersDocuments(KEY, () => others)).toBe(false);
+});
