@@ -29,21 +29,32 @@ const FLAGS = /^(?!.*(.).*\1)[imsu]*$/;
 /** @returns A string that says why, if it cannot be used. */
 export function compilePattern(source: string, flags: string = ''): Pattern | string {
   if (source.length > SOURCE_MAX) return `it is longer than ${SOURCE_MAX} characters`;
-  if (!FLAGS.test(flags)) return `the options are some of i, m, s, u`;
+  if (flags !== '' && !FLAGS.test(flags)) return `the options are some of i, m, s, u`;
   const [ignoreCase, multiline] = [flags.includes('i'), flags.includes('m')];
   const node = parsePattern(source, { ignoreCase, dotAll: flags.includes('s') });
   if (typeof node === 'string') return node;
-  const known = { source, flags, ...(ignoreCase || multiline ? NO_PREFIX : prefixOf(node)) };
-  const { prefix, isPrefix } = known;
+  const { prefix, isPrefix } = ignoreCase || multiline ? NO_PREFIX : prefixOf(node);
+  const test = testOf(node, { source, flags, multiline, prefix: isPrefix ? prefix : null });
+  if (test === null) return `it is too complex: more than ${PROGRAM_MAX} steps with its repetitions written out`;
+  return { source, flags, prefix, isPrefix, test };
+}
+
+interface Parsed {
+  readonly source: string;
+  readonly flags: string;
+  readonly multiline: boolean;
+  /** All that the pattern says; null = it says something else. */
+  readonly prefix: string | null;
+}
+
+/** Null when it is too complex. */
+function testOf(node: PatternNode, { source, flags, multiline, prefix }: Parsed): Pattern['test'] | null {
   // Half a surrogate pair is no beginning of a whole one.
-  if (isPrefix && prefix.isWellFormed()) return { ...known, test: (text) => text.startsWith(prefix) };
-  if (isStraight(node)) {
-    const native = toNative(source, flags);
-    if (native !== null) return { ...known, test: (text) => native.test(text) };
-  }
+  if (prefix?.isWellFormed()) return (text) => text.startsWith(prefix);
+  const native = isStraight(node) ? toNative(source, flags) : null;
+  if (native !== null) return (text) => native.test(text);
   const program = assemble(node, multiline);
-  if (program === null) return `it is too complex: more than ${PROGRAM_MAX} steps with its repetitions written out`;
-  return { ...known, test: (text) => run(program, text) };
+  return program === null ? null : (text) => run(program, text);
 }
 
 function toNative(source: string, flags: string): RegExp | null {
