@@ -29,6 +29,14 @@ export class ByteReader {
     return byte;
   }
 
+  /** Reads bytes; they are not copied. */
+  take(length: number): Uint8Array {
+    const start = this.#position;
+    if (length > this.#bytes.length - start) throw new RangeError('unexpected end');
+    this.#position = start + length;
+    return this.#bytes.subarray(start, start + length);
+  }
+
   varUint(): number {
     let byte = this.uint8();
     if (byte < 0x80) return byte;

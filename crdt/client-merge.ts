@@ -4,6 +4,7 @@
  * edits shared types: one transaction of Yjs, whose cost is that of looking at every client of the document, and one update for all who are told.
  */
 import * as Y from 'yjs';
+import { markerOf } from './collected.ts';
 import { beginsAnew, checkClientUpdate, checkLimit, deletesAnything } from './client-update.ts';
 import type { ClientAdmission, ClientEdit, ClientMerge } from './client-update.ts';
 import type { Author } from './change.ts';
@@ -11,6 +12,7 @@ import { interiorOf } from './document.ts';
 import type { CrdtDocument } from './document.ts';
 import { CrdtError } from './errors.ts';
 import type { Interior, MergedUpdate } from './interior.ts';
+import { placeLate } from './late-place.ts';
 import { checkRegisters, type RegisterAdmission } from './register-check.ts';
 import type { RootTouch } from './root-touch.ts';
 import { STAMPS_PER_MS } from './stamp.ts';
@@ -30,6 +32,8 @@ const NO_RUN: MergedRun = { done: 0, updates: [], refused: new Map() };
 
 /** What an edit does that has something new in it. */
 interface JudgedEdit {
+  /** With places in the document, if it was compacted since its author read it. */
+  readonly placed: Uint8Array;
   readonly touch: RootTouch;
   /** It meets a deleted document. */
   readonly isDeleted: boolean;
@@ -57,7 +61,7 @@ export function mergeClient(
   try {
     const before = markBefore(document, interior, judged, { admission, author });
     const stampMax = author.stamp + CLIENT_ADVANCE_STAMPS;
-    const effect = mergeEffect(interior, update, judged.touch, { ...admission, stampMax });
+    const effect = mergeEffect(interior, judged.placed, judged.touch, { ...admission, stampMax });
     return [before, effect].filter((part) => part !== null);
   } catch (error) {
     restore();
@@ -157,7 +161,8 @@ function judge(interior: Interior, { update, admission }: ClientEdit, bytesBefor
   if (admission.isReadOnly) throw new CrdtError('CRDT_UPDATE_FORBIDDEN', 'this client may read only');
   const isDeleted = hasTombstone(doc) && !interior.exists();
   const isAnew = beginsAnew(admission, touch, { isDeleted, isEmpty: doc.store.clients.size === 0 });
-  return isAnew && !isNew ? null : { touch, isDeleted, isAnew };
+  if (isAnew && !isNew) return null;
+  return { placed: markerOf(doc) === null ? update : placeLate(doc, update), touch, isDeleted, isAnew };
 }
 
 /** @throws CrdtError A part may be applied. */
@@ -194,8 +199,8 @@ function mergeRun(interior: Interior, edits: readonly ClientEdit[]): MergedUpdat
       if (judged !== null && (judged.touch.isTouched || judged.isAnew)) break;
       done++;
       if (judged === null) continue;
-      Y.applyUpdate(doc, edit.update);
-      bytes += edit.update.byteLength;
+      Y.applyUpdate(doc, judged.placed);
+      bytes += judged.placed.byteLength;
     }
     return transaction;
   };

@@ -4,6 +4,8 @@
  * name of a node, take or delete clocks that are not written yet, or bring more than a replica can hold and show. SPEC.md YJ.
  */
 import * as Y from 'yjs';
+import { listAmong, markersOf } from './collected.ts';
+import { isMarkerClient } from './marker-client.ts';
 import { CrdtError } from './errors.ts';
 import { touchOf, type RootTouch } from './root-touch.ts';
 import { SHARED_DEPTH_MAX } from './shared-type.ts';
@@ -85,6 +87,7 @@ export function checkClientUpdate(doc: Y.Doc, update: Uint8Array, admission: Cli
     writers.push(client);
   }
   checkClocks(inspection);
+  checkMarkers(doc, inspection);
   checkContiguous(inspection, clocks);
   checkNew(doc, decoded, clocks);
   const taken = writers.find((client) => admission.isTaken?.(client) === true);
@@ -120,6 +123,14 @@ function checkClocks({ deletes, needs }: UpdateInspection): void {
   for (const [client, clock] of needs) {
     if (clock > CLOCK_MAX) throw forbidden('it builds on what nobody wrote', client, false);
   }
+}
+
+/** What a document says of how it was compacted is the nodes' own. */
+function checkMarkers(doc: Y.Doc, { deletes }: UpdateInspection): void {
+  const ofMarkers = new Map([...deletes].filter(([client]) => isMarkerClient(client)));
+  const [client] = ofMarkers.keys();
+  if (client !== undefined && deletesAnything(doc, ofMarkers))
+    throw forbidden('it deletes what nodes keep', client, false);
 }
 
 /** Checks what the structs bring that are not here yet. */
@@ -165,7 +176,12 @@ function checkDepth(doc: Y.Doc, item: Y.Item, depths: Map<string, number>): void
 function depthIn(doc: Y.Doc, { client, clock }: Y.ID): number {
   if (clock >= Y.getState(doc.store, client)) return 0;
   let depth = 0;
-  let item: Y.Item | null = Y.getItem(doc.store, Y.createID(client, clock));
+  let item: unknown = Y.getItem(doc.store, Y.createID(client, clock));
+  if (!(item instanceof Y.Item)) {
+    // What was collected lay as deep as its list has it.
+    const list = listAmong(markersOf(doc), { client, clock });
+    return list === null || typeof list === 'string' ? 0 : depthIn(doc, Y.createID(list.client, list.clock)) + 1;
+  }
   while (item instanceof Y.Item && depth <= SHARED_DEPTH_MAX) {
     const type: unknown = item.parent;
     item = type instanceof Y.AbstractType ? type._item : null;

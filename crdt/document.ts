@@ -17,6 +17,8 @@ import type { Interior, MergedUpdate } from './interior.ts';
 import type { JsonObject } from './json-value.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import { mayKeep, UPDATES_MAX } from './kept-updates.ts';
+import { isLater, markerAmong, markerOf } from './collected.ts';
+import { placeLate } from './late-place.ts';
 import { createModel, type Model } from './model.ts';
 import { retract } from './retract.ts';
 import { plainOrder, readPlainState } from './plain-state.ts';
@@ -24,9 +26,10 @@ import { applyPlainUpdate, readPlainParts } from './plain-update.ts';
 import { Outline } from './outline.ts';
 import { STAMPS_PER_MS } from './stamp.ts';
 import { exists } from './tombstone.ts';
-import { ROOT } from './root-name.ts';
+import { MARKER_ROOT } from './root-name.ts';
 import { Transaction } from './transaction.ts';
-import { checkContiguous, inspectUpdate } from './update.ts';
+import { checkContiguous, decodeUpdate, inspectDecoded } from './update.ts';
+import type { UpdateInspection } from './update.ts';
 import { checkValue } from './value-check.ts';
 import { weigh } from './weight.ts';
 import { writeUpdate, type RootOrder } from './write-update.ts';
@@ -36,6 +39,7 @@ import {
   diffOf,
   editRoots,
   hasGap,
+  hasShared,
   loadDoc,
   misfit,
   orderAfter,
@@ -132,21 +136,51 @@ export class CrdtDocument {
   /**
    * Merges an update. Idempotent; throws without having applied anything.
    *
+   * @returns The update as others can take it who hold this document: what came late to a compacted one has another place.
    * @throws CrdtError `CRDT_UPDATE_MALFORMED`, or `CRDT_UPDATE_GAP` when it builds on something not yet here.
    */
-  apply(update: Uint8Array): void {
+  apply(update: Uint8Array): Uint8Array {
     this.#makeState();
-    if (this.isEmpty && this.#applyFirst(update)) return;
-    if (this.isEmpty && this.#readPlain(update)) return;
-    if (this.#applyPlain(update)) return;
-    const inspection = inspectUpdate(update);
+    if (this.isEmpty && (this.#applyFirst(update) || this.#readPlain(update))) return update;
+    if (this.#applyPlain(update)) return update;
+    const decoded = decodeUpdate(update);
+    const inspection = inspectDecoded(decoded);
     const doc = this.#merge();
+    const [marker, known] = [markerAmong(decoded.structs), markerOf(doc)];
+    if (marker !== null && (known === null || isLater(marker, known))) {
+      this.#followCompaction(update, inspection);
+      return update;
+    }
     checkContiguous(inspection, clocksOf(doc));
-    const transaction = applyTo(doc, update);
+    const placed = known === null ? update : placeLate(doc, update);
+    const transaction = applyTo(doc, placed);
     assert(!hasGap(doc), 'a checked update has no gap');
-    this.#keep(update);
+    this.#keep(placed);
     this.#discardModel();
     this.#outline.follow(transaction);
+    return placed;
+  }
+
+  /** What the state of a compaction does not cover goes on top of it. */
+  #followCompaction(state: Uint8Array, inspection: UpdateInspection): void {
+    checkContiguous(inspection, new Map());
+    const doc = loadDoc(state);
+    const late = diffOf(this.#merge(), Y.encodeStateVector(doc));
+    applyTo(doc, placeLate(doc, late));
+    assert(!hasGap(doc), 'whoever compacts holds all that it covers');
+    this.#replaceState(Y.encodeStateAsUpdate(doc));
+  }
+
+  /** Was the document compacted since somebody with these clocks read it? */
+  isCompactedSince(clocks: ReadonlyMap<number, number>): boolean {
+    const marker = markerOf(this.#merge());
+    return marker !== null && (clocks.get(marker.id.client) ?? 0) <= marker.id.clock;
+  }
+
+  #replaceState(state: Uint8Array): void {
+    [this.#first, this.#view, this.#state, this.#updates] = [null, null, state, []];
+    this.#bytes = state.byteLength;
+    this.#reload();
   }
 
   /**
@@ -358,7 +392,7 @@ export class CrdtDocument {
     for (const update of this.#pending) applyTo(doc, update);
     this.#pending = [];
     this.#order = null;
-    this.#isShared = doc.share.size > (doc.share.has(ROOT) ? 1 : 0);
+    this.#isShared = hasShared(doc);
     return doc;
   }
 
@@ -372,6 +406,8 @@ export class CrdtDocument {
 
   /** A write to members, from elsewhere, without a Y.Doc. */
   #applyPlain(update: Uint8Array): boolean {
+    // It may stand beside what was collected.
+    if (this.#doc?.share.has(MARKER_ROOT) === true) return false;
     const model = this.#model ?? this.#readParts();
     if (model === null || !applyPlainUpdate(model, update)) return false;
     this.#keep(update);

@@ -37,6 +37,8 @@ export type { LiveDocument, LiveEvent, LiveObserver, LiveOptions, LiveWrite } fr
 export type { JsonChange } from './json-change.ts';
 export type { At, Item, Path } from './typed-path.ts';
 export { ByteWriter } from './byte-writer.ts';
+export { isCompaction } from './collected.ts';
+export { withoutHistory } from './compaction.ts';
 export { isCanonicalObject } from './canonical-check.ts';
 export { checkFirstState, restoreFirstState, type FirstState } from './first-state.ts';
 export { parseJson } from './json-parse.ts';

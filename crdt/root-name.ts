@@ -6,6 +6,8 @@ import { encodeSegment } from './json-pointer.ts';
 
 /** The root array that holds everything but shared types. No editor calls one of its own so, and it is one byte. */
 export const ROOT = '~';
+/** The root array that says how often the document was compacted. It shows nowhere. */
+export const MARKER_ROOT = '~~';
 /** Texts that a write set as a value. */
 const OWN_TEXT = /^u[0-9a-z]+\.[0-9a-z]+\.[0-9a-z]+$/;
 /** Texts that are named by a path, not by a member. */
@@ -18,7 +20,7 @@ export function isOwnText(name: string): boolean {
 
 /** Tells whether a root type shows as the member of the document that has its name. */
 export function isMemberRoot(name: string): boolean {
-  return name !== ROOT && !name.startsWith(BY_PATH) && !isOwnText(name);
+  return name !== ROOT && name !== MARKER_ROOT && !name.startsWith(BY_PATH) && !isOwnText(name);
 }
 
 /** Where a root type shows, as a pointer in the document's own notation; null for one that only a marker can place. */

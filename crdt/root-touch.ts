@@ -4,6 +4,7 @@
  * an item only where it has no neighbour, so it is looked for along the neighbours.
  */
 import * as Y from 'yjs';
+import { listAmong, markersOf } from './collected.ts';
 import { ROOT } from './root-name.ts';
 import type { DecodedUpdate } from './update.ts';
 
@@ -39,6 +40,8 @@ export function touchOf(doc: Y.Doc, { structs, ds }: DecodedUpdate, clocks: Read
 
 /** Tells of an item of an update whether it is an element of the root array. */
 function membershipOf(doc: Y.Doc, structs: DecodedUpdate['structs']): (item: Y.Item) => boolean {
+  const markers = markersOf(doc);
+  const wasElement = (id: Y.ID): boolean => listAmong(markers, id) === ROOT;
   const byClient = new Map<number, DecodedUpdate['structs'][number][]>();
   for (const struct of structs) {
     const own = byClient.get(struct.id.client);
@@ -64,7 +67,7 @@ function membershipOf(doc: Y.Doc, structs: DecodedUpdate['structs']): (item: Y.I
         break;
       }
       if (neighbour.clock < Y.getState(doc.store, neighbour.client)) {
-        answer = isElement(Y.getItem(doc.store, neighbour), doc.share.get(ROOT));
+        answer = isElement(Y.getItem(doc.store, neighbour), doc.share.get(ROOT)) || wasElement(neighbour);
         break;
       }
       const next = structAt(byClient.get(neighbour.client) ?? [], neighbour.clock);

@@ -4,6 +4,8 @@
  * because its place changes; characters and formats stand where their text does.
  */
 import * as Y from 'yjs';
+import { listAmong, markersOf } from './collected.ts';
+import type { CompactionMarker } from './collected.ts';
 import { encodeSegment } from './json-pointer.ts';
 
 export interface SharedPath {
@@ -18,10 +20,11 @@ export interface SharedPath {
 
 /** Tells where an item stands; null for what has no place any more. */
 export function createSharedPaths(doc: Y.Doc): (id: Y.ID) => SharedPath | null {
+  const markers = markersOf(doc);
   const names = new Map<unknown, string>([...doc.share].map(([name, type]) => [type, name]));
   return (id) => {
     const struct: Y.Item | Y.GC = Y.getItem(doc.store, id);
-    if (!(struct instanceof Y.Item)) return null;
+    if (!(struct instanceof Y.Item)) return collectedPlace(markers, id);
     const left = struct.id.clock + struct.length - id.clock;
     let path = '';
     for (let item: Y.Item = struct; ;) {
@@ -33,6 +36,12 @@ export function createSharedPaths(doc: Y.Doc): (id: Y.ID) => SharedPath | null {
       item = above;
     }
   };
+}
+
+/** Of what was collected it is known in which list it was. */
+function collectedPlace(markers: readonly CompactionMarker[], id: Y.ID): SharedPath | null {
+  const list = listAmong(markers, id);
+  return typeof list === 'string' ? { root: list, path: '', isMember: false, left: 1 } : null;
 }
 
 function segmentOf({ parentSub, content }: Y.Item): string {

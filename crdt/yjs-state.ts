@@ -5,6 +5,7 @@
  */
 import * as Y from 'yjs';
 import { assert } from './assert.ts';
+import { isMarkerClient } from './marker-client.ts';
 import { CrdtError } from './errors.ts';
 import type { ElementId, Model } from './model.ts';
 import { ModelReader } from './read-model.ts';
@@ -12,7 +13,7 @@ import { facesOf } from './shared-type.ts';
 import type { TextRange } from './retract.ts';
 import { canEdit, editRoot } from './shared-edit.ts';
 import type { Transaction } from './transaction.ts';
-import { ROOT } from './root-name.ts';
+import { MARKER_ROOT, ROOT } from './root-name.ts';
 import type { RootOrder } from './write-update.ts';
 
 /** Creates an empty Y.Doc. A fixed guid costs a twentieth of a random one; client 0 never writes. */
@@ -80,6 +81,11 @@ export function hasTombstone(doc: Y.Doc): boolean {
   return false;
 }
 
+/** Tells whether there are shared types. */
+export function hasShared(doc: Y.Doc): boolean {
+  return [...doc.share.keys()].some((name) => name !== ROOT && name !== MARKER_ROOT);
+}
+
 /** Tells whether a Y.Doc waits for something that no update has brought: its state is incomplete. */
 export function hasGap(doc: Y.Doc): boolean {
   return doc.store.pendingStructs !== null || doc.store.pendingDs !== null;
@@ -129,11 +135,11 @@ function readRoots(doc: Y.Doc, roots: readonly string[]): Model {
   }
   for (const name of roots) {
     const type = doc.share.get(name);
-    if (name === ROOT || type === undefined) continue;
+    if (name === ROOT || name === MARKER_ROOT || type === undefined) continue;
     for (const face of facesOf(type)) reader.readShared(name, face);
   }
   const model = reader.finish();
-  for (const [client, clock] of clocksOf(doc)) model.clocks.set(client, clock);
+  for (const [client, clock] of clocksOf(doc)) if (!isMarkerClient(client)) model.clocks.set(client, clock);
   return model;
 }
 

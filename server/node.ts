@@ -38,6 +38,9 @@ import { RocksDbStore } from './storage/rocksdb-store.ts';
 import { cryptoRandom, nativeSha256, systemClock, systemTimers } from './system-ports.ts';
 import { zlibCompressor } from './zlib-compressor.ts';
 
+/** Pause between two looks for documents that have grown, at most. */
+const COMPACTION_INTERVAL_MS = 30_000;
+
 /** A running node. @public */
 export interface AtollNode {
   /** Where it listens, with the port it got. */
@@ -139,7 +142,7 @@ function openReplica(
   store: Store,
   { log, onFailure, listeners }: Listening,
 ): Promise<Replica> {
-  const { name, advertise, cacheBytes, logBytesMax, join, joinToken, staleHours } = options;
+  const { name, advertise, cacheBytes, logBytesMax, join, joinToken, staleHours, compactSeconds } = options;
   return Replica.open({
     store,
     clock: systemClock,
@@ -154,6 +157,7 @@ function openReplica(
     ...(joinToken !== undefined && { joinToken }),
     isJoining: join.length > 0,
     staleAfterMs: staleHours * 3_600_000,
+    compaction: { quietMs: compactSeconds * 1000, intervalMs: Math.min(COMPACTION_INTERVAL_MS, compactSeconds * 1000) },
     cacheBytesMax: cacheBytes,
     scrubPerSecond: options.scrubPerSecond,
     log: { bytesMax: logBytesMax },

@@ -37,6 +37,7 @@ export interface NodeOptions {
   readonly drainMs: number;
   readonly scrubPerSecond: number;
   readonly staleHours: number;
+  readonly compactSeconds: number;
   readonly log: LogLevel;
 }
 
@@ -291,6 +292,17 @@ export const OPTIONS: readonly OptionDefinition[] = [
     max: 600_000,
     placeholder: 'N',
     description: 'At shutdown, keep serving this long after readiness fails, so that load balancers notice.',
+  },
+  {
+    name: 'compactSeconds',
+    key: 'compact-after',
+    kind: 'integer',
+    default: '600',
+    unit: 'seconds',
+    min: 1,
+    max: 31_536_000,
+    placeholder: 'N',
+    description: 'A document that nobody writes for so long leaves its history behind, if that is most of it.',
   },
   {
     name: 'staleHours',

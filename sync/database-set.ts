@@ -5,6 +5,7 @@
 import type { Limits } from '../crdt/index.ts';
 import type { Catalog } from './catalog.ts';
 import { SYSTEM_KEY } from './catalog.ts';
+import type { Growth } from './growth.ts';
 import { Database } from './database.ts';
 import { DocumentTable } from './document-table.ts';
 import type { SealedDocuments } from './sealed-documents.ts';
@@ -32,6 +33,7 @@ export interface DatabaseSetOptions {
   readonly sha256: Sha256;
   readonly cacheBytesMax: number;
   readonly lateBytesMin?: number;
+  readonly growth?: Partial<Growth> | undefined;
   readonly limits?: Limits;
   readonly schemas: Schemas;
   /** Between portions of long work. */
@@ -46,7 +48,7 @@ export interface SetAside {
 }
 
 /** Kinds of keys that belong to one database. */
-const KEY_KINDS = ['v', 'h', 'l', 'j', 'y', 's', 'g', 'b', 'c', 'i', 'f', 'x', 't', 'd', 'e', 'k', 'z', 'w', 'u'];
+const KEY_KINDS = ['v', 'h', 'l', 'j', 'y', 's', 'g', 'b', 'c', 'i', 'f', 'x', 't', 'd', 'e', 'k', 'z', 'w', 'u', 'r'];
 
 export class DatabaseSet {
   readonly #options: DatabaseSetOptions;
@@ -147,6 +149,7 @@ export class DatabaseSet {
       digestSecret,
       sha256,
       cacheBytesMax,
+      growth: this.#options.growth,
       indexes,
       ...(lateBytesMin !== undefined && { lateBytesMin }),
       atRest: (run) => commit.between(run),

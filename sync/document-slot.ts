@@ -6,7 +6,7 @@ import { CrdtDocument } from '../crdt/index.ts';
 import { computeElement } from './digest.ts';
 import { encodeDocumentVector, isFirstContent, loadDocument, partsOf, updateOf } from './document-record.ts';
 import type { DocumentChange, DocumentContent, FirstContent, StoredDocument } from './document-record.ts';
-import { conflictKeyOf, stateKeyOf, tombstoneKeyOf, viewKey } from './key.ts';
+import { compactionKeyOf, conflictKeyOf, stateKeyOf, tombstoneKeyOf, viewKey } from './key.ts';
 import type { Sha256 } from './port.ts';
 
 /** What the store holds of a document. */
@@ -46,6 +46,8 @@ export class DocumentSlot {
   pins = 0;
   /** The state as last loaded or sealed; `null` = none. Usually the bytes the document holds anyway. */
   saved: DocumentContent | null = null;
+  /** The store says that it is much larger than what it shows (growth.ts). */
+  hasGrown = false;
   /** The base that the store holds; null while it holds none. */
   base: Uint8Array | null = null;
   /** Updates since then, of the open group: with `saved` they rebuild the document if a batch has to be undone. */
@@ -77,6 +79,10 @@ export class DocumentSlot {
 
   get tombstoneKey(): Uint8Array {
     return tombstoneKeyOf(this.viewKey);
+  }
+
+  get compactionKey(): Uint8Array {
+    return compactionKeyOf(this.viewKey);
   }
 
   get hasOpenChanges(): boolean {

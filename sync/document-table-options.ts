@@ -3,6 +3,7 @@
  * Owns what a table of documents is opened with.
  */
 import type { Sha256, Store } from './port.ts';
+import type { Growth } from './growth.ts';
 import type { IndexSet } from './query/index-set.ts';
 
 export interface DocumentTableOptions {
@@ -17,6 +18,8 @@ export interface DocumentTableOptions {
   readonly indexes: IndexSet;
   /** Documents with at least so many bytes of JSON may be stored without it while they are edited. */
   readonly lateBytesMin?: number;
+  /** When a document is marked for the compactor. */
+  readonly growth?: Partial<Growth> | undefined;
   /** Runs something at a moment when nothing is in flight. */
   readonly atRest: <T>(run: () => T) => Promise<T>;
   /** Resolves when all that was touched is durable. */

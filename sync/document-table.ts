@@ -11,7 +11,6 @@ import type { DocumentTableOptions } from './document-table-options.ts';
 import { isCorrupt } from './damage-scan.ts';
 import { DatabaseDigest } from './database-digest.ts';
 import type { DigestSum } from './digest.ts';
-import type { DocumentOutline } from '../crdt/index.ts';
 import { count, decodeStats, documentsIn, encodeStats, type CollectionStats } from './collection-stats.ts';
 import {
   contentOf,
@@ -27,7 +26,9 @@ import type { DurableVersion } from './document-slot.ts';
 import { DocumentSlot } from './document-slot.ts';
 import type { DocumentName } from './equality.ts';
 import { StorageError } from './errors.ts';
-import { contentOfSlot, countedIn, durableVersionOf, noteConflicts } from './durable-version.ts';
+import { contentOfSlot, countedIn, durableVersionOf, viewToStore } from './durable-version.ts';
+import { noteMarks } from './document-mark.ts';
+import { hasGrown } from './growth.ts';
 import type { SealedDocuments } from './sealed-documents.ts';
 import { PlacedDocuments } from './placed-documents.ts';
 import type { PlaceableView } from './placed-documents.ts';
@@ -81,6 +82,7 @@ export class DocumentTable {
   readonly #names: KnownNames;
   /** Documents that are written without a slot. */
   readonly placed: PlacedDocuments;
+  readonly #growth: DocumentTableOptions['growth'];
   #durableDigest: string;
   /** The digest on disk is not the one here, although no document changed. */
   #isCorrected = false;
@@ -105,6 +107,7 @@ export class DocumentTable {
     );
     this.#lateBytesMin = options.lateBytesMin ?? LATE_BYTES_MIN;
     this.placed = new PlacedDocuments(options);
+    this.#growth = options.growth;
     this.#idle = new ByteCache(options.cacheBytesMax, ({ name, durable }) => this.#views.keep(name, durable));
     this.#views = new ViewCache(options.cacheBytesMax);
     this.#stats = stats;
@@ -218,6 +221,7 @@ export class DocumentTable {
     slot.document = loadDocument(content);
     slot.saved = content;
     slot.base = isFirstContent(content) ? null : content[0];
+    slot.hasGrown = hasGrown(slot.collection, content, record.bytes, this.#growth);
   }
 
   /** The digest element of a document as it is now, open changes included. */
@@ -400,7 +404,10 @@ export class DocumentTable {
     const documentKey = slot.viewKey.subarray(5);
     this.#names.add(documentKey);
     const element = this.elementOf(slot);
-    const { exists, json, bytes, modified, conflicts } = this.#viewOf(slot);
+    const { exists, json, bytes, modified, conflicts } = viewToStore(
+      slot,
+      this.#mayBeLate(slot) ? this.#lateBytesMin : Infinity,
+    );
     const content = contentOfSlot(slot, json);
     const [base, ...updates] = isFirstContent(content) ? [null] : content;
     slot.saved = content;
@@ -416,7 +423,7 @@ export class DocumentTable {
     const isSilent = slot.sealed?.length === 0 && !slot.isRestored;
     const version = { ...durableVersionOf(record), isSilent };
     this.#followIndexes(slot, exists ? json : null);
-    noteConflicts(slot, conflicts, operations);
+    noteMarks(slot, { conflicts, hasGrown: hasGrown(slot.collection, content, bytes, this.#growth) }, operations);
     const before = countedIn(slot.durable);
     const counted = countedIn(version);
     if (counted === null) operations.push({ type: 'put', key: slot.tombstoneKey, value: NO_BYTES });
@@ -425,17 +432,9 @@ export class DocumentTable {
     return version;
   }
 
-  /** What a commit stores of the view: everything, unless that would cost more than the changes. */
-  #viewOf(slot: DocumentSlot): DocumentOutline & { readonly json: Uint8Array | null; readonly bytes: number } {
-    const { isRestored, collection } = slot;
-    const bytes = slot.durable?.bytes ?? 0;
-    const mayBeLate = bytes >= this.#lateBytesMin && !isRestored && slot.sealed !== null && slot.sealed.length > 0;
-    const outline = mayBeLate ? slot.document.outline : null;
-    if (outline !== null && !this.late.isHeld(collection) && !this.#indexes.follows(collection))
-      return { ...outline, json: null, bytes };
-    const view = slot.document.view();
-    const json = slot.sealedFirst?.json ?? utf8.encode(view.json);
-    return { ...view, json, bytes: json.length };
+  /** The JSON of a view may be left out where nobody needs it. */
+  #mayBeLate({ collection }: DocumentSlot): boolean {
+    return !this.late.isHeld(collection) && !this.#indexes.follows(collection);
   }
 
   #followIndexes(slot: DocumentSlot, json: Uint8Array | null): void {
@@ -451,7 +450,7 @@ export class DocumentTable {
     this.late.seal(slot, false, operations);
     this.sums.replace(slot.viewKey.subarray(5), countedIn(slot.durable), null);
     this.#followIndexes(slot, null);
-    noteConflicts(slot, 0, operations);
+    noteMarks(slot, { conflicts: 0, hasGrown: false }, operations);
     slot.saved = null;
     slot.base = null;
     const isSilent = slot.durable?.exists !== true;

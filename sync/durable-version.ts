@@ -2,12 +2,12 @@
  * @module
  * Owns what follows from one version of a document that the store holds, or is about to.
  */
+import type { DocumentOutline } from '../crdt/index.ts';
 import { isCounted, toStoredDocument } from './document-record.ts';
 import type { DocumentContent } from './document-record.ts';
 import type { DocumentSlot, DurableVersion } from './document-slot.ts';
-import type { StoreOperation } from './port.ts';
 
-const NO_BYTES = new Uint8Array(0);
+const utf8 = new TextEncoder();
 
 export function durableVersionOf(record: Parameters<typeof toStoredDocument>[0]): DurableVersion {
   const { exists, element, json, bytes, conflicts } = record;
@@ -20,17 +20,27 @@ export function countedIn(version: DurableVersion | null): Uint8Array | null {
   return isCounted(version) ? version.element : null;
 }
 
-/** The list of documents that have losing values follows with the document. */
-export function noteConflicts(slot: DocumentSlot, conflicts: number, operations: StoreOperation[]): void {
-  const had = (slot.durable?.conflicts ?? 0) > 0;
-  if (had === conflicts > 0) return;
-  const { conflictKey: key } = slot;
-  operations.push(had ? { type: 'del', key } : { type: 'put', key, value: NO_BYTES });
-}
-
 /** A first state can be left out if the writer is who the document vector says. */
 export function contentOfSlot({ document, vector }: DocumentSlot, json: Uint8Array | null): DocumentContent {
   const { first } = document;
   if (json === null || first === null || vector.size !== 1 || !vector.has(first.client)) return document.encodeParts();
   return { json, stamp: first.stamp, client: first.client };
+}
+
+/**
+ * What a commit stores of the view: everything, unless that would cost more than the changes.
+ *
+ * @param lateBytesMin - Of so much JSON on it may be left out.
+ */
+export function viewToStore(
+  slot: DocumentSlot,
+  lateBytesMin: number,
+): DocumentOutline & { readonly json: Uint8Array | null; readonly bytes: number } {
+  const bytes = slot.durable?.bytes ?? 0;
+  const isChange = bytes >= lateBytesMin && !slot.isRestored && slot.sealed !== null && slot.sealed.length > 0;
+  const outline = isChange ? slot.document.outline : null;
+  if (outline !== null) return { ...outline, json: null, bytes };
+  const view = slot.document.view();
+  const json = slot.sealedFirst?.json ?? utf8.encode(view.json);
+  return { ...view, json, bytes: json.length };
 }

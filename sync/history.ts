@@ -4,7 +4,7 @@
  * the log, backwards from the last change by every origin, and where that was cut, from what the document itself still tells of
  * the writes whose values are in place. Log and document are the same on every node, up to where each has cut its log.
  */
-import { AtollError, describeWrites, inspectUpdate, stampMs } from '../crdt/index.ts';
+import { AtollError, describeWrites, inspectUpdate, isCompaction, stampMs } from '../crdt/index.ts';
 import type { WriteDescription } from '../crdt/index.ts';
 import { decodeBatch } from './batch.ts';
 import { isCorrupt } from './damage-scan.ts';
@@ -140,6 +140,8 @@ async function findRecords(
           end = firstSeq;
           for (const [index, record] of [...records.entries()].toReversed()) {
             if (record.kind !== 'update' || `${record.collection}\0${record.id}` !== name) continue;
+            // It says nothing that was not said before.
+            if (isCompaction(record.update)) continue;
             found.push({ origin, seq: firstSeq + index, stamp, update: record.update });
             // Nothing of this writer can come before its clock 0.
             if (inspectUpdate(record.update).clients.get(origin)?.from === 0) return found;

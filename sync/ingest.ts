@@ -8,7 +8,7 @@ import type { Batch, FirstRecord, UpdateRecord } from './batch.ts';
 import { decodeBatch, lastSeqOf } from './batch.ts';
 import type { Database } from './database.ts';
 import { checkFirstContent, isFirstContent, loadDocument, partsOf, toFirstState } from './document-record.ts';
-import type { FirstContent } from './document-record.ts';
+import type { DocumentChange, FirstContent } from './document-record.ts';
 import type { DocumentSlot } from './document-slot.ts';
 import type { IngestResult, OriginId } from './engine.ts';
 import { isCounted } from './document-record.ts';
@@ -104,9 +104,10 @@ function applyRecords(database: Database, registry: OriginRegistry, batch: Batch
   const { table, forgotten } = database.parts;
   const { slots } = documents;
   if (isBehind(database, batch, slots)) return false;
-  const applied: { slot: DocumentSlot; record: UpdateRecord; seq: number }[] = [];
+  const applied: { slot: DocumentSlot; change: DocumentChange; seq: number }[] = [];
   const begun: { record: FirstRecord; seq: number }[] = [];
   const undos: (() => void)[] = [];
+  const touched = new Set<DocumentSlot>();
   try {
     batch.records.forEach((record, i) => {
       if (record.kind === 'origin') return;
@@ -114,22 +115,22 @@ function applyRecords(database: Database, registry: OriginRegistry, batch: Batch
       const seq = batch.firstSeq + i;
       const slot = slots.get(`${record.collection}\0${record.id}`);
       if (slot === undefined) return void begun.push({ record: record as FirstRecord, seq });
-      applied.push({ slot, record, seq });
+      touched.add(slot);
       if (isAnew(database, slot, batch, record)) undos.push(supersede(database, slot));
-      applyRecord(slot, record);
+      applied.push({ slot, change: applyRecord(slot, record), seq });
     });
   } catch (cause) {
     for (const undo of undos.reverse()) undo();
-    for (const slot of new Set(applied.map((entry) => entry.slot))) slot.restore();
+    for (const slot of touched) slot.restore();
     if (cause instanceof CrdtError && cause.code === 'CRDT_UPDATE_GAP' && forgotten.vector.size > 0) return false;
     throw new SyncError('SYNC_BATCH_MALFORMED', `A record of origin ${batch.origin} could not be merged.`, {
       cause,
       details: { origin: batch.origin, firstSeq: batch.firstSeq },
     });
   }
-  for (const { slot, record, seq } of applied) {
+  for (const { slot, change, seq } of applied) {
     slot.touch(batch.origin, seq);
-    table.touch(slot, record.first === undefined ? record.update : copyOf(record.first));
+    table.touch(slot, change);
   }
   for (const { record, seq } of begun) documents.place(record, batch.origin, seq);
   for (const record of batch.records) {
@@ -138,11 +139,16 @@ function applyRecords(database: Database, registry: OriginRegistry, batch: Batch
   return true;
 }
 
-function applyRecord(slot: DocumentSlot, record: UpdateRecord): void {
+/** @returns What became of the document, for those who look at it. */
+function applyRecord(slot: DocumentSlot, record: UpdateRecord): DocumentChange {
   // Most documents are nobody's before their first write comes, and then nothing has to be merged.
   if (record.first !== undefined && slot.document.isEmpty)
     slot.document = CrdtDocument.restore(toFirstState(record.first));
-  else slot.document.apply(record.update);
+  else {
+    const update = slot.document.apply(record.update);
+    if (record.first === undefined) return update;
+  }
+  return copyOf(record.first);
 }
 
 /** What is kept must not keep the whole batch in memory. */

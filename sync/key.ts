@@ -18,6 +18,7 @@
  * | `k` db collection 0 id | nothing: the document has losing values |
  * | `z` db collection 0 id | nothing: the document is a tombstone that the collector may forget (collector.ts) |
  * | `u` db collection 0 id | nothing: the view of the document has no JSON (late-views.ts) |
+ * | `r` db collection 0 id | nothing: the document is much larger than what it shows (compactor.ts) |
  * | `w` db | what was forgotten of the database: origin → sequence of the last change (forgotten.ts) |
  * | `s` db collection | statistics of a collection |
  * | `g` db | digest of the database |
@@ -180,13 +181,18 @@ export function lateKeyOf(viewKey: Uint8Array): Uint8Array {
   return sibling(viewKey, 'u');
 }
 
-function sibling(viewKey: Uint8Array, letter: 'y' | 'k' | 'z' | 'u'): Uint8Array {
+/** The mark of a document that the compactor is to look at, whose view has this key. */
+export function compactionKeyOf(viewKey: Uint8Array): Uint8Array {
+  return sibling(viewKey, 'r');
+}
+
+function sibling(viewKey: Uint8Array, letter: 'y' | 'k' | 'z' | 'u' | 'r'): Uint8Array {
   const key = viewKey.slice();
   key[0] = tag(letter);
   return key;
 }
 
-/** Collection and id of a `j`, `y`, `k`, `z` or `u` key. */
+/** Collection and id of a `j`, `y`, `k`, `z`, `u` or `r` key. */
 export function documentOf(key: Uint8Array): { collection: string; id: string } {
   return documentOfName(key.subarray(5));
 }

@@ -110,6 +110,11 @@ export class Membership implements Admissions, HoldingsSource {
     return this.#parts.catalog.members.get(this.#parts.epoch.nodeId);
   }
 
+  /** This node; may change. */
+  get nodeId(): string {
+    return this.#parts.epoch.nodeId;
+  }
+
   isRemoved(node: string): boolean {
     return this.#parts.catalog.members.get(node)?.state === 'removed';
   }

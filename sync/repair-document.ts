@@ -89,10 +89,11 @@ export async function mergeRow(
     if (forgotten.vector.size > 0 && !isWithin(heldBy(database), peer)) return false;
     if ([...row.vector].every(([origin, seq]) => (slot.vector.get(origin) ?? 0) >= seq)) return false;
     checkState(row);
-    if (slot.vector.size === 0) slot.document = CrdtDocument.load(row.state);
-    else slot.document.apply(row.state);
+    let { state } = row;
+    if (slot.vector.size === 0) slot.document = CrdtDocument.load(state);
+    else state = slot.document.apply(state);
     for (const [origin, seq] of row.vector) slot.touch(origin, seq);
-    table.touch(slot, row.state);
+    table.touch(slot, state);
     // No log here may say that these writes changed the document (I7).
     database.extraOperations.push(...indexDocument(database.parts.db, slot.viewKey, row.vector));
     await commit.join(database);

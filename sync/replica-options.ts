@@ -5,6 +5,7 @@
 import type { AtollError, Limits } from '../crdt/index.ts';
 import { SyncError } from './errors.ts';
 import type { CollectionOptions } from './collector.ts';
+import type { CompactionOptions } from './compactor.ts';
 import type { Incident } from './incident.ts';
 import type { LogRetention } from './log-cutter.ts';
 import type { LinkOptions } from './link/options.ts';
@@ -51,6 +52,8 @@ export interface ReplicaOptions {
   readonly log?: Partial<LogRetention>;
   /** When tombstones are forgotten. */
   readonly collection?: Partial<CollectionOptions>;
+  /** When documents leave their history behind. */
+  readonly compaction?: Partial<CompactionOptions>;
   /** How documents are given to who lacks them. */
   readonly snapshot?: Partial<SnapshotOptions>;
   /** Storage failed: the replica acknowledges nothing more and should be closed. Called once. */

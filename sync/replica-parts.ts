@@ -48,6 +48,7 @@ export async function openParts(options: ReplicaOptions): Promise<ReplicaParts> 
     pause: pauseOf(options.timers),
     cacheBytesMax: options.cacheBytesMax ?? CACHE_BYTES_MAX_DEFAULT,
     ...(options.lateBytesMin !== undefined && { lateBytesMin: options.lateBytesMin }),
+    growth: options.compaction,
     ...(options.limits && { limits: options.limits }),
   });
   owners.set(origin, nodeId);

@@ -4,6 +4,7 @@
  */
 import type { Catalog, MemberEntry, MemberState } from './catalog.ts';
 import type { Database } from './database.ts';
+import type { CompactionStatus } from './compactor.ts';
 import type { DatabaseSet } from './database-set.ts';
 import type { SnapshotProgress } from './engine.ts';
 import { countMissing } from './horizon.ts';
@@ -88,6 +89,7 @@ export interface DatabaseStatus {
   readonly horizon: HorizonStatus;
   readonly epochs: EpochStatus;
   readonly tombstones: TombstoneStatus;
+  readonly compaction: CompactionStatus;
 }
 
 export interface ReplicaStatus extends PeersStatus {
@@ -147,6 +149,7 @@ export function describeReplica(view: ReplicaView): ReplicaStatus {
           horizon,
           epochs: database.parts.log.epochs,
           tombstones,
+          compaction: replica.upkeep.compactor.status(database),
         },
       ];
     }),

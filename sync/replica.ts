@@ -113,10 +113,10 @@ export class Replica {
   }
 
   #createUpkeep({ set, epoch, owners }: ReplicaParts): Upkeep {
-    const { clock, timers, log, collection } = this.#options;
+    const { clock, timers, log: retention, collection, compaction } = this.#options;
+    const options = { clock, timers, retention, collection, compaction };
     return new Upkeep({
-      clock,
-      timers,
+      ...options,
       databases: () => set.keys().map((key) => set.get(key)!),
       stable: this.stable,
       epoch,
@@ -124,8 +124,6 @@ export class Replica {
       members: () => this.#membership.others().length + 1,
       isOwn: (origin) => owners.get(origin) === this.nodeId,
       onFailure: (error) => this.#handleWriteFailure(error),
-      retention: log,
-      collection,
     });
   }
 

@@ -43,6 +43,17 @@ export class StableView {
     return membership.ownState === 'live' && catalog.members.size >= membersMin;
   }
 
+  /** Is every member that was not removed one that counts? */
+  isAllCounted(): boolean {
+    return [...this.#parts.catalog.members.values()].every(({ state }) => state !== 'stale');
+  }
+
+  /** Is this node the first, in some order, of those that count? */
+  isFirst(): boolean {
+    const { membership } = this.#parts;
+    return membership.others().every((other) => membership.nodeId < other);
+  }
+
   /** The other members that count. */
   #holders(database: string): readonly string[] {
     const { catalog, membership } = this.#parts;

@@ -5,6 +5,8 @@
  */
 import { Collector } from './collector.ts';
 import type { CollectionOptions } from './collector.ts';
+import { Compactor } from './compactor.ts';
+import type { CompactionOptions } from './compactor.ts';
 import type { Database } from './database.ts';
 import type { OriginId } from './engine.ts';
 import { EpochRenewal } from './epoch-renewal.ts';
@@ -30,22 +32,25 @@ export interface UpkeepParts {
   readonly onFailure: (error: unknown) => void;
   readonly retention: Partial<LogRetention> | undefined;
   readonly collection: Partial<CollectionOptions> | undefined;
+  readonly compaction: Partial<CompactionOptions> | undefined;
 }
 
 export class Upkeep {
   readonly collector: Collector;
+  readonly compactor: Compactor;
   readonly #cutter: LogCutter;
   readonly #sweep: OperationSweep;
   readonly #views: LateViewSweep;
   readonly #renewal: EpochRenewal;
 
   constructor(parts: UpkeepParts) {
-    const { stable, retention, collection } = parts;
+    const { stable, retention, collection, compaction } = parts;
     this.#cutter = new LogCutter({ ...parts, stable: (database) => stable.horizon(database).vector, retention });
     this.#sweep = new OperationSweep(parts);
     this.#views = new LateViewSweep(parts);
     this.#renewal = new EpochRenewal(parts);
     this.collector = new Collector({ ...parts, options: collection });
+    this.compactor = new Compactor({ ...parts, options: compaction });
   }
 
   start(): void {
@@ -54,6 +59,7 @@ export class Upkeep {
     this.#views.start();
     this.#renewal.start();
     this.collector.start();
+    this.compactor.start();
   }
 
   close(): void {
@@ -62,5 +68,6 @@ export class Upkeep {
     this.#views.close();
     this.#renewal.close();
     this.collector.close();
+    this.compactor.close();
   }
 }

@@ -299,6 +299,12 @@ export interface ClusterDatabase {
   readonly tombstones?: ClusterTombstones;
   /** Process starts that wrote: how many tokens and cursors list, and how many follow from those. Absent in answers of older nodes. */
   readonly epochs?: { readonly listed: number; readonly folded: number };
+  /** Documents much larger than what they show, and what the node has compacted. Absent in answers of older nodes. */
+  readonly compaction?: {
+    readonly grown: number;
+    readonly compacted: number;
+    readonly savedBytes: number;
+  };
   /** What keeps it from forgetting: records that some member is not known to hold, and which members. */
   readonly horizon: {
     readonly entries: number;

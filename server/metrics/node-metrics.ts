@@ -208,6 +208,21 @@ export class NodeMetrics {
       'Changes that some member is not known to hold.',
       ({ horizon }) => horizon.entries,
     );
+    perDatabase(
+      'atoll_grown_documents',
+      'Documents that are much larger than what they show.',
+      ({ compaction }) => compaction.grown,
+    );
+    perDatabase(
+      'atoll_compactions_total',
+      'Documents that this node let leave their history behind since its start.',
+      ({ compaction }) => compaction.compacted,
+    );
+    perDatabase(
+      'atoll_compaction_saved_bytes_total',
+      'Bytes by which they shrank.',
+      ({ compaction }) => compaction.savedBytes,
+    );
     this.#add(
       'atoll_divergent_documents',
       'Documents found to differ between replicas and not put right.',

@@ -110,6 +110,7 @@ const database = Type.Object({
   logBytes: count,
   merging: Type.Boolean(),
   epochs: Type.Object({ listed: count, folded: count }),
+  compaction: Type.Object({ grown: count, compacted: count, savedBytes: count }, strict),
   horizon: Type.Object({ entries: count, blockers: Type.Array(Type.Object({ node: Type.String() })) }),
 });
 

@@ -45,7 +45,11 @@ function describe(database: Database, slot: DocumentSlot, held: Uint8Array): Hos
   const { document } = slot;
   const { exists, json } = document.view();
   if (!exists) return null;
-  const isWhole = held.length === 0 || isBeyond(decodeClocks(held), decodeClocks(document.encodeStateVector()));
+  const clocks = decodeClocks(held);
+  const isWhole =
+    held.length === 0 ||
+    isBeyond(clocks, decodeClocks(document.encodeStateVector())) ||
+    document.isCompactedSince(clocks);
   return {
     etag: etagOf(database.parts.table.elementOf(slot)),
     json,

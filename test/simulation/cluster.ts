@@ -77,6 +77,7 @@ export class Cluster {
   readonly #complete: Set<string> = new Set();
   /** No fault begins any more. */
   isHealed = false;
+  #isCompacting = true;
   readonly #tap: WireTap;
   /** Database key and vector → digest: invariant I9 across replicas and time. */
   readonly #digests = new Map<string, string>();
@@ -134,6 +135,7 @@ export class Cluster {
       },
       log: plan.log,
       collection: plan.collection ?? {},
+      compaction: () => (this.#isCompacting ? (plan.compaction ?? {}) : { intervalMs: 1e9 }),
       staleAfterMs: plan.staleAfterMs,
       snapshot: plan.snapshot ?? {},
       // Addresses beyond these are learned from the member list, as in production.
@@ -157,6 +159,12 @@ export class Cluster {
       node.start();
     }
     this.trace.event(this.time.now, 'healed');
+  }
+
+  /** Nothing more is compacted, also after restarts. */
+  endCompaction(): void {
+    this.#isCompacting = false;
+    for (const { replica } of this.nodes) replica?.upkeep.compactor.close();
   }
 
   /** Who must be equal in the end. */

@@ -103,6 +103,11 @@ export async function checkFinalState(cluster: Cluster, workloads: readonly Work
   for (const workload of workloads) {
     for (const problem of workload.check(final)) cluster.complain(`${workload.name}: ${problem}`);
   }
+  for (const { replica } of cluster.members) {
+    for (const { compaction } of replica!.status().databases) {
+      cluster.trace.count('documents compacted', compaction.compacted);
+    }
+  }
   cluster.trace.count('documents compared', first!.texts.size * contents.length);
 }
 

@@ -135,6 +135,32 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: 'lost-late',
+    invariant: 'I9',
+    bug: 'what comes late to a compacted document, beside something that was collected, is not given a place',
+    test: 'test/property/compaction.prop.test.ts',
+    edits: [
+      {
+        file: 'crdt/late-place.ts',
+        find: 'if (!decodeUpdate(update).structs.some((struct) => isUnplaced(doc, markers, struct))) return update;',
+        replace: 'if (isUnplaced !== null) return update;',
+      },
+    ],
+  },
+  {
+    name: 'forgetful-compaction',
+    invariant: 'I8',
+    bug: 'who hears of a compaction lets go of what he holds beyond it',
+    test: 'test/unit/sync/compactor.test.ts',
+    edits: [
+      {
+        file: 'crdt/document.ts',
+        find: '    applyTo(doc, placeLate(doc, late));',
+        replace: '    void late;',
+      },
+    ],
+  },
+  {
     name: 'hasty-fold',
     invariant: 'I9',
     bug: 'an origin is listed no more although nobody who began later has seen all of it',

@@ -8,6 +8,7 @@ import type { DamageFault } from './damage-fault.ts';
 import type { IdentityFault } from './identity-fault.ts';
 import type { JsonObject } from '../../crdt/index.ts';
 import type { CollectionOptions } from '../../sync/collector.ts';
+import type { CompactionOptions } from '../../sync/compactor.ts';
 import type { LogRetention } from '../../sync/log-cutter.ts';
 import type { SnapshotOptions } from '../../sync/snapshot-options.ts';
 import type { DiskProfile } from './sim-disk.ts';
@@ -117,6 +118,8 @@ export interface Plan {
   readonly snapshot?: Partial<SnapshotOptions>;
   /** When tombstones are forgotten. */
   readonly collection?: Partial<CollectionOptions>;
+  /** When documents leave their history behind. */
+  readonly compaction?: Partial<CompactionOptions>;
   /** Seconds between heartbeats: with each, nodes say all they hold. Default 5. */
   readonly heartbeatTicks?: number;
   readonly staleAfterMs?: number;
@@ -184,6 +187,7 @@ export function makePlan(seed: number, options: PlanOptions = {}): Plan {
     snapshotRecordsMin: random.pick([10, 40, 1000]),
     ...makeRetention(new SeededRandom(seed).fork('log')),
     ...makeCollection(new SeededRandom(seed).fork('collection'), nodeCount),
+    compaction: makeCompaction(new SeededRandom(seed).fork('compaction'), nodeCount),
     windowBytes: random.pick([128, 256, 1024]) * 1024,
     ringBytesMax: random.pick([1, 64, 16 * 1024]) * 1024,
     messageBytesTarget: random.pick([2, 64]) * 1024,
@@ -220,6 +224,12 @@ function makeRetention(random: SeededRandom): Pick<Plan, 'coalesceRecordsMin' | 
 function makeCollection(random: SeededRandom, membersMin: number): Pick<Plan, 'collection' | 'heartbeatTicks'> {
   const collection = { intervalMs: random.pick([50, 400, 2000]), epochMs: random.pick([300, 3000]), membersMin };
   return { collection, heartbeatTicks: random.pick([1, 5]) };
+}
+
+/** Whatever was written twice has grown. */
+function makeCompaction(random: SeededRandom, membersMin: number): Partial<CompactionOptions> {
+  const intervalMs = random.pick([50, 400, 2000]);
+  return { intervalMs, bytesMin: 0, ratioMin: 1.05, quietMs: 0, membersMin, shareMax: 10 };
 }
 
 const YEAR_MS = 31_536_000_000;

@@ -86,6 +86,9 @@ async function run(
     cluster.complain(`[L1] did not converge within ${CONVERGENCE_MS_MAX} ms:\n${describeDifferences(cluster)}`);
     return convergenceMs;
   }
+  // They write by themselves; what they have begun stays as it is.
+  cluster.endCompaction();
+  if (!(await waitForConvergence(cluster))) cluster.complain('did not converge after the end of compaction');
   onConverged(cluster);
   await settle(cluster, workloads);
   return convergenceMs;

@@ -12,6 +12,7 @@ import { BOOT_NONCE_BYTES } from '../../sync/protocol/limit.ts';
 import type { LinkOptions } from '../../sync/link/options.ts';
 import type { LogRetention } from '../../sync/log-cutter.ts';
 import type { CollectionOptions } from '../../sync/collector.ts';
+import type { CompactionOptions } from '../../sync/compactor.ts';
 import type { SnapshotOptions } from '../../sync/snapshot-options.ts';
 import { drawTurns } from './event-loop.ts';
 import type { NodePlan } from './plan.ts';
@@ -59,6 +60,7 @@ export interface SimNodeParts {
   readonly log: Partial<LogRetention>;
   readonly snapshot: Partial<SnapshotOptions>;
   readonly collection: Partial<CollectionOptions>;
+  readonly compaction: () => Partial<CompactionOptions>;
   readonly staleAfterMs: number | undefined;
   /** Whom it is told to join. */
   readonly joins: readonly number[];
@@ -122,7 +124,8 @@ export class SimNode {
   }
 
   async #open(process: SimProcess): Promise<void> {
-    const { time, network, trace, compressor, link, log, snapshot, collection, staleAfterMs, joins } = this.#parts;
+    const { time, network, trace, compressor, link, log, snapshot, collection, compaction, staleAfterMs, joins } =
+      this.#parts;
     const { host } = process;
     const after = (delayMs: number, run: () => void): (() => void) => runInProcess(time, host, delayMs, run);
     const turns = this.#parts.random.fork(`turns ${this.index}.${this.#starts}`);
@@ -144,6 +147,7 @@ export class SimNode {
       log,
       snapshot,
       collection,
+      compaction: compaction(),
       ...(staleAfterMs !== undefined && { staleAfterMs }),
       onFailure: (error) => {
         trace.event(time.now, `storage failed on ${this.index}: ${error.code}`);
