@@ -23,19 +23,19 @@ const BUNDLES = [
   {
     name: 'atolldb/crdt + atolldb/sync',
     source: `export * from './dist/crdt/index.js'; export * from './dist/sync/index.js';`,
-    max: 190,
+    max: 196,
     goal: 70,
   },
   {
     name: 'a page with a replica on IndexedDB',
     source: `export { createReplica, IndexedDbStore } from './dist/sync/index.js';`,
-    max: 147,
+    max: 151,
     goal: 70,
   },
   {
     name: 'a page with a leaf on IndexedDB',
     source: `export { createLeaf, IndexedDbStore } from './dist/sync/index.js';`,
-    max: 70,
+    max: 72,
     goal: 70,
   },
   { name: 'atolldb/client', source: `export * from './dist/cli/client.js';`, max: 15, goal: 15 },
