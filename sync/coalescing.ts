@@ -20,7 +20,9 @@ const PROBE_RECORDS = 48;
 const DOCUMENTS_SAMPLED = 32;
 /** Documents must cost at most this share of the records, because the estimate may be wrong and the log streams. */
 const SHARE_MAX = 0.5;
-const ROW_OVERHEAD_BYTES = 40;
+/** To send and merge a record costs as much as so many bytes do on a link of 100 Mbit/s, and a document, which is opened, twice that. */
+const RECORD_WORK_BYTES = 1000;
+const DOCUMENT_WORK_BYTES = 2 * RECORD_WORK_BYTES;
 
 interface Sample {
   records: number;
@@ -52,8 +54,8 @@ export async function prefersDocuments(database: Database, since: (origin: Origi
   if (sample.keys.length === 0) return false;
   const values = await store.getMany(sample.keys.slice(0, DOCUMENTS_SAMPLED));
   const documentBytes =
-    values.reduce((sum, value) => sum + (value?.length ?? 0) + ROW_OVERHEAD_BYTES, 0) / values.length;
-  const recordsBytes = (sample.bytes / sample.records) * missing;
+    values.reduce((sum, value) => sum + (value?.length ?? 0) + DOCUMENT_WORK_BYTES, 0) / values.length;
+  const recordsBytes = (sample.bytes / sample.records + RECORD_WORK_BYTES) * missing;
   return estimateDocuments(sample, missing) * documentBytes <= recordsBytes * SHARE_MAX;
 }
 
