@@ -3,7 +3,14 @@
  * Owns the budgets of documents as bytes and as processor time: what merging costs in state, in updates and in writes, compared
  * with the JSON itself and with a plain `Y.Map` of Yjs.
  */
-import { CrdtDocument, DEFAULT_LIMITS, type JsonObject, encodeStamp } from '../../crdt/index.ts';
+import {
+  CrdtDocument,
+  DEFAULT_LIMITS,
+  encodeStamp,
+  type Change,
+  type JsonObject,
+  withoutHistory,
+} from '../../crdt/index.ts';
 import { TARGET } from '../config.ts';
 import { interleave, median } from '../harness/statistic.ts';
 import type { Measure } from '../report.ts';
@@ -17,6 +24,9 @@ import type { Suite, SuiteContext } from './suite.ts';
 const CLIENT = 2 ** 41 + 123_456_789;
 const OVERWRITTEN_FIELDS = 10;
 const FLAT_BYTES = 1_024;
+/** Edits of one character, at random places of a text that stays about as long. */
+const TEXT_EDITS = 10_000;
+const TEXT_LENGTH = 400;
 /** Calls between two looks at the clock. */
 const CALLS_PER_LOOK = 20;
 
@@ -33,7 +43,7 @@ export const crdtSuite: Suite = {
   async run(context) {
     const samples = createSamples(context);
     const measures = samples.map(measureState);
-    measures.push(...samples.map(measureUpdate), measureOverwrites(context));
+    measures.push(...samples.map(measureUpdate), measureOverwrites(context), measureCompaction(context));
     const flat = samples.at(-1)!.documents;
     context.progress('cold writes');
     measures.push(
@@ -127,6 +137,38 @@ function measureOverwrites({ config }: SuiteContext): Measure {
     unit: 'B',
     yardstick: { name: 'Y.Map', value: plain.encode().length },
     target: { of: 'value', atMost: TARGET.overwrittenBytesMax },
+  };
+}
+
+/** What a text takes with its history, without it, and as a new document. */
+function measureCompaction({ config }: SuiteContext): Measure {
+  const random = new SeededRandom(config.seed);
+  const document = CrdtDocument.create();
+  const operate = (operation: object): unknown =>
+    document.change({ kind: 'operations', operations: [operation] } as Change, author());
+  operate({ op: 'text-insert', path: '/text', index: 0, value: 'x'.repeat(TEXT_LENGTH) });
+  let length = TEXT_LENGTH;
+  for (let edit = 0; edit < TEXT_EDITS; edit++) {
+    const isDelete = length > TEXT_LENGTH;
+    const index = random.integer(length);
+    operate({
+      path: '/text',
+      index,
+      ...(isDelete ? { op: 'text-delete', length: 1 } : { op: 'text-insert', value: 'y' }),
+    });
+    length += isDelete ? -1 : 1;
+  }
+  const before = document.encode().length;
+  document.apply(withoutHistory(document, CLIENT));
+  const fresh = CrdtDocument.create();
+  const value = JSON.parse(document.view().json) as JsonObject;
+  fresh.change({ kind: 'replace', value }, { ...author(), types: { '/text': 'text' } });
+  return {
+    name: `state of a text of ${length} characters after ${TEXT_EDITS.toLocaleString('en-US')} edits, compacted`,
+    value: document.encode().length,
+    unit: 'B',
+    yardstick: { name: 'a new document', value: fresh.encode().length },
+    detail: `${before.toLocaleString('en-US')} B before`,
   };
 }
 
