@@ -32,8 +32,6 @@ const NO_RUN: MergedRun = { done: 0, updates: [], refused: new Map() };
 
 /** What an edit does that has something new in it. */
 interface JudgedEdit {
-  /** With places in the document, if it was compacted since its author read it. */
-  readonly placed: Uint8Array;
   readonly touch: RootTouch;
   /** It meets a deleted document. */
   readonly isDeleted: boolean;
@@ -61,7 +59,7 @@ export function mergeClient(
   try {
     const before = markBefore(document, interior, judged, { admission, author });
     const stampMax = author.stamp + CLIENT_ADVANCE_STAMPS;
-    const effect = mergeEffect(interior, judged.placed, judged.touch, { ...admission, stampMax });
+    const effect = mergeEffect(interior, update, judged.touch, { ...admission, stampMax });
     return [before, effect].filter((part) => part !== null);
   } catch (error) {
     restore();
@@ -88,7 +86,7 @@ function mergeEffect(
   may: RegisterAdmission,
 ): Uint8Array | null {
   const [before, doc] = [isTouched ? interior.model() : null, interior.doc()];
-  const merged = mergeObserved(doc, update);
+  const merged = mergeObserved(doc, placeIn(doc, update));
   const model = before === null || merged.effect === null ? null : readDoc(doc);
   if (before !== null && model !== null) checkRegisters(doc, before, model, may);
   interior.take(merged, model);
@@ -161,8 +159,12 @@ function judge(interior: Interior, { update, admission }: ClientEdit, bytesBefor
   if (admission.isReadOnly) throw new CrdtError('CRDT_UPDATE_FORBIDDEN', 'this client may read only');
   const isDeleted = hasTombstone(doc) && !interior.exists();
   const isAnew = beginsAnew(admission, touch, { isDeleted, isEmpty: doc.store.clients.size === 0 });
-  if (isAnew && !isNew) return null;
-  return { placed: markerOf(doc) === null ? update : placeLate(doc, update), touch, isDeleted, isAnew };
+  return isAnew && !isNew ? null : { touch, isDeleted, isAnew };
+}
+
+/** The document may have been compacted since the author of an update read it. */
+function placeIn(doc: Y.Doc, update: Uint8Array): Uint8Array {
+  return markerOf(doc) === null ? update : placeLate(doc, update);
 }
 
 /** @throws CrdtError A part may be applied. */
@@ -199,8 +201,8 @@ function mergeRun(interior: Interior, edits: readonly ClientEdit[]): MergedUpdat
       if (judged !== null && (judged.touch.isTouched || judged.isAnew)) break;
       done++;
       if (judged === null) continue;
-      Y.applyUpdate(doc, judged.placed);
-      bytes += judged.placed.byteLength;
+      Y.applyUpdate(doc, placeIn(doc, edit.update));
+      bytes += edit.update.byteLength;
     }
     return transaction;
   };
