@@ -17,7 +17,7 @@ import type { EntryBlock, EntryRequest, EntryRun } from './entry-block.ts';
 import { concat } from './index-key.ts';
 
 /** Entries read at a time at least: to read them costs about as much as to open the iterator. */
-const LOAD_MIN = 128;
+const LOAD_MIN = 256;
 /** Of a block when it is made; it may grow to twice as many. */
 const BLOCK_MAX = 256;
 /** So many changes while something is read: it is not worth to make them all again. */
