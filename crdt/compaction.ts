@@ -5,6 +5,7 @@
  * which list the rest was, so that what comes late has a place (late-place.ts). SPEC.md CP.
  */
 import * as Y from 'yjs';
+import { assert } from './assert.ts';
 import { listAmong, markerContent, markersOf, typeOf } from './collected.ts';
 import type { CompactionMarker, ListId, ListRange, Settled } from './collected.ts';
 import { interiorOf } from './document.ts';
@@ -170,8 +171,9 @@ function isInList(doc: Y.Doc, { parent, parentSub }: Y.Item): boolean {
 function listIdOf(doc: Y.Doc, { parent }: Y.Item): ListId {
   const type = parent as Y.AbstractType<unknown>;
   if (type._item !== null) return { client: type._item.id.client, clock: type._item.id.clock };
-  for (const [name, root] of doc.share) if (root === type) return name;
-  throw new TypeError('a list without an item is a root');
+  const root = [...doc.share].find(([, each]) => each === type);
+  assert(root !== undefined, 'a list without an item is a root');
+  return root[0];
 }
 
 function isSame(a: ListId | null, b: ListId | null): boolean {

@@ -150,9 +150,9 @@ export class Compactor {
 
   /** Told without loading it: in most databases most of what has grown waits, or would not shrink. */
   async #isToBegin(database: Database, { collection, id }: DocumentName): Promise<boolean> {
-    const { store, db, table } = database.parts;
+    const { store, db } = database.parts;
     const bound = this.#stable(database);
-    if (bound === null || table.watchers.has(`${collection}\0${id}`)) return false;
+    if (bound === null) return false;
     const view = await store.get(viewKey(db, collection, id));
     if (view === undefined) return false;
     const { vector, modified, element } = decodeView(view);

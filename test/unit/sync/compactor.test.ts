@@ -3,8 +3,12 @@
  * decided at the same time.
  */
 import { afterEach, expect, test } from 'vitest';
+import { CrdtDocument } from '../../../crdt/index.ts';
 import type { Change, IntentOperation } from '../../../crdt/index.ts';
+import { readHosted } from '../../../sync/host/hosted-document.ts';
+import type { HostedDocument } from '../../../sync/host/hosted-document.ts';
 import { rangeOf } from '../../../sync/key.ts';
+import { SharedDocument } from '../../../sync/index.ts';
 import type { ReplicaOptions } from '../../../sync/index.ts';
 import { ReplicaCluster, isLinked, stateOf } from './replica-fixture.ts';
 import type { Member } from './replica-fixture.ts';
@@ -16,12 +20,16 @@ let cluster: ReplicaCluster;
 
 afterEach(() => cluster.close());
 
-async function start(names: readonly string[], compaction: ReplicaOptions['compaction'] = BY_HAND): Promise<Member[]> {
+async function start(
+  names: readonly string[],
+  compaction: ReplicaOptions['compaction'] = BY_HAND,
+  options: Partial<ReplicaOptions> = {},
+): Promise<Member[]> {
   cluster = new ReplicaCluster();
   // Stamps begin with 2024.
   cluster.time.jump(10_000_000_000);
   const members: Member[] = [];
-  for (const name of names) members.push(await open(name, names, { compaction }));
+  for (const name of names) members.push(await open(name, names, { compaction, ...options }));
   await cluster.until(() => members.every((each) => members.every((other) => stateOf(each, other) === 'live')));
   await members[0]!.replica.createDatabase('app');
   await cluster.until(() => members.every(({ replica }) => replica.databases().includes('app')));
@@ -154,6 +162,53 @@ test('[CP5] a document waits for every member, also for one that is away', async
   expect(compacted(a, b, again)).toBe(1);
   await heard(a, b, again);
   for (const each of [a, b, again]) expect(await read(each)).toEqual({ text });
+});
+
+test('[CP5] what is large by its content has not grown, however often it was written', async () => {
+  const [a, b, c] = byId(await start(['a', 'b', 'c']));
+  await change(a, { kind: 'replace', value: { text: 'x'.repeat(2000), n: 0 } });
+  for (let n = 1; n < 10; n++) await change(a, { kind: 'merge-patch', patch: { n } });
+  await heard(a, b, c);
+  await compactAll(a, b, c);
+  expect([compactionOf(a).grown, compacted(a, b, c)]).toEqual([0, 0]);
+});
+
+test('[CP5] a document that somebody has open waits', async () => {
+  const [a, b, c] = byId(await start(['a', 'b', 'c']));
+  await grow(b, [a, c]);
+  const editor = new SharedDocument(a.replica.database('app'), 'c', 'x', () => undefined);
+  await editor.open();
+  await compactAll(a);
+  expect([compactionOf(a).grown, compacted(a)]).toEqual([1, 0]);
+  editor.close();
+  await compactAll(a);
+  expect(compacted(a)).toBe(1);
+});
+
+test('[CP5] while a member is stale nothing is compacted, although it is not waited for', async () => {
+  const named = await start(['a', 'b', 'c'], BY_HAND, { staleAfterMs: 60_000 });
+  const [a, b, c] = byId(named);
+  await stop(c, a, b);
+  await grow(b, [a]);
+  await cluster.until(() => stateOf(a, c) === 'stale', 600_000);
+  await heard(a, b);
+  await compactAll(a, b);
+  expect([compactionOf(a).grown, compacted(a, b)]).toEqual([1, 0]);
+});
+
+test('[CP7] a leaf that read the document before gets all of it, and one that has heard of the compaction what it lacks', async () => {
+  const [a, b, c] = byId(await start(['a', 'b', 'c']));
+  await grow(b, [a, c]);
+  const database = a.replica.database('app');
+  const hosted = async (held: Uint8Array): Promise<HostedDocument> =>
+    (await readHosted(database, { collection: 'c', id: 'x' }, held))!;
+  const clocksOf = (document: HostedDocument): Uint8Array =>
+    CrdtDocument.load(...(document.parts as [Uint8Array])).encodeStateVector();
+  const before = clocksOf(await hosted(new Uint8Array(0)));
+  expect((await hosted(before)).isWhole).toBe(false);
+  await compactAll(a);
+  const told = await hosted(before);
+  expect([told.isWhole, (await hosted(clocksOf(told))).isWhole]).toEqual([true, false]);
 });
 
 test('[CP3] what is written on both sides of a partition while one of them compacts is all there', async () => {
